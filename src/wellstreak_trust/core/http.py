@@ -1,0 +1,185 @@
+"""A request as the primitives see it: values, no framework.
+
+`RequestFacts` is total: whatever bytes a client sends, building one and asking it never raises. What is malformed
+reads as absent, and the control that needed it refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from .address import ClientAddress
+
+__all__ = ["ClientAddress", "Headers", "RequestFacts", "Target"]
+
+HeaderSource = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else bytes(value).decode("latin-1")
+
+
+class Headers:
+    """Header field lines in their order, looked up in any case; immutable.
+
+    Bytes are read as latin-1, as WSGI does, so no field line can fail to decode.
+    """
+
+    __slots__ = ("_index", "_lines")
+
+    def __init__(self, source: HeaderSource | Headers = ()) -> None:
+        pairs: Iterable[tuple[str | bytes, str | bytes]]
+        pairs = source.items() if isinstance(source, Mapping | Headers) else source
+        self._lines: tuple[tuple[str, str], ...] = tuple((_text(name), _text(value)) for name, value in pairs)
+        index: dict[str, list[str]] = {}
+        for name, value in self._lines:
+            index.setdefault(name.lower(), []).append(value)
+        self._index: dict[str, list[str]] = index
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first field line of that name."""
+        found = self._index.get(name.lower())
+        return found[0] if found else default
+
+    def get_all(self, name: str) -> tuple[str, ...]:
+        """Every field line of that name, in order; controls that authenticate count them."""
+        return tuple(self._index.get(name.lower(), ()))
+
+    def items(self) -> tuple[tuple[str, str], ...]:
+        """All field lines as sent."""
+        return self._lines
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._index
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(sorted(self._index))})"  # names only: values carry credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The parts of a request URL, lower-cased where that is lossless; empty text where the URL has none.
+
+    `port` is None where the URL names none; -1 for one that is no port.
+    """
+
+    scheme: str
+    host: str
+    port: int | None
+    path: str
+    query: str
+
+    @classmethod
+    def parse(cls, url: str) -> Target:
+        """Splits an absolute URL or a path. Total: garbage lands in `path`."""
+        scheme, mark, rest = url.partition("://")
+        if not mark:
+            scheme, rest = "", url
+        end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+        authority = rest[:end] if mark else ""
+        tail = rest[end:] if mark else rest
+        path, _, query = tail.partition("#")[0].partition("?")
+        host, port = _host_and_port(authority)
+        return cls(scheme.lower(), host, port, path or "/", query)
+
+
+def _host_and_port(authority: str) -> tuple[str, int | None]:
+    host, mark, port = authority.rpartition(":")
+    if not mark or port.endswith("]"):
+        return authority.lower(), None
+    if port.isascii() and port.isdigit() and int(port[:6]) <= _MAX_PORT:
+        return host.lower(), int(port[:6])
+    return host.lower(), -1
+
+
+_MAX_PORT: Final = 65_535
+
+
+class RequestFacts:
+    """What a request says, frozen.
+
+    Args:
+        method: as sent; methods are case-sensitive (RFC 9110, 9.1).
+        url: the full URL as the server saw it.
+        headers: mapping or (name, value) pairs in order.
+        peer: the address text the server gives, ``"unix"`` for a Unix socket, None where it names none.
+        body: the raw bytes, where a control needs them.
+        route: the matched route's name, never a path.
+        scheme_is_trusted: False where TLS ends at a proxy that was not configured, so that ``http`` may be ``https``.
+    """
+
+    __slots__ = ("_cookies", "_target", "body", "headers", "method", "peer", "route", "scheme_is_trusted", "url")
+
+    method: str
+    url: str
+    headers: Headers
+    peer: str | None
+    body: bytes | None
+    route: str | None
+    scheme_is_trusted: bool
+    _target: Target | None
+    _cookies: tuple[tuple[str, str], ...] | None
+
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        headers: HeaderSource | Headers = (),
+        *,
+        peer: str | None = None,
+        body: bytes | None = None,
+        route: str | None = None,
+        scheme_is_trusted: bool = True,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "method", method)
+        put(self, "url", url)
+        put(self, "headers", headers if isinstance(headers, Headers) else Headers(headers))
+        put(self, "peer", peer)
+        put(self, "body", body)
+        put(self, "route", route)
+        put(self, "scheme_is_trusted", scheme_is_trusted)
+        put(self, "_target", None)
+        put(self, "_cookies", None)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("RequestFacts is immutable")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("RequestFacts is immutable")
+
+    def __repr__(self) -> str:
+        return f"RequestFacts({self.method} {self.target.path})"  # no query, no headers: both carry credentials
+
+    @property
+    def target(self) -> Target:
+        """The URL's parts."""
+        if self._target is None:
+            object.__setattr__(self, "_target", Target.parse(self.url))
+        assert self._target is not None
+        return self._target
+
+    @property
+    def cookies(self) -> tuple[tuple[str, str], ...]:
+        """All (name, value) pairs of all Cookie field lines, repeated names included (RFC 6265, 4.2)."""
+        if self._cookies is None:
+            pairs = (
+                pair.strip(" \t").partition("=") for line in self.headers.get_all("cookie") for pair in line.split(";")
+            )
+            object.__setattr__(self, "_cookies", tuple((name, value) for name, mark, value in pairs if mark))
+        assert self._cookies is not None
+        return self._cookies
+
+    @property
+    def host(self) -> str:
+        """The Host field in lower case without port; empty if absent or sent twice."""
+        lines = self.headers.get_all("host")
+        return _host_and_port(lines[0])[0] if len(lines) == 1 else ""

@@ -1,0 +1,92 @@
+"""Who acts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from .errors import UsageError
+
+__all__ = ["Principal", "PrincipalKind"]
+
+PrincipalKind = Literal["user", "service", "api_key", "agent", "system"]
+_KINDS: Final = frozenset(("user", "service", "api_key", "agent", "system"))
+_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated party, immutable.
+
+    Args:
+        id: stable id inside the host; never an e-mail address.
+        kind: user, service, api_key, agent or system.
+        tenant_id: the tenant this credential is bound to, or None; membership is proved elsewhere.
+        roles: role names held in `tenant_id` (or platform roles where there is none).
+        scopes: ceiling of the credential; None is no ceiling, empty allows nothing.
+        attributes: typed facts that policies may name; copied, read-only.
+        issuer, subject: the provider's identity key (OpenID Connect `iss`, `sub`).
+        session_id, credential_id: what authenticated this request.
+        aal: authenticator assurance level, 1 to 3 (NIST SP 800-63B).
+        amr: authentication methods (RFC 8176).
+        auth_time: when the person last proved who they are.
+        actor: who really acts when this principal is impersonated.
+        reason: why an impersonation or a break-glass took place.
+
+    Raises:
+        UsageError: a field of the wrong type, so that no rule ever reads text letter by letter.
+    """
+
+    id: str
+    kind: PrincipalKind = "user"
+    tenant_id: str | None = None
+    roles: frozenset[str] = frozenset()
+    scopes: frozenset[str] | None = None
+    attributes: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, hash=False)
+    issuer: str | None = None
+    subject: str | None = None
+    session_id: str | None = None
+    credential_id: str | None = None
+    aal: int = 1
+    amr: tuple[str, ...] = ()
+    auth_time: datetime | None = None
+    actor: Principal | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.id) is not str or not self.id:
+            raise UsageError("a principal needs a non-empty id")
+        if self.kind not in _KINDS:
+            raise UsageError("unknown principal kind", hint=f"one of {', '.join(sorted(_KINDS))}")
+        if self.tenant_id is not None and (type(self.tenant_id) is not str or not self.tenant_id):
+            raise UsageError("tenant_id is a non-empty str or None")
+        if type(self.roles) is not frozenset:
+            object.__setattr__(self, "roles", _names(self.roles, "roles"))
+        if self.scopes is not None and type(self.scopes) is not frozenset:
+            object.__setattr__(self, "scopes", _names(self.scopes, "scopes"))
+        if self.attributes is not _EMPTY:
+            object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
+        if type(self.amr) is not tuple:
+            object.__setattr__(self, "amr", tuple(self.amr))
+
+    def in_tenant(self, tenant_id: str) -> Principal:
+        """This principal, bound to `tenant_id`."""
+        return replace(self, tenant_id=tenant_id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A read-only view does not pickle, and a principal must cross executors.
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return _rebuild, ({**values, "attributes": dict(self.attributes)},)
+
+
+def _rebuild(values: dict[str, Any]) -> Principal:
+    return Principal(**values)
+
+
+def _names(value: Iterable[str], field_name: str) -> frozenset[str]:
+    if isinstance(value, str | bytes | Mapping) or not all(isinstance(name, str) for name in value):
+        raise UsageError(f"{field_name} is a collection of names", hint=f"{field_name}=frozenset({{'member'}})")
+    return frozenset(value)

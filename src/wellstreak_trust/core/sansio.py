@@ -1,0 +1,73 @@
+"""Sync and async, written once.
+
+An operation that does I/O is a coroutine over a port whose verbs are ``async def``. Over a blocking port the
+coroutine never suspends, so one `send(None)` runs it to its end: that is the sync face. Over an asynchronous port it
+suspends, and only the ``a``-method can run it.
+
+Rules for operations: no asyncio primitive inside (``timeout``, ``gather``, ``current_task`` need a running loop; an
+uncontended ``Lock`` passes and a contended one suspends), and every ``finally`` may run while the coroutine is closed.
+Context variables set inside are seen by the caller, as with ``await``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from .errors import ConfigurationError
+
+__all__ = ["drive", "suspends", "synced"]
+
+S = TypeVar("S")
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def drive(operation: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine that never suspends and returns its result.
+
+    Raises:
+        ConfigurationError: it waited for something (`reason` is ``store_suspends``); its ``finally`` blocks have run.
+    """
+    try:
+        waits_for = operation.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    with suppress(RuntimeError):  # a finally that awaits again must not mask the real fault
+        operation.close()
+    raise _suspended(type(waits_for).__name__)
+
+
+def suspends(*ports: object) -> bool:
+    """Whether any of these ports says that its verbs suspend; a port that says nothing is taken for a blocking one."""
+    return any(getattr(port, "suspends", False) for port in ports)
+
+
+def synced(operation: Callable[Concatenate[S, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[S, P], T]:
+    """The sync face of an ``a``-method: same arguments, same result, same documentation.
+
+    ``get = synced(aget)`` in the class body. An owner whose `suspends` attribute is true is refused before anything
+    starts, because abandoning a half-run driver coroutine breaks its connection.
+    """
+
+    @wraps(operation)
+    def face(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if getattr(self, "suspends", False):
+            raise _suspended(type(self).__name__)
+        return drive(operation(self, *args, **kwargs))
+
+    name = operation.__name__.removeprefix("a")
+    face.__name__ = name
+    face.__qualname__ = f"{operation.__qualname__.rpartition('.')[0]}.{name}".lstrip(".")
+    return face
+
+
+def _suspended(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"a sync call met an asynchronous port ({what})",
+        hint="await the method of the same name with an `a` in front, or build the object over a blocking store",
+        reason="store_suspends",
+    )

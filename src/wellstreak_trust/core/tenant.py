@@ -1,0 +1,48 @@
+"""Where somebody acts: the vocabulary that authorisation, tenancy and the guard share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .principal import Principal
+
+__all__ = ["Membership", "TenantContext"]
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A principal's roles in a tenant, as the membership store proved them.
+
+    Args:
+        version: grows with every change of this membership, so that caches can tell old from new.
+    """
+
+    tenant_id: str
+    principal_id: str
+    roles: frozenset[str]
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TenantContext:
+    """A principal inside one tenant, with the proof of membership. Only a resolver makes one outside tests.
+
+    Args:
+        membership: the proof; None only under a recorded elevation.
+        company_id: optional scope inside the tenant.
+        entitlements: what answers for the tenant's subscription, or None.
+        request_id: correlates log lines and audit events of one request.
+    """
+
+    tenant_id: str
+    principal: Principal
+    membership: Membership | None
+    company_id: str | None = None
+    entitlements: Any = field(default=None, compare=False)
+    request_id: str | None = None
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Roles in this tenant: the membership's, never the credential's."""
+        return self.membership.roles if self.membership is not None else frozenset()

@@ -1,0 +1,1 @@
+"""Implementations of the primitives' store protocols; each driver loads when its module is imported."""

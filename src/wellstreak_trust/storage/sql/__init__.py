@@ -1,0 +1,52 @@
+"""Stores over SQLAlchemy Core: SQLite (WAL) embedded, PostgreSQL in production; the same tables, the same tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .database import AsyncDatabase, Database, JoinedDatabase, SqlPort, ThreadedDatabase, create_all
+
+if TYPE_CHECKING:
+    from .audit import SqlAuditStore as SqlAuditStore
+    from .connections import SqlConnectionStore as SqlConnectionStore
+    from .memberships import SqlMembershipStore as SqlMembershipStore
+    from .replay import SqlReplayStore as SqlReplayStore
+    from .secrets import SqlSecretBackend as SqlSecretBackend
+    from .sessions import SqlSessionStore as SqlSessionStore
+    from .usage import SqlUsageStore as SqlUsageStore
+
+_ROOMS = {
+    "SqlAuditStore": "audit",
+    "SqlConnectionStore": "connections",
+    "SqlMembershipStore": "memberships",
+    "SqlReplayStore": "replay",
+    "SqlSecretBackend": "secrets",
+    "SqlSessionStore": "sessions",
+    "SqlUsageStore": "usage",
+}
+
+__all__ = [
+    "AsyncDatabase",
+    "Database",
+    "JoinedDatabase",
+    "SqlAuditStore",
+    "SqlConnectionStore",
+    "SqlMembershipStore",
+    "SqlPort",
+    "SqlReplayStore",
+    "SqlSecretBackend",
+    "SqlSessionStore",
+    "SqlUsageStore",
+    "ThreadedDatabase",
+    "create_all",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+    globals()[name] = value
+    return value

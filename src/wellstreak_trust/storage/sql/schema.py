@@ -1,0 +1,86 @@
+"""The tables of all rooms and the way from one version of them to the next.
+
+A fresh database gets today's tables and is stamped with every migration; an older one gets its missing tables, then
+each missing migration in order. All of it is one transaction under a lock, so that processes that start together
+agree. A database written by a newer release is refused: its rules are unknown here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text, func, inspect, select, text
+
+from ...core.clock import SystemClock, to_micros
+from ...core.errors import ConfigurationError
+
+__all__ = ["MIGRATIONS", "Migration", "create", "metadata"]
+
+metadata: Final = MetaData()
+
+_APPLIED: Final = Table(
+    "wst_schema",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("applied_at", BigInteger, nullable=False),
+)
+_LOCK: Final = 0x7757_5354  # any constant: PostgreSQL's advisory lock of this package's schema
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the schema. `apply` alters tables of older releases; new tables need no step."""
+
+    version: int
+    name: str
+    apply: Callable[[Connection], None]
+
+
+def _first(connection: Connection) -> None:
+    del connection  # the first tables are made by `create` itself
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (Migration(1, "first tables", _first),)
+
+
+def create(connection: Connection) -> int:
+    """Brings the schema to today's version, inside the caller's transaction; returns the version.
+
+    Raises:
+        ConfigurationError: the database is of a newer release.
+    """
+    _load_rooms()
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    fresh = not inspect(connection).has_table(_APPLIED.name)
+    metadata.create_all(connection)
+    stands_at = connection.scalar(select(func.coalesce(func.max(_APPLIED.c.version), 0))) or 0
+    newest = MIGRATIONS[-1].version
+    if stands_at > newest:
+        raise ConfigurationError(
+            f"the database has schema version {stands_at}, this release knows {newest}",
+            hint="upgrade wellstreak_trust before you start it on this database",
+            reason="schema_newer",
+        )
+    for migration in MIGRATIONS:
+        if migration.version > stands_at:
+            if not fresh:
+                migration.apply(connection)
+            connection.execute(
+                _APPLIED.insert().values(
+                    version=migration.version, name=migration.name, applied_at=to_micros(SystemClock().now())
+                )
+            )
+    return newest
+
+
+def _load_rooms() -> None:
+    """Every module of this package may hold tables; importing it registers them."""
+    package = __name__.rpartition(".")[0]
+    for found in iter_modules(import_module(package).__path__):
+        import_module(f"{package}.{found.name}")
