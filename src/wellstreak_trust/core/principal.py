@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from .errors import UsageError
+from .errors import ReauthRequired, UsageError
 
-__all__ = ["Principal", "PrincipalKind"]
+__all__ = ["Principal", "PrincipalKind", "StepUp"]
 
 PrincipalKind = Literal["user", "service", "api_key", "agent", "system"]
 _KINDS: Final = frozenset(("user", "service", "api_key", "agent", "system"))
@@ -80,6 +80,34 @@ class Principal:
         # A read-only view does not pickle, and a principal must cross executors.
         values = {name: getattr(self, name) for name in self.__slots__}
         return _rebuild, ({**values, "attributes": dict(self.attributes)},)
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """How strong and how fresh a sign-in must be (RFC 9470).
+
+    Args:
+        aal: authenticator assurance level at least, 1 to 3.
+        max_age: seconds since `auth_time` at most; None asks nothing.
+    """
+
+    aal: int = 1
+    max_age: int | None = None
+
+    def met_by(self, principal: Principal, now: datetime) -> bool:
+        """Whether `principal` satisfies it at `now`; an unknown or future `auth_time` is never fresh."""
+        if principal.aal < self.aal:
+            return False
+        if self.max_age is None:
+            return True
+        since = principal.auth_time
+        return since is not None and timedelta() <= now - since <= timedelta(seconds=self.max_age)
+
+    def challenge(self) -> ReauthRequired:
+        """The 401 that tells the client what to do."""
+        return ReauthRequired(
+            "the sign-in is too weak or too old for this", acr_values=f"aal{self.aal}", max_age=self.max_age
+        )
 
 
 def _rebuild(values: dict[str, Any]) -> Principal:

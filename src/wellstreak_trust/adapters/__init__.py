@@ -1,0 +1,1 @@
+"""Thin adapters: facts in, problem out, nothing else. Import the module of your framework."""

@@ -1,0 +1,21 @@
+"""Django: ``INSTALLED_APPS += ["wellstreak_trust.adapters.django"]``, ``MIDDLEWARE = [".TrustMiddleware", ...]`` and
+``WELLSTREAK_TRUST = "project.security.trust"``; then ``@guarded(operation)`` on views, ``async def`` ones too.
+"""
+
+from __future__ import annotations
+
+from ...core.errors import MissingExtra
+
+try:
+    import django as _django
+except ImportError:
+    raise MissingExtra(
+        "the Django adapter needs Django", hint="pip install 'wellstreak-trust[django]'", reason="extra"
+    ) from None
+
+from .middleware import TrustMiddleware, edge, facts_of
+from .routes import assert_all_routes_declared
+from .views import guarded, public
+
+__all__ = ["TrustMiddleware", "assert_all_routes_declared", "edge", "facts_of", "guarded", "public"]
+del _django
