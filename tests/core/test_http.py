@@ -1,0 +1,77 @@
+"""Facts of a request: total on any input."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wellstreak_trust.core.http import Headers, RequestFacts, Target
+
+
+def test_headers_are_a_case_insensitive_multi_map() -> None:
+    headers = Headers([("Host", "a"), (b"X-Tag", b"\xff1"), ("x-tag", "2")])
+    assert headers.get("HOST") == "a"
+    assert headers.get_all("X-TAG") == ("ÿ1", "2")
+    assert headers.get("missing") is None
+    assert headers.get("missing", "d") == "d"
+    assert "x-TAG" in headers
+    assert 3 not in headers
+    assert len(headers) == 3
+    assert list(headers) == list(headers.items())
+    assert Headers({"A": "b"}).get("a") == "b"
+    assert Headers(headers).items() == headers.items()
+
+
+def test_representations_show_no_values() -> None:
+    facts = RequestFacts("GET", "https://h/p?token=hidden", {"Authorization": "Bearer hidden"})
+    assert "hidden" not in repr(facts) + repr(facts.headers)
+    assert "authorization" in repr(facts.headers)
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("https://Example.com:8443/a/b?x=1#f", Target("https", "example.com", 8443, "/a/b", "x=1")),
+        ("http://h", Target("http", "h", None, "/", "")),
+        ("http://h?x", Target("http", "h", None, "/", "x")),
+        ("ws://[::1]:80/", Target("ws", "[::1]", 80, "/", "")),
+        ("ws://[::1]/", Target("ws", "[::1]", None, "/", "")),
+        ("http://h:70000/", Target("http", "h", -1, "/", "")),
+        ("http://h:x/", Target("http", "h", -1, "/", "")),
+        ("/path?q", Target("", "", None, "/path", "q")),
+        ("", Target("", "", None, "/", "")),
+    ],
+)
+def test_targets(url: str, wanted: Target) -> None:
+    facts = RequestFacts("GET", url)
+    assert facts.target == wanted
+    assert facts.target is facts.target
+
+
+@given(st.text(max_size=60), st.lists(st.tuples(st.text(max_size=8), st.text(max_size=20)), max_size=4))
+def test_nothing_a_client_sends_makes_facts_raise(url: str, headers: list[tuple[str, str]]) -> None:
+    facts = RequestFacts("GET", url, [*headers, ("Cookie", url)])
+    assert isinstance(facts.target.path, str)
+    assert isinstance(facts.cookies, tuple)
+    assert isinstance(facts.host, str)
+
+
+def test_cookies_keep_repeated_names() -> None:
+    facts = RequestFacts("GET", "/", [("Cookie", "a=1; b=2;junk; a=3"), ("cookie", "c==")])
+    assert facts.cookies == (("a", "1"), ("b", "2"), ("a", "3"), ("c", "="))
+    assert facts.cookies is facts.cookies
+
+
+def test_host_is_one_line_or_nothing() -> None:
+    assert RequestFacts("GET", "/", {"Host": "A.example:8080"}).host == "a.example"
+    assert RequestFacts("GET", "/", [("Host", "a"), ("Host", "b")]).host == ""
+    assert RequestFacts("GET", "/").host == ""
+
+
+def test_facts_are_immutable() -> None:
+    facts = RequestFacts("GET", "/")
+    with pytest.raises(AttributeError):
+        facts.method = "POST"
+    with pytest.raises(AttributeError):
+        del facts.method

@@ -1,0 +1,170 @@
+"""`drive` and `synced`: one body, two faces, and what must happen when a port suspends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import traceback
+import warnings
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from wellstreak_trust.core import ConfigurationError, drive
+from wellstreak_trust.core.sansio import suspends, synced
+
+VAR: contextvars.ContextVar[str] = contextvars.ContextVar("var", default="outside")
+
+
+class _Pause:
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+class Counter:
+    """An operation written once over a port."""
+
+    def __init__(self, *, waits: bool = False, says: bool = False) -> None:
+        self.suspends = says
+        self.waits = waits
+        self.closed = False
+
+    async def atake(self, amount: int, *, fail: BaseException | None = None) -> int:
+        """Takes."""
+        VAR.set("inside")
+        try:
+            if self.waits:
+                await _Pause()
+            if fail is not None:
+                raise fail
+            return amount + 1
+        finally:
+            self.closed = True
+
+    take = synced(atake)
+
+
+def test_result_and_context_variables_are_seen_by_the_caller() -> None:
+    def inside() -> tuple[int, str]:
+        return Counter().take(1), VAR.get()
+
+    assert contextvars.copy_context().run(inside) == (2, "inside")
+
+
+def test_the_sync_face_documents_itself() -> None:
+    assert Counter.take.__name__ == "take"
+    assert Counter.take.__qualname__ == "Counter.take"
+    assert Counter.take.__doc__ == "Takes."
+
+
+def test_exceptions_pass_with_their_real_frames() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        Counter().take(1, fail=ZeroDivisionError())
+    assert "atake" in "".join(traceback.format_tb(caught.value.__traceback__))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit()])
+def test_base_exceptions_pass(error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        Counter().take(1, fail=error)
+
+
+def test_stop_iteration_is_never_a_result() -> None:
+    with pytest.raises(RuntimeError):
+        Counter().take(1, fail=StopIteration(7))
+
+
+def test_a_suspending_store_is_refused_and_finally_runs() -> None:
+    counter = Counter(waits=True)
+    with pytest.raises(ConfigurationError) as caught:
+        counter.take(1)
+    assert caught.value.reason == "store_suspends"
+    assert "`a`" in caught.value.hint
+    assert counter.closed
+
+
+def test_a_finally_that_awaits_again_does_not_mask_the_fault() -> None:
+    async def stubborn() -> None:
+        try:
+            await _Pause()
+        finally:
+            await _Pause()
+
+    with pytest.raises(ConfigurationError):
+        drive(stubborn())
+
+
+def test_a_declared_async_port_is_refused_before_anything_starts() -> None:
+    counter = Counter(says=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a "never awaited" warning would fail here
+        with pytest.raises(ConfigurationError):
+            counter.take(1)
+    assert not counter.closed
+
+
+def test_asyncio_primitives_have_no_loop_here() -> None:
+    async def uses_loop() -> None:
+        async with asyncio.timeout(1):
+            raise AssertionError("unreachable")
+
+    with pytest.raises(RuntimeError):
+        drive(uses_loop())
+
+
+def test_an_uncontended_lock_passes_and_a_contended_one_suspends() -> None:
+    lock = asyncio.Lock()
+
+    async def locked() -> str:
+        async with lock:
+            return "held"
+
+    assert drive(locked()) == "held"
+
+    async def contended() -> None:
+        async with lock:
+            await locked()
+
+    async def main() -> None:
+        with pytest.raises(ConfigurationError):
+            drive(contended())
+
+    asyncio.run(main())
+
+
+def test_the_async_face_suspends_and_cancellation_runs_finally() -> None:
+    counter = Counter(waits=True)
+
+    async def main() -> int:
+        stuck = Counter()
+
+        async def forever() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stuck.closed = True
+
+        task = asyncio.create_task(forever())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert stuck.closed
+        return await counter.atake(2)
+
+    assert asyncio.run(main()) == 3
+
+
+def test_suspends_asks_every_port() -> None:
+    assert suspends(Counter(), None, Counter(says=True))
+    assert not suspends(Counter(), object(), None)
+
+
+def test_functions_have_a_sync_face_too() -> None:
+    async def arun(owner: Any, value: int) -> int:
+        return value
+
+    run = synced(arun)
+    assert run.__name__ == "run"
+    assert run(object(), 3) == 3
