@@ -1,0 +1,153 @@
+"""`HttpProbe` against a real server that misbehaves."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from wellstreak_trust.connections import HttpProbe, ProbeContext, ProbeResult
+from wellstreak_trust.connections.http_probe import _is_global
+from wellstreak_trust.core import ConfigurationError, Secret, SystemClock, drive
+
+HITS: list[tuple[str, str]] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        HITS.append((self.path, self.headers.get("Authorization", "")))
+        answer = getattr(self, f"on_{self.path.strip('/').replace('-', '_')}", None)
+        if answer is not None:
+            answer()
+            return
+        status = int(self.path.strip("/"))
+        self.send_response(status)
+        if status == 429:
+            self.send_header("Retry-After", "7")
+        if 300 <= status < 400:
+            self.send_header("Location", "/target")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def on_hang(self) -> None:
+        time.sleep(1)
+
+    def on_drip(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        for _ in range(20):
+            try:
+                self.wfile.write(b"x")
+                self.wfile.flush()
+            except OSError:
+                return
+            time.sleep(0.05)
+
+    def on_garbage(self) -> None:
+        self.wfile.write(b"not http at all\r\n\r\n")
+        self.close_connection = True
+
+    def on_drop(self) -> None:
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *args: Any) -> None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd.daemon_threads = True
+    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    httpd.server_close()
+    thread.join()
+
+
+def ask(url: str, **fields: Any) -> ProbeResult:
+    probe = HttpProbe("auth", url, **{"timeout": timedelta(seconds=0.3), "allow_private": True, **fields})
+    context = ProbeContext("t1", "telegram", MappingProxyType({}), Secret("tok"), 1, SystemClock())
+    return drive(probe.run(context))
+
+
+@pytest.mark.parametrize(
+    ("path", "outcome", "code"),
+    [
+        ("200", "ok", "ok"),
+        ("204", "ok", "ok"),
+        ("401", "fail", "unauthorized"),
+        ("403", "fail", "forbidden"),
+        ("404", "fail", "bad_response"),
+        ("429", "fail", "rate_limited"),
+        ("302", "fail", "redirected"),
+        ("500", "fail", "server_error"),
+        ("503", "fail", "server_error"),
+        ("hang", "fail", "timeout"),
+        ("drip", "fail", "timeout"),
+        ("garbage", "fail", "bad_response"),
+    ],
+)
+def test_answers(server: str, path: str, outcome: str, code: str) -> None:
+    result = ask(f"{server}/{path}")
+    assert (result.outcome, result.code) == (outcome, code)
+    assert "tok" not in repr(result)
+    if path == "429":
+        assert result.retry_after == timedelta(seconds=7)
+
+
+def test_the_credential_is_sent_once_and_never_to_a_redirect(server: str) -> None:
+    HITS.clear()
+    ask(f"{server}/302")
+    assert HITS == [("/302", "Bearer tok")]
+    ask(f"{server}/200", header="")
+    assert HITS[-1] == ("/200", "")
+
+
+def test_nobody_there_and_dropped(server: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert ask(f"http://127.0.0.1:{port}/").code == "unreachable"
+    assert ask(f"{server}/drop").code in ("unreachable", "bad_response")
+    assert ask("https://localhost:1/", header="").code == "unreachable"
+
+
+def test_tls_to_a_plain_server(server: str) -> None:
+    assert ask(server.replace("http://", "https://") + "/200").code in ("tls", "timeout")
+
+
+def test_private_addresses_are_refused_without_a_connection(server: str) -> None:
+    HITS.clear()
+    result = ask(server.replace("http://127.0.0.1", "https://localhost") + "/200", allow_private=False)
+    assert result.code == "blocked_address"
+    assert HITS == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fe80::1%eth0", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "224.0.0.1", "ff02::1", "0.0.0.0"],
+)  # fmt: skip
+def test_non_global_addresses(text: str) -> None:
+    assert not _is_global(text)
+
+
+@pytest.mark.parametrize("text", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+def test_global_addresses(text: str) -> None:
+    assert _is_global(text)
+
+
+@pytest.mark.parametrize("url", ["ftp://x/", "https://", "https://u@h/", "http://example.com/"])
+def test_urls_are_checked_when_built(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        HttpProbe("auth", url)
