@@ -523,6 +523,16 @@ class CheckpointRegression(IntegrityError):
     """Signing would contradict a checkpoint signed before."""
 
 
+class NoteInvalid(IntegrityError):
+    """A signed note or checkpoint that is malformed or not signed by a known key; `reason` tells which."""
+
+    reason: str
+
+    def __init__(self, detail: str = "", *, hint: str = "", reason: str = "malformed") -> None:
+        super().__init__(detail, hint=hint)
+        self.reason = reason
+
+
 # --- dependencies ------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,56 @@
+"""The tamper-evident trail: one Merkle tree a tenant (RFC 6962), signed checkpoints and proofs (C2SP)."""
+
+from ..core.errors import (
+    AuditConflict,
+    AuditEventRejected,
+    AuditEventTooLarge,
+    AuditForkDetected,
+    AuditUnavailable,
+    CheckpointRegression,
+    NoteInvalid,
+)
+from ..core.event import AuditEvent, EventSink, Outcome
+from . import note, tiles, tree
+from .action import AuditAction
+from .checkpoint import Checkpoint, InclusionProof, tree_origin
+from .log import AuditLog, Receipt
+from .memory import MemoryAuditStore
+from .note import Ed25519Signer, VerifierKey
+from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
+from .store import AuditStore
+from .tiles import TileStore
+from .verify import VerifyReport, averify, verify
+
+__all__ = [
+    "SDK_ACTIONS",
+    "ActionRegistry",
+    "ActionSpec",
+    "AuditAction",
+    "AuditConflict",
+    "AuditEvent",
+    "AuditEventRejected",
+    "AuditEventTooLarge",
+    "AuditForkDetected",
+    "AuditLog",
+    "AuditStore",
+    "AuditUnavailable",
+    "Checkpoint",
+    "CheckpointRegression",
+    "Criticality",
+    "Ed25519Signer",
+    "EventSink",
+    "InclusionProof",
+    "MemoryAuditStore",
+    "NoteInvalid",
+    "Outcome",
+    "Receipt",
+    "TileStore",
+    "VerifierKey",
+    "VerifyReport",
+    "averify",
+    "note",
+    "tiles",
+    "tree",
+    "tree_origin",
+    "verify",
+]

@@ -1,0 +1,153 @@
+"""What an audit store decides, and the one rule of sequencing that all stores share."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+from ..core.clock import rfc3339
+from ..core.errors import AuditConflict
+from .event import Draft
+from .tiles import TILE_HEIGHT
+from .tree import EMPTY_ROOT, Frontier, leaf_hash
+
+__all__ = ["AuditStore", "Batch", "Head", "Leaf", "Signed", "by_tenant", "sequence"]
+
+
+class Leaf(NamedTuple):
+    """One stored event. `leaf` is what was hashed; the other columns only find it. Times are microseconds UTC."""
+
+    tenant_id: str
+    seq: int
+    id: str
+    action: str
+    actor: str
+    outcome: str
+    occurred_at: int
+    content_digest: bytes
+    leaf: bytes
+    leaf_hash: bytes
+
+
+class Head(NamedTuple):
+    """The state of one tenant's tree. `edge` holds the roots of its complete subtrees from left to right."""
+
+    size: int = 0
+    root: bytes = EMPTY_ROOT
+    edge: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The last checkpoint signed for a tree; nothing that contradicts it will be signed."""
+
+    size: int
+    root: bytes
+    note: str
+
+
+class AuditStore(Protocol):
+    """Keeps trees. Every verb is one atomic step; a store that cannot serve raises an `Unavailable`."""
+
+    @property
+    def suspends(self) -> bool:
+        """Whether the verbs suspend."""
+        ...
+
+    async def append_batch(
+        self, drafts: Sequence[Draft], *, now: Callable[[], datetime], deadline: timedelta
+    ) -> list[Leaf]:
+        """Appends events of any tenants, all or none, and returns their leaves in the order given.
+
+        Under the tenant's write lock: read the head, check it against the leaves, stamp with `now()`, append. An id
+        that stands already with the same content yields the leaf that stands.
+
+        Args:
+            deadline: how long to wait for a lock.
+
+        Raises:
+            AuditConflict: an id stands with other content; nothing was stored.
+            AuditForkDetected: leaves and head disagree; the tree was changed from outside and is left as it is.
+        """
+        ...
+
+    async def head(self, tenant_id: str) -> Head:
+        """The state of a tree; the empty one for a tenant without events."""
+        ...
+
+    async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:
+        """The leaves with start <= seq < stop that are stored, in order of seq."""
+        ...
+
+    async def tile(self, tenant_id: str, level: int, index: int) -> bytes:
+        """The hashes so far of one tile of c2sp.org/tlog-tiles, joined; empty where there is none."""
+        ...
+
+    async def signed(self, origin: str) -> Signed | None:
+        """The last checkpoint signed under an origin."""
+        ...
+
+    async def swap_signed_if(self, origin: str, old: Signed | None, new: Signed) -> bool:
+        """Replaces it if it still is `old`; tells whether it did."""
+        ...
+
+
+class Batch(NamedTuple):
+    """What one append adds to one tree; `tiles` are hashes of levels above 0 as (level, index in level, hash)."""
+
+    leaves: list[Leaf]
+    head: Head
+    tiles: list[tuple[int, int, bytes]]
+
+
+def sequence(head: Head, drafts: Iterable[Draft], recorded_at: datetime) -> Batch:
+    """Gives each draft its place behind `head`: the only function that assigns `seq` and `recorded_at`."""
+    frontier = Frontier(head.size, head.edge)
+    stamp = rfc3339(recorded_at)
+    leaves, tiles = [], []
+    for draft in drafts:
+        seq = frontier.size
+        octets = draft.leaf(seq, stamp)
+        hashed = leaf_hash(octets)
+        leaves.append(Leaf(draft.tenant_id, seq, *draft[1:6], draft.digest(), octets, hashed))
+        for (height, index), node in frontier.append(hashed):
+            if height % TILE_HEIGHT == 0:
+                tiles.append((height // TILE_HEIGHT, index, node))
+    return Batch(leaves, Head(frontier.size, frontier.root(), tuple(frontier.edge)), tiles)
+
+
+def by_tenant(drafts: Iterable[Draft]) -> list[tuple[str, list[Draft]]]:
+    """Groups drafts by tenant, in one order for all writers, so that two batches cannot wait for each other.
+
+    A draft that comes twice is kept once.
+
+    Raises:
+        AuditConflict: one id twice with different content.
+    """
+    groups: defaultdict[str, dict[str, Draft]] = defaultdict(dict)
+    for draft in drafts:
+        first = groups[draft.tenant_id].setdefault(draft.id, draft)
+        if first is not draft and first.digest() != draft.digest():
+            raise AuditConflict("one batch holds one event id with two contents")
+    return [(tenant_id, list(groups[tenant_id].values())) for tenant_id in sorted(groups)]
+
+
+def split_known(drafts: Iterable[Draft], known: Mapping[str, Leaf]) -> tuple[list[Draft], list[Leaf]]:
+    """Tells new drafts from those that stand already among `known` leaves by id.
+
+    Raises:
+        AuditConflict: an id stands with other content.
+    """
+    fresh, standing = [], []
+    for draft in drafts:
+        leaf = known.get(draft.id)
+        if leaf is None:
+            fresh.append(draft)
+        elif leaf.content_digest == draft.digest():
+            standing.append(leaf)
+        else:
+            raise AuditConflict("this event id stands already with other content", hint="a new event takes a new id")
+    return fresh, standing
