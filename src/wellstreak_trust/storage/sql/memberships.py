@@ -1,0 +1,186 @@
+"""Workspaces, memberships and invitations in SQL: lock the workspace's row, load, ask the rule, write the difference."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Integer, Table, Text, select
+
+from ...core.clock import from_micros, to_micros
+from ...core.errors import TenantNotFound
+from ...core.tenant import Membership
+from ...tenancy.workspace import Invited, Rule, WorkspaceState, changes
+from .database import SqlPort, insert
+from .schema import metadata
+
+__all__ = ["SqlMembershipStore"]
+
+_WORKSPACES: Final = Table(
+    "wst_workspace",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("seats", Integer),
+    Column("version", BigInteger, nullable=False),
+)
+_MEMBERS: Final = Table(
+    "wst_membership",
+    metadata,
+    Column("tenant_id", Text, ForeignKey(_WORKSPACES.c.tenant_id), primary_key=True),
+    Column("principal_id", Text, primary_key=True),
+    Column("roles", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Index("wst_membership_principal", "principal_id"),
+)
+_INVITATIONS: Final = Table(
+    "wst_invitation",
+    metadata,
+    Column("tenant_id", Text, ForeignKey(_WORKSPACES.c.tenant_id), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("email", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("inviter_id", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+)
+
+
+class SqlMembershipStore:
+    """Memberships over `Database`, `AsyncDatabase` or a joined connection of either."""
+
+    def __init__(self, database: SqlPort) -> None:
+        self.suspends: bool = database.suspends
+        self._database: SqlPort = database
+
+    async def claim(self, state: WorkspaceState) -> bool:
+        """Stores a new workspace; False if the tenant id is taken."""
+
+        def work(connection: Connection) -> bool:
+            row = {"tenant_id": state.tenant_id, **_settings(state)}
+            stored = connection.execute(
+                insert(connection, _WORKSPACES).values(row).on_conflict_do_nothing().returning(_WORKSPACES.c.tenant_id)
+            ).first()
+            if stored is not None:
+                _write(connection, WorkspaceState(state.tenant_id), state)
+            return stored is not None
+
+        return await self._database.run(work)
+
+    async def transact(self, tenant_id: str, rule: Rule) -> tuple[WorkspaceState, WorkspaceState]:
+        """Applies `rule` under the row lock (SQLite: the database's, taken by BEGIN IMMEDIATE)."""
+
+        def work(connection: Connection) -> tuple[WorkspaceState, WorkspaceState]:
+            before = _load(connection, tenant_id, shared=False)
+            if before is None:
+                raise TenantNotFound("no such workspace")
+            after = rule(before)
+            _write(connection, before, after)
+            return before, after
+
+        return await self._database.run(work)
+
+    async def load(self, tenant_id: str) -> WorkspaceState | None:
+        """A consistent state: under a shared lock, because three SELECTs in READ COMMITTED are three moments."""
+        return await self._database.run(lambda connection: _load(connection, tenant_id, shared=True))
+
+    async def find(self, tenant_id: str, principal_id: str) -> Membership | None:
+        """One membership."""
+        query = select(_MEMBERS).where(_MEMBERS.c.tenant_id == tenant_id, _MEMBERS.c.principal_id == principal_id)
+        row = await self._database.run(lambda connection: connection.execute(query).one_or_none(), read=True)
+        return _membership(row) if row is not None else None
+
+    async def memberships_of(self, principal_id: str) -> list[Membership]:
+        """Every membership of a principal, by tenant id."""
+        query = select(_MEMBERS).where(_MEMBERS.c.principal_id == principal_id).order_by(_MEMBERS.c.tenant_id)
+        rows = await self._database.run(lambda connection: connection.execute(query).all(), read=True)
+        return [_membership(row) for row in rows]
+
+    async def tenant_of_invitation(self, digest: str) -> str | None:
+        """The workspace an invitation belongs to."""
+        query = select(_INVITATIONS.c.tenant_id).where(_INVITATIONS.c.digest == digest)
+        return await self._database.run(lambda connection: connection.scalar(query), read=True)
+
+
+def _load(connection: Connection, tenant_id: str, *, shared: bool) -> WorkspaceState | None:
+    head = select(_WORKSPACES).where(_WORKSPACES.c.tenant_id == tenant_id).with_for_update(read=shared)
+    row = connection.execute(head).one_or_none()
+    if row is None:
+        return None
+    members = connection.execute(select(_MEMBERS).where(_MEMBERS.c.tenant_id == tenant_id)).all()
+    invitations = connection.execute(select(_INVITATIONS).where(_INVITATIONS.c.tenant_id == tenant_id)).all()
+    return WorkspaceState(
+        tenant_id,
+        row.name,
+        row.seats,
+        row.version,
+        {member.principal_id: _membership(member) for member in members},
+        {invited.id: _invited(invited) for invited in invitations},
+    )
+
+
+def _write(connection: Connection, before: WorkspaceState, after: WorkspaceState) -> None:
+    tenant_id, found = after.tenant_id, changes(before, after)
+    if after.version != before.version:
+        connection.execute(_WORKSPACES.update().where(_WORKSPACES.c.tenant_id == tenant_id).values(_settings(after)))
+    if found.gone:
+        connection.execute(
+            _MEMBERS.delete().where(_MEMBERS.c.tenant_id == tenant_id, _MEMBERS.c.principal_id.in_(found.gone))
+        )
+    if found.dropped:
+        connection.execute(
+            _INVITATIONS.delete().where(_INVITATIONS.c.tenant_id == tenant_id, _INVITATIONS.c.id.in_(found.dropped))
+        )
+    for member in found.members:
+        _put(connection, _MEMBERS, {"tenant_id": tenant_id, **_member_row(member)})
+    for invited in found.invitations:
+        _put(connection, _INVITATIONS, {"tenant_id": tenant_id, **_invited_row(invited)})
+
+
+def _put(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    keys = [column.name for column in table.primary_key]
+    changed = {name: value for name, value in row.items() if name not in keys}
+    connection.execute(
+        insert(connection, table).values(row).on_conflict_do_update(index_elements=keys, set_=changed)
+    )
+
+
+def _settings(state: WorkspaceState) -> dict[str, Any]:
+    return {"name": state.name, "seats": state.seats, "version": state.version}
+
+
+def _member_row(member: Membership) -> dict[str, Any]:
+    return {"principal_id": member.principal_id, "roles": _names(member.roles), "version": member.version}
+
+
+def _invited_row(invited: Invited) -> dict[str, Any]:
+    return {
+        "id": invited.id,
+        "digest": invited.digest,
+        "email": invited.email,
+        "roles": _names(invited.roles),
+        "inviter_id": invited.inviter_id,
+        "expires_at": to_micros(invited.expires_at),
+        "status": invited.status,
+    }
+
+
+def _membership(row: Any) -> Membership:
+    return Membership(row.tenant_id, row.principal_id, frozenset(json.loads(row.roles)), row.version)
+
+
+def _invited(row: Any) -> Invited:
+    return Invited(
+        row.id,
+        row.digest,
+        row.email,
+        frozenset(json.loads(row.roles)),
+        row.inviter_id,
+        from_micros(row.expires_at),
+        row.status,
+    )
+
+
+def _names(roles: frozenset[str]) -> str:
+    return json.dumps(sorted(roles))

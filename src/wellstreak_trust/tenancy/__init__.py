@@ -1,0 +1,93 @@
+"""Tenancy: which tenant the running code works for, who belongs to it, and what its subscription includes.
+
+::
+
+    request ──sources──► TenantResolver ──proof──► TenantContext ──tenant_scope──► require_tenant()
+
+A context is made by a resolver (or, in tests, by `testing_context`), entered as a block, and read by everything that
+touches tenant data. Another tenant is reached only through `elevate`.
+"""
+
+from ..core.errors import (
+    AmbiguousTenant,
+    EntitlementDenied,
+    InvitationInvalid,
+    LastOwner,
+    NoTenant,
+    SeatLimit,
+    TenantConflict,
+    TenantNotFound,
+)
+from ..core.tenant import Membership, TenantContext
+from .cache import CachedMemberships
+from .context import current_tenant, require_tenant, scope_leaks, tenant_scope, testing_context
+from .elevation import elevate, install_elevation_sink
+from .entitlements import (
+    Entitlements,
+    EntitlementSource,
+    Hold,
+    Reservation,
+    StaticEntitlements,
+    UsageStore,
+)
+from .invitations import Invitation
+from .membership import Memberships, MembershipStore
+from .memory import MemoryMembershipStore, MemoryUsageStore
+from .resolve import (
+    ApiKeySource,
+    ClaimSource,
+    HeaderSource,
+    PathSource,
+    Prover,
+    SubdomainSource,
+    TenantResolver,
+    TenantSource,
+)
+from .subscription import EntitlementDecision, EntitlementSnapshot, Feature
+from .workspace import Invited, Rule, WorkspaceState
+
+__all__ = [
+    "AmbiguousTenant",
+    "ApiKeySource",
+    "CachedMemberships",
+    "ClaimSource",
+    "EntitlementDecision",
+    "EntitlementDenied",
+    "EntitlementSnapshot",
+    "EntitlementSource",
+    "Entitlements",
+    "Feature",
+    "HeaderSource",
+    "Hold",
+    "Invitation",
+    "InvitationInvalid",
+    "Invited",
+    "LastOwner",
+    "Membership",
+    "MembershipStore",
+    "Memberships",
+    "MemoryMembershipStore",
+    "MemoryUsageStore",
+    "NoTenant",
+    "PathSource",
+    "Prover",
+    "Reservation",
+    "Rule",
+    "SeatLimit",
+    "StaticEntitlements",
+    "SubdomainSource",
+    "TenantConflict",
+    "TenantContext",
+    "TenantNotFound",
+    "TenantResolver",
+    "TenantSource",
+    "UsageStore",
+    "WorkspaceState",
+    "current_tenant",
+    "elevate",
+    "install_elevation_sink",
+    "require_tenant",
+    "scope_leaks",
+    "tenant_scope",
+    "testing_context",
+]
