@@ -1,0 +1,127 @@
+"""Stores in this process: for tests, demos and single-process hosts that accept to lose sessions with the process.
+
+Reads take no lock: a row is immutable and one dictionary lookup is atomic. Writes take one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from threading import Lock
+
+from .session_store import SessionRow
+
+__all__ = ["MemorySessionStore"]
+
+
+class MemorySessionStore:
+    """Sessions in dictionaries.
+
+    Args:
+        allow_memory: says that losing every session with the process is acceptable in production.
+    """
+
+    suspends: bool = False
+
+    def __init__(self, *, allow_memory: bool = False) -> None:
+        self.volatile: bool = not allow_memory
+        self._lock: Lock = Lock()
+        self._rows: dict[bytes, SessionRow] = {}
+        self._keys: dict[str, bytes] = {}
+        self._of_user: dict[str, dict[str, None]] = {}
+        self._children: dict[str, set[str]] = {}
+
+    async def read(self, key: bytes, /) -> SessionRow | None:
+        """See `SessionStore`."""
+        return self._rows.get(key)
+
+    async def admit(self, row: SessionRow, /, *, limit: int, replaces: bytes | None) -> tuple[SessionRow, ...]:
+        """See `SessionStore`."""
+        with self._lock:
+            old = self._rows.get(replaces) if replaces is not None else None
+            ended = self._drop(old.id) if old is not None else ()
+            rows = [other for other in self._user_rows(row.user_id) if other.actor_id is None]
+            for other in rows:
+                if other.ended_by(row.created_at):
+                    self._drop(other.id)
+            living = [other for other in rows if other.id in self._keys]
+            for other in living[: max(0, len(living) + 1 - limit)]:
+                ended += self._drop(other.id)
+            self._put(row)
+            return tuple(other for other in ended if other.ended_by(row.created_at) is None)
+
+    async def spawn(self, row: SessionRow, parent_key: bytes, /) -> bool:
+        """See `SessionStore`."""
+        with self._lock:
+            parent = self._rows.get(parent_key)
+            if parent is None:
+                return False
+            self._put(row)
+            self._children.setdefault(parent.id, set()).add(row.id)
+            return True
+
+    async def swap(self, key: bytes, row: SessionRow, /) -> bool:
+        """See `SessionStore`."""
+        with self._lock:
+            if key not in self._rows:
+                return False
+            self._rows[row.key] = row  # before the old one goes: readers take no lock
+            self._keys[row.id] = row.key
+            if row.key != key:
+                del self._rows[key]
+            return True
+
+    async def end(self, session_id: str, /, *, user_id: str | None) -> SessionRow | None:
+        """See `SessionStore`."""
+        with self._lock:
+            row = self._rows.get(self._keys.get(session_id, b""))
+            if row is None or user_id not in (None, row.user_id):
+                return None
+            self._drop(session_id)
+            return row
+
+    async def end_all(self, user_id: str, /, *, except_id: str | None) -> None:
+        """See `SessionStore`. At most `max_per_user` rows and their impersonations."""
+        with self._lock:
+            for row in self._user_rows(user_id):
+                if row.id != except_id:
+                    self._drop(row.id)
+                else:
+                    self._drop_children(row.id)
+
+    async def live(self, user_id: str, /) -> tuple[SessionRow, ...]:
+        """See `SessionStore`."""
+        with self._lock:
+            return tuple(self._user_rows(user_id))
+
+    async def sweep(self, now: datetime, /) -> int:
+        """See `SessionStore`."""
+        with self._lock:
+            before = len(self._rows)
+            for row in list(self._rows.values()):
+                if row.ended_by(now):
+                    self._drop(row.id)
+            return before - len(self._rows)
+
+    def _user_rows(self, user_id: str) -> list[SessionRow]:
+        return [self._rows[self._keys[found]] for found in self._of_user.get(user_id, ())]
+
+    def _put(self, row: SessionRow) -> None:
+        self._rows[row.key] = row
+        self._keys[row.id] = row.key
+        self._of_user.setdefault(row.user_id, {})[row.id] = None
+
+    def _drop(self, session_id: str) -> tuple[SessionRow, ...]:
+        key = self._keys.pop(session_id, None)
+        if key is None:
+            return ()
+        row = self._rows.pop(key)
+        held = self._of_user[row.user_id]
+        del held[session_id]
+        if not held:
+            del self._of_user[row.user_id]
+        if row.parent_id in self._children:
+            self._children[row.parent_id].discard(session_id)
+        return (row, *self._drop_children(session_id))
+
+    def _drop_children(self, session_id: str) -> tuple[SessionRow, ...]:
+        return tuple(row for child in self._children.pop(session_id, ()) for row in self._drop(child))
