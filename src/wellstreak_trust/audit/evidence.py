@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from ..core.clock import from_micros, rfc3339
-from ..core.errors import NoteInvalid, StoreUnavailable, TrustError
+from ..core.errors import NoteInvalid, StoreMisconfigured, TrustError
 from .checkpoint import Checkpoint
 from .event import content_digest
 from .note import VerifierKey
@@ -20,6 +21,8 @@ __all__ = ["Evidence", "replay_store", "replay_tiles"]
 
 _CHANGED: Final = "an entry does not hash to what was recorded"
 _PAGE: Final = 4 * TILE_WIDTH
+_STUMBLES: Final = (TrustError, ArithmeticError, LookupError, TypeError, ValueError)
+T = TypeVar("T")
 Keys = Sequence[VerifierKey]
 Signature = Literal["verified", "failed", "not_checked"]
 
@@ -135,13 +138,13 @@ async def replay_store(source: AuditStore, tenant_id: str, keys: Keys, marks: It
     Raises:
         StoreUnavailable: the store does not answer.
     """
-    head = await _head(source, tenant_id)
+    head = await _asked(source, source.head(tenant_id))
     signed = await _signed(source, keys)
     replay = Replay(tenant_id, [*marks, *(tree.size for tree in signed if tree is not None)])
-    evidence = Evidence(replay, max(head.size, 0) if head else 0)
-    if head is None:
+    if head is None or not _is_sound(head):
         replay.fault("the head of the tree cannot be read")
-        return evidence
+        return Evidence(replay, 0)
+    evidence = Evidence(replay, head.size)
     async for leaf in _rows(source, tenant_id, head.size, replay):
         _check_row(leaf, replay)
     await _check_head(source, tenant_id, head, replay)
@@ -153,13 +156,23 @@ async def replay_store(source: AuditStore, tenant_id: str, keys: Keys, marks: It
     return evidence
 
 
-async def _head(source: AuditStore, tenant_id: str) -> Head | None:
+async def _asked(source: AuditStore, question: Awaitable[T]) -> T | None:
+    """The store's answer, or None where a changed row makes the store or its driver stumble.
+
+    Raises:
+        StoreUnavailable: another question, about nothing, is not answered either: the store is down.
+    """
     try:
-        return await source.head(tenant_id)
-    except StoreUnavailable:
-        raise
-    except (TrustError, TypeError, ValueError):
+        return await question
+    except _STUMBLES:
+        with suppress(StoreMisconfigured):
+            await source.signed("")
         return None
+
+
+def _is_sound(head: Head) -> bool:
+    """SQLite stores any type in any column."""
+    return type(head.size) is int and head.size >= 0 and all(type(one) is bytes for one in (head.root, *head.edge))
 
 
 async def _signed(source: AuditStore, keys: Keys) -> list[Checkpoint | None]:
@@ -168,12 +181,12 @@ async def _signed(source: AuditStore, keys: Keys) -> list[Checkpoint | None]:
     for key in keys:
         try:
             last = await source.signed(key.name)
+        except _STUMBLES:
+            await _asked(source, source.signed(""))
+            found.append(None)
+        else:
             if last is not None:
                 found.append(_opens(last.note, keys))
-        except StoreUnavailable:
-            raise
-        except (TrustError, TypeError, ValueError):
-            found.append(None)
     return found
 
 
@@ -192,17 +205,12 @@ async def _rows(source: AuditStore, tenant_id: str, size: int, replay: Replay) -
 
 
 async def _page(source: AuditStore, tenant_id: str, start: int, stop: int) -> list[Leaf]:
-    """Rows of a range; where the range cannot be read, the readable rows at its beginning.
-
-    A changed file may hold a type or text that the driver chokes on. The head answers, so the store is up, and the
-    row that fails is the evidence.
-    """
-    try:
-        return await source.leaves(tenant_id, start, stop)
-    except (TrustError, TypeError, ValueError):
-        await source.head(tenant_id)
-        if stop - start == 1:
-            return []
+    """Rows of a range; where the range cannot be read, the readable rows at its beginning."""
+    found = await _asked(source, source.leaves(tenant_id, start, stop))
+    if found is not None:
+        return found
+    if stop - start == 1:
+        return []
     middle = (start + stop) // 2
     left = await _page(source, tenant_id, start, middle)
     return left if len(left) < middle - start else left + await _page(source, tenant_id, middle, stop)
@@ -210,7 +218,7 @@ async def _page(source: AuditStore, tenant_id: str, start: int, stop: int) -> li
 
 def _check_row(leaf: Leaf, replay: Replay) -> None:
     seq = replay.size
-    octets = leaf.leaf if isinstance(leaf.leaf, bytes) else b""  # SQLite stores any type in any column
+    octets = leaf.leaf if isinstance(leaf.leaf, bytes) else b""
     hashed, fields = replay.add(octets)
     if hashed != leaf.leaf_hash:
         replay.fault(_CHANGED, seq)
@@ -236,8 +244,8 @@ async def _check_head(source: AuditStore, tenant_id: str, head: Head, replay: Re
     if replay.size != head.size:
         return
     behind = await _page(source, tenant_id, head.size, head.size + 1)
-    tiles = {place: await source.tile(tenant_id, *place) for place in replay.tiles}
-    moved = await source.head(tenant_id) != head  # somebody appended meanwhile, which is no fault
+    tiles = {place: await _asked(source, source.tile(tenant_id, *place)) or b"" for place in replay.tiles}
+    moved = await _asked(source, source.head(tenant_id)) != head  # somebody appended meanwhile, which is no fault
     if behind and not moved:
         replay.fault("entries stand behind the end of the tree", head.size)
     if replay.frontier.root() != head.root or tuple(replay.frontier.edge) != head.edge:

@@ -148,7 +148,7 @@ class SqlAuditStore:
         def work(connection: Connection) -> bool:
             if old is None:
                 first = insert(connection, _SIGNED).values(origin=origin, **values).on_conflict_do_nothing()
-                return bool(connection.execute(first).rowcount == 1)
+                return connection.scalar(first.returning(_SIGNED.c.size)) is not None
             same = (_SIGNED.c.origin == origin, _SIGNED.c.size == old.size, _SIGNED.c.note == old.note)
             return connection.execute(_SIGNED.update().where(*same).values(**values)).rowcount == 1
 

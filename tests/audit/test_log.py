@@ -1,0 +1,192 @@
+"""The failure policy, the receipts and the reader."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from wellstreak_trust.audit import (
+    ActionRegistry,
+    ActionSpec,
+    AuditConflict,
+    AuditEvent,
+    AuditEventRejected,
+    AuditForkDetected,
+    AuditLog,
+    AuditUnavailable,
+    EventSink,
+    MemoryAuditStore,
+    Receipt,
+    tree,
+)
+from wellstreak_trust.core import FixedClock
+from wellstreak_trust.core.errors import ConfigurationError, StoreMisconfigured, StoreUnavailable
+
+Make = Callable[..., AuditEvent]
+DOWN = StoreUnavailable("down")
+
+
+def actions(log: AuditLog, tenant_id: str = "t1") -> list[str]:
+    return [event["action"] for event in reversed(log.events(tenant_id))]
+
+
+def test_a_receipt_tells_the_place(log: AuditLog, make: Make) -> None:
+    first, second = log.emit(make()), log.emit(make())
+    assert (first.seq, second.seq, first.durable) == (0, 1, True)
+    assert first.leaf_hash == tree.leaf_hash(log.entry("t1", 0))
+    sink: EventSink = log
+    assert sink.suspends is False
+
+
+def test_many_events_are_one_commit(log: AuditLog, make: Make) -> None:
+    receipts = log.emit_many([make(tenant_id="b"), make(tenant_id="a"), make(tenant_id="b")])
+    assert [(receipt.tenant_id, receipt.seq) for receipt in receipts] == [("b", 0), ("a", 0), ("b", 1)]
+    assert log.emit_many([]) == []
+    with pytest.raises(AuditEventRejected):
+        log.emit_many([make(), make(data={"n": 1.5})])
+    assert log.events("t1") == []
+
+
+def test_a_retry_is_safe_and_a_conflict_is_told(log: AuditLog, make: Make) -> None:
+    event = make(id="event-1")
+    assert log.emit(event) == log.emit(event) == log.emit(make(id="event-1"))
+    with pytest.raises(AuditConflict):
+        log.emit(make(id="event-1", reason="another"))
+    assert len(log.events("t1")) == 1
+    assert log.emit(make(id="event-1", tenant_id="t2")).seq == 0
+
+
+def test_a_lost_answer_is_ambiguous_and_the_id_makes_the_retry_safe(log: AuditLog, outage: Any, make: Make) -> None:
+    event, outage.answers = make(), False
+    with pytest.raises(AuditUnavailable):
+        log.emit(event)
+    outage.answers = True
+    assert log.emit(event).seq == 0
+    assert len(log.events("t1")) == 1
+
+
+@pytest.mark.parametrize("down", [DOWN, StoreMisconfigured("x"), OSError("disk secret"), RuntimeError("secret")])
+def test_critical_and_standard_refuse_whatever_the_driver_throws(
+    down: Exception, log: AuditLog, outage: Any, make: Make
+) -> None:
+    outage.down = down
+    for action in ("secret.read", "billing.plan_changed"):
+        with pytest.raises(AuditUnavailable) as refused:
+            log.emit(make(action))
+        assert refused.value.__cause__ is None
+        assert "secret" not in refused.value.detail
+    assert log.dropped == 0
+
+
+def test_protective_events_are_kept_and_recorded_on_recovery(log: AuditLog, outage: Any, make: Make) -> None:
+    """Blocking a safety stop because it cannot be logged would help whoever filled the disk."""
+    outage.down = DOWN
+    denied = make("session.revoked")
+    assert log.emit(denied) == Receipt(denied.id, "t1", None, None, durable=False)
+    assert log.flush() == 1
+    outage.down = None
+    log.emit(make())
+    assert actions(log) == ["billing.plan_changed", "session.revoked"]
+    assert log.emit(denied).seq == 1
+    assert (log.flush(), log.dropped) == (0, 0)
+
+
+def test_what_finds_no_room_becomes_one_gap_a_tenant(log: AuditLog, outage: Any, make: Make, clock: FixedClock) -> None:
+    outage.down = DOWN
+    for number in range(6):
+        log.emit(make("access.denied", tenant_id="t1" if number < 5 else "t2"))
+        clock.advance(timedelta(seconds=1))
+    log.emit(make("webhook.verified", tenant_id="t2"))
+    assert log.dropped == 4
+    outage.down = None
+    assert log.flush() == 0
+    gap, *kept = log.events("t1")
+    assert [event["action"] for event in kept] == ["access.denied"] * 3
+    assert gap["action"] == "audit.gap"
+    assert gap["data"] == {"count": 2, "first": "2026-11-24T12:00:03.000000Z", "last": "2026-11-24T12:00:04.000000Z"}
+    assert [event["data"]["count"] for event in log.events("t2")] == [2]
+    assert log.dropped == 4
+
+
+def test_sampled_events_are_dropped_and_counted(log: AuditLog, outage: Any, make: Make) -> None:
+    assert log.emit(make("webhook.verified")).durable
+    outage.down = DOWN
+    assert not log.emit(make("webhook.verified")).durable
+    assert log.dropped == 1
+
+
+def test_the_strictest_of_a_batch_decides(log: AuditLog, outage: Any, make: Make) -> None:
+    outage.down = DOWN
+    with pytest.raises(AuditUnavailable):
+        log.emit_many([make("access.denied"), make("secret.read")])
+    assert not any(receipt.durable for receipt in log.emit_many([make("access.denied"), make("webhook.verified")]))
+    assert log.dropped == 1
+
+
+def test_a_kept_event_that_conflicts_does_not_hold_back_the_others(log: AuditLog, outage: Any, make: Make) -> None:
+    outage.down = DOWN
+    log.emit_many([make("access.denied", id="x", reason="one"), make("access.denied", id="y")])
+    outage.down = None
+    log.emit(make(id="x"))  # takes the id that a kept event has
+    assert log.flush() == 0
+    assert sorted(actions(log)) == ["access.denied", "audit.gap", "billing.plan_changed"]
+
+
+def test_a_protective_event_is_reduced_rather_than_lost(log: AuditLog, make: Make) -> None:
+    """Else whoever sends a header that no leaf can hold makes the denial vanish, and a 403 a 500."""
+    for detail in ({"agent": "\ud800"}, {"agent": "a" * 70_000}, {"n": 1.5}):
+        assert log.emit(make("access.denied", source=detail, outcome="denied")).durable
+    found = log.events("t1")
+    assert [event["data"]["cut"] for event in found] == ["internal_error", "too_large", "internal_error"]
+    assert all("source" not in event for event in found)
+    hopeless = log.emit(make("access.denied", tenant_id="t\x00"))
+    assert (hopeless.durable, log.dropped) == (False, 1)
+    with pytest.raises(AuditEventRejected):
+        log.emit(make(source={"agent": "\ud800"}))
+
+
+def test_protective_goes_on_when_the_tree_was_changed_from_outside(log: AuditLog, outage: Any, make: Make) -> None:
+    outage.down = AuditForkDetected("fork")
+    assert not log.emit(make("access.denied")).durable
+    with pytest.raises(AuditForkDetected):
+        log.emit(make())
+
+
+def test_strict_registries_and_reasons(make: Make) -> None:
+    registry = ActionRegistry([ActionSpec("plan.changed", needs_reason=True), ActionSpec("plan.seen", "sampled")])
+    log = AuditLog(MemoryAuditStore(), registry=registry)
+    with pytest.raises(AuditEventRejected):
+        log.emit(make("plan.unknown"))
+    with pytest.raises(AuditEventRejected):
+        log.emit(make("plan.changed"))
+    assert log.emit(make("plan.changed", reason="asked")).durable
+    for nonsense in (None, "text", 7):
+        with pytest.raises(AuditEventRejected):
+            log.emit(nonsense)  # type: ignore[arg-type]  # what a host may hand over
+
+
+def test_the_reader_pages_backwards(log: AuditLog, make: Make) -> None:
+    log.emit_many([make(data={"n": n}) for n in range(5)])
+    page = log.events("t1", limit=2)
+    assert [event["seq"] for event in page] == [4, 3]
+    assert [event["seq"] for event in log.events("t1", limit=9, before=3)] == [2, 1, 0]
+    assert page[0] == json.loads(log.entry("t1", 4))
+    assert log.events("t1", before=0) == log.events("unknown") == []
+
+
+def test_without_a_signer_there_is_no_checkpoint(make: Make) -> None:
+    log = AuditLog(MemoryAuditStore())
+    log.emit(make())
+    for ask in (lambda: log.checkpoint("t1"), lambda: log.vkey("t1"), lambda: log.prove("t1", 0)):
+        with pytest.raises(ConfigurationError, match="signer"):
+            ask()
+
+
+@pytest.mark.parametrize("origin", ["", "a b", "a+b", "a\nb"])
+def test_an_origin_must_fit_a_signature_line(origin: str) -> None:
+    with pytest.raises(ConfigurationError, match="origin"):
+        AuditLog(MemoryAuditStore(), origin=origin)
