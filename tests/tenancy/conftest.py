@@ -1,0 +1,59 @@
+"""The databases this room is tested on: one PostgreSQL database for the session, emptied for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from wellstreak_trust.storage.sql import Database
+from wellstreak_trust.storage.sql.schema import metadata
+
+
+@pytest.fixture(scope="session")
+def tenancy_url(postgres_server: str) -> Iterator[str]:
+    """``postgresql+psycopg://...`` of a database with our tables."""
+    import psycopg
+
+    name = f"wt_tenancy_{os.getpid()}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        yield (postgres_server.rpartition("/")[0] + f"/{name}").replace("postgresql://", "postgresql+psycopg://")
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def _postgres(tenancy_url: str) -> Iterator[Engine]:
+    engine = create_engine(tenancy_url, pool_size=10)
+    Database(engine).create_all()
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def postgres(_postgres: Engine) -> Engine:
+    """A PostgreSQL engine with our tables, empty."""
+    ours = ("workspace", "membership", "invitation", "usage", "usage_hold", "subscription")
+    names = ", ".join(name for name in metadata.tables if name.removeprefix("wst_") in ours)
+    with _postgres.begin() as connection:
+        connection.execute(text(f"TRUNCATE {names}"))
+    return _postgres
+
+
+@pytest.fixture
+def sqlite(sqlite_path: Path) -> Iterator[Engine]:
+    """A SQLite file with our tables."""
+    engine = create_engine(f"sqlite:///{sqlite_path}")
+    Database(engine).create_all()
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Both engines, one after the other."""
+    found: Engine = request.getfixturevalue(request.param)
+    return found
