@@ -76,7 +76,8 @@ class Database(_Schema):
     """A blocking SQLAlchemy engine. The host's own use of the engine is left as it is."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine: Engine = _ours(engine)
+        self.engine: Engine = engine
+        self._ours: Engine = _ours(engine)
 
     async def run(self, work: Work[T], *, read: bool = False) -> T:
         """Runs `work(connection)` in one transaction and returns its result.
@@ -89,7 +90,7 @@ class Database(_Schema):
         return self._run(work, read)
 
     def _run(self, work: Work[T], read: bool) -> T:
-        with translated(), self.engine.connect() as connection:
+        with translated(), self._ours.connect() as connection:
             if read:
                 connection = connection.execution_options(**{_READ: True})
             with connection.begin():
@@ -128,12 +129,12 @@ class AsyncDatabase(_Schema):
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine: AsyncEngine = engine
-        self._plain: AsyncEngine = type(engine)(_ours(engine.sync_engine))
+        self._ours: AsyncEngine = type(engine)(_ours(engine.sync_engine))
 
     async def run(self, work: Work[T], *, read: bool = False) -> T:
         """As `Database.run`; `work` itself is the same blocking code, run by ``AsyncConnection.run_sync``."""
         with translated():
-            async with self._plain.connect() as connection:
+            async with self._ours.connect() as connection:
                 if read:
                     connection = await connection.execution_options(**{_READ: True})
                 async with connection.begin():
