@@ -1,0 +1,1 @@
+"""The command line: ``wellstreak-trust``, or ``python -m wellstreak_trust.cli``."""

@@ -1,0 +1,133 @@
+"""The command line. Exit status 0 is good, 1 is found bad, 2 is could not look."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+from wellstreak_trust.core.errors import HostError, MissingExtra, SecurityTxtInvalid, TrustError
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.table import Table
+except ImportError:
+    raise MissingExtra(
+        "the command line needs typer and rich", hint="pip install 'wellstreak-trust[cli]'", reason="extra"
+    ) from None
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Security primitives of a multi-tenant SaaS.")
+policy_app = typer.Typer(no_args_is_help=True, help="Policies as data.")
+audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
+keys_app = typer.Typer(no_args_is_help=True, help="Key files.")
+security_txt_app = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
+for name, group in (("policy", policy_app), ("audit", audit_app), ("keys", keys_app), ("security-txt", security_txt_app)):
+    app.add_typer(group, name=name)
+
+OUT = Console()
+ERR = Console(stderr=True)
+
+
+def _stop(error: TrustError, status: int = 2) -> NoReturn:
+    ERR.print(f"{error.code}: {error.detail or error.title}" + (f"\n  fix: {error.hint}" if error.hint else ""))
+    raise typer.Exit(status)
+
+
+@app.command()
+def demo(framework: Annotated[str, typer.Option(help="fastapi, flask or django")] = "fastapi") -> None:
+    """Attack a protected host over real HTTP and show which control answered."""
+    import os
+
+    from wellstreak_trust.demo.__main__ import main as play
+
+    os.environ["FRAMEWORK"] = framework
+    raise typer.Exit(play())
+
+
+@app.command()
+def doctor() -> None:
+    """Show every setting with its value and origin; refuse as start-up would."""
+    from wellstreak_trust.settings import TrustSettings
+
+    try:
+        rows = TrustSettings().explain()
+    except HostError as error:
+        _stop(error, 1)
+    table = Table("setting", "value", "from")
+    for row in rows:
+        table.add_row(*row)
+    OUT.print(table)
+
+
+@policy_app.command("check")
+def policy_check(path: Path) -> None:
+    """Load a policy document; say where it is wrong and what was meant."""
+    from wellstreak_trust.authz import Policy
+
+    try:
+        policy = Policy.load(path)
+    except HostError as error:
+        _stop(error, 1)
+    OUT.print(f"{path}: good, version {policy.version}")
+
+
+@audit_app.command("verify")
+def audit_verify(
+    directory: Path,
+    key: Annotated[list[str] | None, typer.Option(help="verifier key of the log, as `AuditLog.vkey` gives it")] = None,
+    pinned: Annotated[Path | None, typer.Option(help="a checkpoint you kept")] = None,
+) -> None:
+    """Verify an exported trail. Status 1: tampered; 2: cannot verify; 3: nothing was pinned, so weaker than it could be."""
+    from wellstreak_trust.audit import verify
+
+    try:
+        report = verify(directory, pinned=pinned.read_text() if pinned is not None else None, keys=tuple(key or ()))
+    except TrustError as error:
+        _stop(error)
+    except OSError as error:
+        ERR.print(f"{type(error).__name__}: {pinned}")
+        raise typer.Exit(2) from None
+    for verdict in ("integrity", "signature", "append_only", "completeness", "time_order"):
+        OUT.print(f"{verdict:12} {getattr(report, verdict)}")
+    OUT.print(f"{'level':12} {report.level}")
+    if report.failed:
+        OUT.print(f"{'first bad':12} {report.first_bad_seq}")
+        raise typer.Exit(1)
+    raise typer.Exit(0 if pinned is not None else 3)
+
+
+@keys_app.command("generate")
+def keys_generate(path: Path) -> None:
+    """Write a new key-encryption key file, readable by its owner alone."""
+    from wellstreak_trust.secrets import LocalKeyProvider
+
+    try:
+        provider = LocalKeyProvider.generate(path)
+    except TrustError as error:
+        _stop(error)
+    OUT.print(f"{provider.uri} in {path}")
+
+
+@security_txt_app.command("check")
+def security_txt_check(path: Path) -> None:
+    """Check a security.txt as strictly as RFC 9116."""
+    from wellstreak_trust.disclosure import SecurityTxt
+
+    try:
+        found = SecurityTxt.parse(path.read_bytes())
+    except SecurityTxtInvalid as error:
+        ERR.print(f"{path}:{error.line or 0}: {error.detail}")
+        raise typer.Exit(1) from None
+    OUT.print(f"{path}: good until {found.ends_at:%Y-%m-%d}")
+
+
+def main() -> None:
+    """Entry point of ``wellstreak-trust``."""
+    app()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

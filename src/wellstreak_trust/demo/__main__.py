@@ -1,0 +1,54 @@
+"""``python -m wellstreak_trust.demo``: FRAMEWORK=fastapi|flask|django, SERVE=1 to leave it running."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from .host import PASSWORD, Paths, prepare
+from .server import FRAMEWORKS, provider, serving
+from .story import Story
+from .table import show
+
+
+def main() -> int:
+    """Plays the story; 0 if every control answered as it must."""
+    framework = os.environ.get("FRAMEWORK") or "fastapi"
+    if framework not in FRAMEWORKS:
+        print(f"FRAMEWORK is one of {', '.join(FRAMEWORKS)}", file=sys.stderr)
+        return 2
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="wellstreak-demo-") as folder, provider() as provider_url:
+        paths = Paths(Path(folder))
+        prepare(paths)
+        with serving(framework, paths, provider_url) as (url, host):
+            steps = list(Story(url, host, paths).play())
+            show(steps, f"wellstreak_trust on {framework}, over HTTP at {url}")
+            differs = [step for step in steps if not step.held]
+            print(f"{len(steps) - len(differs)} held, {len(differs)} differ, {time.monotonic() - begun:.1f} s")
+            if os.environ.get("SERVE"):
+                _explore(url)
+    return 1 if differs else 0
+
+
+def _explore(url: str) -> None:
+    print(f"""
+Still serving at {url} (Ctrl-C ends it). For example:
+
+  curl -i -c jar -H 'Content-Type: application/json' \\
+       -d '{{"email": "ada@example.com", "password": "{PASSWORD}"}}' {url}/signin
+  curl -i -b jar {url}/w/acme/          # ada's workspace
+  curl -i -b jar {url}/w/evil/          # somebody else's: not found
+  curl -i -b jar -X PUT -H 'Origin: https://evil.example' {url}/w/acme/ai""")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print("bye")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

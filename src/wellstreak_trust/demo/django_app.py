@@ -1,0 +1,95 @@
+"""The host on Django, without a project: settings and URLs are made here."""
+
+import re
+from typing import Any
+
+import django
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.urls import path
+
+from wellstreak_trust.core import drive
+
+from .host import Host
+from .routes import ROUTES, Call, Route
+
+_HELD: dict[str, Host] = {}
+urlpatterns: list[Any] = []
+
+
+def trust() -> Any:
+    """What ``settings.WELLSTREAK_TRUST`` names."""
+    return _HELD["host"].trust
+
+
+def make_app(host: Host) -> WSGIHandler:
+    _HELD["host"] = host
+    settings.configure(
+        SECRET_KEY="unused: the host keeps no state in Django",
+        ALLOWED_HOSTS=["127.0.0.1"],
+        ROOT_URLCONF=__name__,
+        MIDDLEWARE=["wellstreak_trust.adapters.django.TrustMiddleware"],
+        INSTALLED_APPS=["wellstreak_trust.adapters.django"],
+        WELLSTREAK_TRUST=f"{__name__}.trust",
+        APPEND_SLASH=False,
+    )
+    django.setup()
+    by_path: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        by_path.setdefault(route.path, {})[route.method] = _view(route)
+    for template, views in by_path.items():
+        pattern = re.sub(r"\{(\w+)\}", r"<str:\1>", template).lstrip("/")
+        urlpatterns.append(path(pattern, _by_method(views), name=template))
+    from wellstreak_trust.adapters.django import assert_all_routes_declared
+
+    assert_all_routes_declared()
+    return WSGIHandler()
+
+
+def _by_method(views: dict[str, Any]) -> Any:
+    """Django routes do not see the method; every view behind one path is declared by itself."""
+    from wellstreak_trust.adapters.shared import declaration_of, declare
+
+    def dispatch(request: HttpRequest, **params: str) -> HttpResponse:
+        view = views.get(request.method or "")
+        return view(request, **params) if view is not None else HttpResponseNotAllowed(list(views))
+
+    declared = [declaration_of(view) for view in views.values()]
+    assert all(declared)
+    return declare(dispatch, declared[0])
+
+
+def _view(route: Route) -> Any:
+    from wellstreak_trust.adapters.django import facts_of, guarded, public
+
+    def call(request: HttpRequest, params: dict[str, str], grant: Any = None) -> Call:
+        return Call(_HELD["host"], facts_of(request), params, request.body, grant)
+
+    if route.operation is None:
+
+        @public(route.public)
+        def view(request: HttpRequest, **params: str) -> HttpResponse:
+            return _respond(drive(route.handler(call(request, params))))
+
+        return view
+
+    resource = route.resource
+
+    def fetch(request: HttpRequest) -> Any:
+        assert resource is not None
+        match = request.resolver_match
+        return resource(call(request, dict(match.kwargs) if match is not None else {}))
+
+    @guarded(route.operation, resource=fetch if resource is not None else None)
+    def view(request: HttpRequest, grant: Any, **params: str) -> HttpResponse:
+        return _respond(drive(route.handler(call(request, params, grant))))
+
+    return view
+
+
+def _respond(reply: Any) -> HttpResponse:
+    response = HttpResponse(reply.body, status=reply.status, content_type=reply.media)
+    for name, value in reply.headers:
+        response[name] = value
+    return response

@@ -1,0 +1,60 @@
+"""The host on FastAPI."""
+
+from typing import Any
+
+from fastapi import Depends, FastAPI, Request, Response
+
+from wellstreak_trust.adapters.fastapi import (
+    Guarded,
+    TrustMiddleware,
+    assert_all_routes_declared,
+    facts_of,
+    problems,
+    public,
+)
+
+from .host import Host
+from .routes import ROUTES, Call, Route
+
+
+def make_app(host: Host) -> FastAPI:
+    app = FastAPI(openapi_url=None)
+    app.add_middleware(TrustMiddleware, trust=host.trust)
+    problems(app)
+    for route in ROUTES:
+        app.add_api_route(route.path, _endpoint(host, route), methods=[route.method], name=route.handler.__name__)
+    assert_all_routes_declared(app)
+    return app
+
+
+def _endpoint(host: Host, route: Route):
+    async def call(request: Request, grant: Any = None) -> Call:
+        return Call(host, facts_of(request), dict(request.path_params), await request.body(), grant)
+
+    if route.operation is None:
+
+        @public(route.public)
+        async def endpoint(request: Request) -> Response:
+            return _respond(await route.handler(await call(request)))
+
+        return endpoint
+
+    resource = route.resource
+
+    async def fetch(request: Request) -> Any:
+        assert resource is not None
+        return await resource(await call(request))
+
+    guard = Guarded(route.operation, resource=fetch if resource is not None else None)
+
+    async def endpoint(request: Request, grant: Any = Depends(guard)) -> Response:
+        return _respond(await route.handler(await call(request, grant)))
+
+    return endpoint
+
+
+def _respond(reply: Any) -> Response:
+    response = Response(reply.body, reply.status, media_type=reply.media)
+    for name, value in reply.headers:
+        response.headers.append(name, value)
+    return response

@@ -1,0 +1,49 @@
+"""The host on Flask."""
+
+import re
+
+import flask
+
+from wellstreak_trust.adapters.flask import TrustExtension, assert_all_routes_declared, facts_of, guarded, public
+from wellstreak_trust.core import drive
+
+from .host import Host
+from .routes import ROUTES, Call, Route
+
+
+def make_app(host: Host) -> flask.Flask:
+    app = flask.Flask(__name__, static_folder=None)
+    TrustExtension(host.trust).init_app(app)
+    for number, route in enumerate(ROUTES):
+        path = re.sub(r"\{(\w+)\}", r"<\1>", route.path)
+        view = _view(host, route)
+        app.add_url_rule(path, f"{route.handler.__name__}_{number}", view, methods=[route.method])
+    assert_all_routes_declared(app)
+    return app
+
+
+def _view(host: Host, route: Route):
+    def call(grant=None) -> Call:
+        params = dict(flask.request.view_args or {})
+        return Call(host, facts_of(), params, flask.request.get_data(), grant)
+
+    if route.operation is None:
+
+        @public(route.public)
+        def view(**params: str) -> flask.Response:
+            return _respond(drive(route.handler(call())))
+
+        return view
+
+    resource = route.resource
+    fetch = (lambda request: resource(call())) if resource is not None else None
+
+    @guarded(route.operation, resource=fetch)
+    def view(grant, **params: str) -> flask.Response:
+        return _respond(drive(route.handler(call(grant))))
+
+    return view
+
+
+def _respond(reply) -> flask.Response:
+    return flask.Response(reply.body, reply.status, [*reply.headers, ("Content-Type", reply.media)])

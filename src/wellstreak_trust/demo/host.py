@@ -1,0 +1,209 @@
+"""The host's own part: its composition, its few tables, and nothing about security beyond choosing the parts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Connection, MetaData, Table, Text, create_engine, delete, select
+
+from wellstreak_trust import Trust
+from wellstreak_trust.audit import ActionRegistry, AuditLog, Ed25519Signer
+from wellstreak_trust.authz import Policy
+from wellstreak_trust.connections import Connections, HttpProbe
+from wellstreak_trust.core import SystemClock
+from wellstreak_trust.core.entropy import random_hex
+from wellstreak_trust.disclosure import SecurityTxt
+from wellstreak_trust.identity import Authenticator, PasswordHasher, SessionManager
+from wellstreak_trust.origin import OriginPolicy, SecurityHeaders
+from wellstreak_trust.ratelimit import LimitRule, MemoryLimitStore, RateLimiter
+from wellstreak_trust.secrets import KeyChain, LocalKeyProvider, SecretStore
+from wellstreak_trust.storage.sql import (
+    Database,
+    SqlAuditStore,
+    SqlConnectionStore,
+    SqlMembershipStore,
+    SqlPort,
+    SqlReplayStore,
+    SqlSecretBackend,
+    SqlSessionStore,
+    SqlUsageStore,
+)
+from wellstreak_trust.storage.sql.usage import SqlEntitlements
+from wellstreak_trust.telemetry import Counters
+from wellstreak_trust.tenancy import (
+    Entitlements,
+    EntitlementSnapshot,
+    Feature,
+    Memberships,
+    PathSource,
+    TenantResolver,
+)
+from wellstreak_trust.webhooks import ReplayGuard, verifier
+
+from . import operations
+
+AUDIT_ORIGIN = "demo.wellstreak.example/audit"
+BILLING_SECRET = "whsec_demo_billing_secret_0123456789"
+PASSWORD = "correct horse battery staple"
+SYSTEM = "system"
+
+tables = MetaData()
+users = Table(
+    "demo_user",
+    tables,
+    Column("email", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("password", Text, nullable=False),
+    Column("platform_role", Text),
+)
+settings = Table(
+    "demo_setting",
+    tables,
+    Column("tenant_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+agents = Table(
+    "demo_agent",
+    tables,
+    Column("tenant_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("owner_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("frozen", Boolean, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where one installation keeps its files."""
+
+    folder: Path
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "host.db"
+
+    @property
+    def kek(self) -> Path:
+        return self.folder / "kek.json"
+
+
+def prepare(paths: Paths) -> None:
+    """Creates the database, the key file and four people; run once, before the server starts."""
+    LocalKeyProvider.generate(paths.kek)
+    engine = create_engine(f"sqlite:///{paths.database}")
+    Database(engine).create_all()
+    hasher = PasswordHasher(permits=1)
+    encoded = hasher.hash(PASSWORD)
+    people = {"ada": None, "bo": None, "eve": None, "root": "super_admin"}
+    with engine.begin() as connection:
+        tables.create_all(connection)
+        for name, role in people.items():
+            connection.execute(
+                users.insert().values(email=f"{name}@example.com", id=f"u_{name}", password=encoded, platform_role=role)
+            )
+    engine.dispose()
+
+
+class Host:
+    """One running host over one SQL port, blocking or asynchronous."""
+
+    def __init__(self, paths: Paths, port: SqlPort, provider_url: str) -> None:
+        self.port: SqlPort = port
+        self.signer = Ed25519Signer.generate()
+        self.audit = AuditLog(
+            SqlAuditStore(port), signer=self.signer, origin=AUDIT_ORIGIN, registry=ActionRegistry(operations.ACTIONS)
+        )
+        self.memberships = Memberships(SqlMembershipStore(port), audit=self.audit)
+        self.sessions = SessionManager(SqlSessionStore(port), audit=self.audit, insecure_loopback=True)
+        self.passwords = PasswordHasher(permits=2)
+        self.plans = SqlEntitlements(port)
+        self.secrets = SecretStore(
+            SqlSecretBackend(port), KeyChain([LocalKeyProvider.from_file(paths.kek)]), audit=self.audit
+        )
+        probe = HttpProbe("whoami", f"{provider_url}/whoami", allow_private=True)
+        self.connections = Connections(
+            SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit
+        )
+        self.billing = verifier("stripe", secrets=[BILLING_SECRET])
+        self.replays = ReplayGuard(SqlReplayStore(port))
+        self.security_txt = SecurityTxt(contact=("mailto:security@wellstreak.example",), reviewed_at=SystemClock().now())
+        self.trust = Trust(
+            profile="production",
+            authenticator=Authenticator([self.sessions]),
+            tenants=TenantResolver(
+                [PathSource("/w/{tenant}/")], self.memberships, entitlements=Entitlements(self.plans, SqlUsageStore(port))
+            ),
+            policy=Policy.load(Path(__file__).with_name("policy.toml")),
+            limiter=RateLimiter(
+                [
+                    LimitRule("client", 600, timedelta(minutes=1), by=("client",)),
+                    LimitRule("tenant", 300, timedelta(minutes=1), by=("tenant",)),
+                ],
+                store=MemoryLimitStore(allow_memory=True),  # one process, and a demo
+            ),
+            origin=OriginPolicy(),
+            audit=self.audit,
+            connections=self.connections,
+            secrets=self.secrets,
+            security_headers=SecurityHeaders.api(),
+            counters=Counters(),
+        )
+
+    # --- the host's data: every statement names the tenant ------------------------------------------------------------
+
+    async def user(self, email: str) -> Any:
+        """The row of a user, or None."""
+        return await self.port.run(lambda c: c.execute(select(users).where(users.c.email == email)).first(), read=True)
+
+    async def put_setting(self, tenant_id: str, name: str, value: Any) -> None:
+        """Stores one setting of a workspace."""
+
+        def work(connection: Connection) -> None:
+            here = (settings.c.tenant_id == tenant_id) & (settings.c.name == name)
+            connection.execute(delete(settings).where(here))
+            connection.execute(settings.insert().values(tenant_id=tenant_id, name=name, value=json.dumps(value)))
+
+        await self.port.run(work)
+
+    async def setting(self, tenant_id: str, name: str) -> Any:
+        """One setting of a workspace, or None."""
+        query = select(settings.c.value).where(settings.c.tenant_id == tenant_id, settings.c.name == name)
+        found = await self.port.run(lambda c: c.scalar(query), read=True)
+        return None if found is None else json.loads(found)
+
+    async def add_agent(self, tenant_id: str, owner_id: str, name: str) -> str:
+        """Creates an agent and returns its id."""
+        agent_id = random_hex(6)
+        row = {"tenant_id": tenant_id, "id": agent_id, "owner_id": owner_id, "name": name, "frozen": False}
+        await self.port.run(lambda c: c.execute(agents.insert().values(row)))
+        return agent_id
+
+    async def agent(self, tenant_id: str, agent_id: str) -> dict[str, Any] | None:
+        """An agent as a policy resource, or None."""
+        query = select(agents).where(agents.c.tenant_id == tenant_id, agents.c.id == agent_id)
+        row = await self.port.run(lambda c: c.execute(query).mappings().first(), read=True)
+        return None if row is None else {"type": "agent", **row}
+
+    async def rename_agent(self, tenant_id: str, agent_id: str, name: str) -> None:
+        """Renames an agent."""
+        where = (agents.c.tenant_id == tenant_id) & (agents.c.id == agent_id)
+        await self.port.run(lambda c: c.execute(agents.update().where(where).values(name=name)))
+
+    async def set_plan(self, tenant_id: str, status: str, version: int) -> bool:
+        """Applies what billing said, unless something newer was said already."""
+        now = self.trust.clock.now()
+        snapshot = EntitlementSnapshot(
+            plan="team",
+            status=status,
+            period_end=now + timedelta(days=30),
+            features={"agents": Feature(), "messaging": Feature()},
+            version=version,
+            as_of=now,
+        )
+        return await self.plans.aapply(tenant_id, snapshot)

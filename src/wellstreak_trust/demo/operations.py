@@ -1,0 +1,40 @@
+"""Every governed action of the host, declared once."""
+
+from datetime import timedelta
+
+from wellstreak_trust.audit import ActionSpec
+from wellstreak_trust.guard import Operation
+from wellstreak_trust.ratelimit import LimitRule
+
+_MINUTE = timedelta(minutes=1)
+
+READ_WORKSPACE = Operation("workspace.read", "workspace:read")
+LIST_MEMBERS = Operation("members.list", "members:read", limits=(LimitRule("members", 20, _MINUTE, by=("tenant",)),))
+INVITE = Operation("members.invite", "members:invite", audit="demo.member_invited")
+READ_BILLING = Operation("billing.read", "billing:read")
+CHANGE_PLAN = Operation("billing.change_plan", "billing:update", audit="demo.plan_changed")
+CONNECT = Operation("integrations.connect", "integrations:connect", audit="demo.integration_connected")
+READ_INTEGRATION = Operation("integrations.read", "integrations:read")
+TEST_INTEGRATION = Operation("integrations.test", "integrations:test", audit="demo.integration_tested")
+SEND_MESSAGE = Operation(
+    "messages.send",
+    "messages:send",
+    feature="messaging",
+    connection="messenger",
+    limits=(LimitRule("messages", 5, _MINUTE, by=("tenant",)),),
+)
+CREATE_AGENT = Operation("agents.create", "agents:create", feature="agents", audit="demo.agent_created")
+READ_AGENT = Operation("agents.read", "agents:read")
+UPDATE_AGENT = Operation("agents.update", "agents:update", audit="demo.agent_updated")
+CHANGE_AI = Operation("ai.change", "ai_settings:update", feature="agents", audit="demo.ai_settings_changed")
+READ_AUDIT = Operation("audit.read", "audit:read", audit="demo.audit_read")
+LIST_WORKSPACES = Operation("platform.list", "platform:workspaces_list")
+BREAK_GLASS = Operation("platform.break_glass", "platform:break_glass", audit="demo.break_glass")
+
+ACTIONS = tuple(
+    ActionSpec(operation.audit, "critical", f"demo host: {operation.name}")
+    for operation in (
+        INVITE, CHANGE_PLAN, CONNECT, TEST_INTEGRATION, CREATE_AGENT, UPDATE_AGENT, CHANGE_AI, READ_AUDIT, BREAK_GLASS,
+    )
+    if operation.audit is not None
+)  # fmt: skip

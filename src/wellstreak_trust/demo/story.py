@@ -1,0 +1,317 @@
+"""The story: what a security engineer would try, over real HTTP, with what must happen each time."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import create_engine
+
+from wellstreak_trust.audit import AuditLog, verify
+from wellstreak_trust.storage.sql import Database, SqlAuditStore
+from wellstreak_trust.testing import signer
+
+from .host import AUDIT_ORIGIN, BILLING_SECRET, PASSWORD, Host, Paths
+from .server import GOOD_TOKEN
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back over the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON, or None."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def code(self) -> str:
+        """The problem code, or ``ok``."""
+        found = self.json
+        return found.get("code", "ok") if isinstance(found, dict) else "ok"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row of the table."""
+
+    chapter: str
+    tried: str
+    control: str
+    wanted: str
+    happened: str
+
+    @property
+    def held(self) -> bool:
+        """Whether what happened is what was wanted."""
+        return self.wanted == self.happened
+
+
+class Browser:
+    """One person's client: keeps the session cookie and says where its requests come from."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self._host, self._port = parts.hostname or "", parts.port or 80
+        self.cookie = ""
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """One request; `headers` override what a page of the host itself would send."""
+        sent = {"Origin": self.url, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
+        if self.cookie:
+            sent["Cookie"] = self.cookie
+        sent.update({name.replace("_", "-"): value for name, value in headers.items()})
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=10)
+        try:
+            raw = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
+            connection.request(method, path, raw, {name: value for name, value in sent.items() if value})
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, found, response.read())
+        finally:
+            connection.close()
+
+    def sign_in(self, name: str, password: str = PASSWORD) -> Answer:
+        """Signs in and keeps the cookie."""
+        answer = self.ask("POST", "/signin", {"email": f"{name}@example.com", "password": password})
+        self.cookie = answer.headers.get("set-cookie", "").partition(";")[0]
+        return answer
+
+
+class Story:
+    """Plays every chapter against a running host."""
+
+    def __init__(self, url: str, host: Host, paths: Paths) -> None:
+        self.url, self.host, self.paths = url, host, paths
+        self.ada, self.bo, self.eve, self.root, self.anyone = (Browser(url) for _ in range(5))
+        self.chapter = ""
+
+    def play(self) -> Iterator[Step]:
+        """Every step, in order."""
+        chapters: tuple[tuple[str, Callable[[], Iterator[Step]]], ...] = (
+            ("Sign-in", self._sign_in),
+            ("Workspaces", self._workspaces),
+            ("Roles", self._roles),
+            ("Isolation", self._isolation),
+            ("Integration", self._integration),
+            ("Webhooks", self._webhooks),
+            ("Subscription", self._subscription),
+            ("Abuse", self._abuse),
+            ("Operators", self._operators),
+            ("Audit trail", self._audit),
+        )
+        for self.chapter, steps in chapters:
+            yield from steps()
+
+    def _step(self, tried: str, control: str, wanted: str, answer: Answer | str) -> Step:
+        happened = answer if isinstance(answer, str) else f"{answer.status} {answer.code}"
+        return Step(self.chapter, tried, control, wanted, happened)
+
+    def _sign_in(self) -> Iterator[Step]:
+        yield self._step("read a workspace without credential", "identity", "401 unauthenticated",
+                         self.anyone.ask("GET", "/w/acme/"))  # fmt: skip
+        wrong = self.anyone.sign_in("ada", "not the password")
+        unknown = self.anyone.sign_in("nobody", "not the password")
+        yield self._step("wrong password", "identity", "401 unauthenticated", wrong)
+        same = "indistinguishable" if wrong.body == unknown.body else "tells users apart"
+        yield self._step("unknown user against wrong password", "identity", "indistinguishable", same)
+        for name, browser in (("ada", self.ada), ("bo", self.bo), ("eve", self.eve), ("root", self.root)):
+            yield self._step(f"{name} signs in", "identity", "200 ok", browser.sign_in(name))
+        yield self._step("a forged session cookie", "identity", "401 unauthenticated",
+                         self.anyone.ask("GET", "/w/acme/", Cookie=self.ada.cookie[:-4] + "AAAA"))  # fmt: skip
+        yield self._step("two credentials at once", "identity", "401 unauthenticated",
+                         self.ada.ask("GET", "/w/acme/", Authorization="Bearer x"))  # fmt: skip
+
+    def _workspaces(self) -> Iterator[Step]:
+        yield self._step("ada creates acme", "tenancy", "201 ok",
+                         self.ada.ask("POST", "/workspaces", {"id": "acme", "name": "Acme"}))  # fmt: skip
+        yield self._step("eve creates evil", "tenancy", "201 ok",
+                         self.eve.ask("POST", "/workspaces", {"id": "evil", "name": "Evil"}))  # fmt: skip
+        yield self._step("eve takes the id acme", "tenancy", "409 conflict",
+                         self.eve.ask("POST", "/workspaces", {"id": "acme", "name": "Acme"}))  # fmt: skip
+        invited = self.ada.ask("POST", "/w/acme/invitations", {"email": "bo@example.com", "role": "member"})
+        yield self._step("ada invites bo", "tenancy", "201 ok", invited)
+        token = (invited.json or {}).get("token", "")
+        yield self._step("eve steals bo's invitation link", "tenancy", "404 invitation_invalid",
+                         self.eve.ask("POST", "/invitations/accept", {"token": token}))  # fmt: skip
+        yield self._step("bo accepts", "tenancy", "200 ok",
+                         self.bo.ask("POST", "/invitations/accept", {"token": token}))  # fmt: skip
+        yield self._step("the link again", "tenancy", "404 invitation_invalid",
+                         self.bo.ask("POST", "/invitations/accept", {"token": token}))  # fmt: skip
+
+    def _roles(self) -> Iterator[Step]:
+        yield self._step("member bo reads members", "authz", "200 ok", self.bo.ask("GET", "/w/acme/members"))
+        yield self._step("member bo reads billing", "authz", "403 denied", self.bo.ask("GET", "/w/acme/billing"))
+        yield self._step("member bo changes the plan", "authz", "403 denied",
+                         self.bo.ask("PUT", "/w/acme/billing", {"plan": "free"}))  # fmt: skip
+        yield self._step("member bo invites an owner", "authz", "403 denied",
+                         self.bo.ask("POST", "/w/acme/invitations", {"email": "x@example.com", "role": "owner"}))  # fmt: skip
+        yield self._step("owner ada changes the plan", "authz", "200 ok",
+                         self.ada.ask("PUT", "/w/acme/billing", {"plan": "team"}))  # fmt: skip
+        yield self._step("owner ada changes AI behaviour", "authz", "200 ok",
+                         self.ada.ask("PUT", "/w/acme/ai", {"tone": "friendly"}))  # fmt: skip
+        made = self.ada.ask("POST", "/w/acme/agents", {"name": "Ada's agent"})
+        yield self._step("ada creates an agent", "authz", "201 ok", made)
+        self.agent = f"/w/acme/agents/{(made.json or {}).get('agent', 'none')}"
+        yield self._step("bo renames ada's agent", "authz (condition)", "403 denied",
+                         self.bo.ask("PUT", self.agent, {"name": "mine"}))  # fmt: skip
+        mine = self.bo.ask("POST", "/w/acme/agents", {"name": "Bo's agent"})
+        yield self._step("bo renames his own", "authz (condition)", "200 ok",
+                         self.bo.ask("PUT", f"/w/acme/agents/{(mine.json or {}).get('agent')}", {"name": "Bo 2"}))  # fmt: skip
+
+    def _isolation(self) -> Iterator[Step]:
+        foreign = self.eve.ask("GET", "/w/acme/")
+        missing = self.eve.ask("GET", "/w/no-such-workspace/")
+        yield self._step("eve reads acme", "tenancy", "404 not_found", foreign)
+        same = "indistinguishable" if foreign.body == missing.body else "tells tenants apart"
+        yield self._step("foreign workspace against unknown one", "tenancy", "indistinguishable", same)
+        yield self._step("eve writes acme's AI settings", "tenancy", "404 not_found",
+                         self.eve.ask("PUT", "/w/acme/ai", {"tone": "evil"}))  # fmt: skip
+        borrowed = self.agent.replace("/w/acme/", "/w/evil/")
+        yield self._step("eve reads acme's agent through her own workspace", "tenancy", "404 not_found",
+                         self.eve.ask("GET", borrowed))  # fmt: skip
+        unchanged = (self.ada.ask("GET", "/w/acme/").json or {}).get("ai")
+        yield self._step("acme's AI settings afterwards", "tenancy", "friendly", str(unchanged))
+
+    def _integration(self) -> Iterator[Step]:
+        send = ("POST", "/w/acme/messages", {"text": "hello"})
+        yield self._step("send before anything is connected", "connections", "409 connection_not_active",
+                         self.ada.ask(*send))  # fmt: skip
+        self.ada.ask("PUT", "/w/acme/messenger", {"token": "msgr-wrong-token"})
+        yield self._step("test with a wrong token", "connections", "failing unauthorized", self._tested())
+        yield self._step("send while failing", "connections", "409 connection_not_active", self.ada.ask(*send))
+        stored = self.ada.ask("PUT", "/w/acme/messenger", {"token": GOOD_TOKEN})
+        yield self._step("store the right token", "secrets", "201 ok", stored)
+        yield self._step("send before the test", "connections", "409 connection_not_active", self.ada.ask(*send))
+        yield self._step("test the connection", "connections", "active ok", self._tested())
+        yield self._step("send now", "connections", "200 ok", self.ada.ask(*send))
+        seen = stored.body + self.ada.ask("GET", "/w/acme/messenger").body
+        held = self.paths.database.read_bytes() + b"".join(
+            path.read_bytes() for path in self.paths.folder.glob("host.db-*")
+        )
+        for where, octets in (("answers", seen), ("the database file", held)):
+            found = "found" if GOOD_TOKEN.encode() in octets else "absent"
+            yield self._step(f"search {where} for the token", "secrets", "absent", found)
+
+    def _tested(self) -> str:
+        answer = self.ada.ask("POST", "/w/acme/messenger/test").json or {}
+        return f"{answer.get('state')} {answer.get('reason')}"
+
+    def _hook(self, status: str, secret: str = BILLING_SECRET, age: int = 0) -> tuple[dict[str, str], bytes]:
+        now = int(time.time())
+        event = {
+            "id": f"evt_{status}_{now}",
+            "type": "customer.subscription.updated",
+            "created": now,
+            "data": {"object": {"status": status, "metadata": {"workspace": "acme"}}},
+        }
+        body = json.dumps(event).encode()
+        signed = signer("stripe", secret).sign(body, at=self.host.trust.clock.now().timestamp() - age)
+        headers = {"Origin": "", "Sec-Fetch-Site": "", **dict(signed.headers)}
+        return {name.replace("-", "_"): value for name, value in headers.items()}, signed.body
+
+    def _webhooks(self) -> Iterator[Step]:
+        post = self.anyone.ask
+        headers, body = self._hook("active")
+        yield self._step("a genuine billing webhook", "webhooks", "200 ok",
+                         post("POST", "/hooks/billing", body, **headers))  # fmt: skip
+        yield self._step("the same delivery again", "webhooks (replay)", "200 replayed",
+                         post("POST", "/hooks/billing", body, **headers))  # fmt: skip
+        yield self._step("one byte of the body changed", "webhooks", "401 unauthenticated",
+                         post("POST", "/hooks/billing", body.replace(b"acme", b"evil"), **headers))  # fmt: skip
+        headers, body = self._hook("active", secret="whsec_somebody_elses_secret_012345")
+        yield self._step("signed with another secret", "webhooks", "401 unauthenticated",
+                         post("POST", "/hooks/billing", body, **headers))  # fmt: skip
+        headers, body = self._hook("active", age=3600)
+        yield self._step("an hour old", "webhooks", "401 unauthenticated",
+                         post("POST", "/hooks/billing", body, **headers))  # fmt: skip
+        yield self._step("no signature at all", "webhooks", "401 unauthenticated",
+                         post("POST", "/hooks/billing", body, Origin="", Sec_Fetch_Site=""))  # fmt: skip
+
+    def _subscription(self) -> Iterator[Step]:
+        time.sleep(1.1)  # a later second: billing events are ordered by their time
+        headers, body = self._hook("unpaid")
+        yield self._step("billing says: unpaid", "webhooks", "200 ok",
+                         self.anyone.ask("POST", "/hooks/billing", body, **headers))  # fmt: skip
+        yield self._step("ada changes AI behaviour", "entitlements", "402 entitlement_denied",
+                         self.ada.ask("PUT", "/w/acme/ai", {"tone": "formal"}))  # fmt: skip
+        yield self._step("ada still reaches billing to pay", "entitlements", "200 ok",
+                         self.ada.ask("GET", "/w/acme/billing"))  # fmt: skip
+        time.sleep(1.1)
+        headers, body = self._hook("active")
+        self.anyone.ask("POST", "/hooks/billing", body, **headers)
+        yield self._step("paid: ada changes AI behaviour", "entitlements", "200 ok",
+                         self.ada.ask("PUT", "/w/acme/ai", {"tone": "formal"}))  # fmt: skip
+
+    def _abuse(self) -> Iterator[Step]:
+        change = ("PUT", "/w/acme/ai", {"tone": "evil"})
+        evil = "https://evil.example"
+        yield self._step("a foreign page sends ada's cookie", "origin", "403 origin_denied",
+                         self.ada.ask(*change, Origin=evil, Sec_Fetch_Site="cross-site"))  # fmt: skip
+        yield self._step("an opaque origin", "origin", "403 origin_denied",
+                         self.ada.ask(*change, Origin="null", Sec_Fetch_Site=""))  # fmt: skip
+        yield self._step("malformed JSON", "adapters", "400 invalid_request",
+                         self.ada.ask("PUT", "/w/acme/ai", b"{"))  # fmt: skip
+        answers = [self.ada.ask("POST", "/w/acme/messages", {"text": str(n)}) for n in range(8)]
+        limited = [answer for answer in answers if answer.status == 429]
+        yield self._step("a burst of messages", "ratelimit", "429 rate_limited", (limited or answers)[-1])
+        told = "Retry-After present" if limited and "retry-after" in limited[-1].headers else "not told"
+        yield self._step("how long to wait", "ratelimit", "Retry-After present", told)
+        yield self._step("another operation meanwhile", "ratelimit", "200 ok", self.ada.ask("GET", "/w/acme/"))
+        yield self._step("eve's workspace meanwhile", "ratelimit", "200 ok", self.eve.ask("GET", "/w/evil/"))
+
+    def _operators(self) -> Iterator[Step]:
+        yield self._step("super admin reads acme directly", "tenancy", "404 not_found",
+                         self.root.ask("GET", "/w/acme/"))  # fmt: skip
+        yield self._step("ada opens the operators' console", "authz", "403 denied",
+                         self.ada.ask("GET", "/admin/workspaces"))  # fmt: skip
+        glass = {"tenant": "acme", "reason": "customer asked for help", "ticket": ""}
+        yield self._step("break-glass without a ticket", "tenancy", "400 invalid_request",
+                         self.root.ask("POST", "/admin/break-glass", glass))  # fmt: skip
+        yield self._step("break-glass with reason and ticket", "tenancy", "200 ok",
+                         self.root.ask("POST", "/admin/break-glass", {**glass, "ticket": "SUP-1"}))  # fmt: skip
+        found = self.anyone.ask("GET", "/.well-known/security.txt")
+        yield self._step("where to report a vulnerability", "disclosure", "200 ok", found)
+
+    def _audit(self) -> Iterator[Step]:
+        seen = self.ada.ask("GET", "/w/acme/audit").json or []
+        actions = {event["action"] for event in seen}
+        wanted = {"demo.ai_settings_changed", "connection.state_changed", "access.denied"}
+        yield self._step("ada reads her trail", "audit", "complete", "complete" if wanted <= actions else "missing")
+        yield self._step("bo reads it", "authz", "403 denied", self.bo.ask("GET", "/w/acme/audit"))
+        engine = create_engine(f"sqlite:///{self.paths.database}")
+        try:
+            yield from self._verified(Database(engine))
+        finally:
+            engine.dispose()
+
+    def _verified(self, database: Database) -> Iterator[Step]:
+        store = SqlAuditStore(database)
+        log = AuditLog(store, signer=self.host.signer, origin=AUDIT_ORIGIN)
+        pinned, keys = log.checkpoint("acme"), [log.vkey("acme")]
+        report = verify(store, tenant_id="acme", pinned=pinned, keys=keys)
+        yield self._step("verify against a pinned checkpoint", "audit", "verified anchored",
+                         f"{report.integrity} {report.level}")  # fmt: skip
+        with sqlite3.connect(self.paths.database) as connection:
+            query = "SELECT seq, leaf FROM wst_audit_leaf WHERE tenant_id = 'acme' AND action = 'demo.plan_changed'"
+            seq, leaf = connection.execute(query).fetchone()
+            forged = bytes(leaf).replace(b'"outcome":"attempted"', b'"outcome":"cancelled"')
+            connection.execute("UPDATE wst_audit_leaf SET leaf = ? WHERE tenant_id = 'acme' AND seq = ?", (forged, seq))
+        connection.close()
+        report = verify(store, tenant_id="acme", pinned=pinned, keys=keys)
+        yield self._step(f"edit event {seq} in the database file, then verify", "audit", f"failed at event {seq}",
+                         f"{report.integrity} at event {report.first_bad_seq}")  # fmt: skip

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import ways as w
+
+
+@pytest.fixture(scope="session")
+def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[w.Way]]:
+    """All four, each over a database of its own, with two workspaces: acme (ada, bo) and evil (eve)."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("flask", "fastapi", "wsgi", "asgi")]
+    found = [w.flask_way(folders[0]), w.fastapi_way(folders[1]), *w.django_ways(folders[2], folders[3])]
+    for way in found:
+        furnish(way)
+    yield found
+    for way in found:
+        way.close()
+
+
+def furnish(way: w.Way) -> None:
+    json = ("Content-Type", "application/json")
+    ada, bo, eve = way.cookie("ada"), way.cookie("bo"), way.cookie("eve")
+    assert way.ask("POST", "/workspaces", json, ada, body=b'{"id": "acme", "name": "Acme"}').status == 201
+    assert way.ask("POST", "/workspaces", json, eve, body=b'{"id": "evil", "name": "Evil"}').status == 201
+    body = b'{"email": "bo@example.com", "role": "member"}'
+    invited = way.ask("POST", "/w/acme/invitations", json, ada, ("Sec-Fetch-Site", "same-origin"), body=body)
+    token = invited.body.partition(b'"token": "')[2].partition(b'"')[0]
+    assert way.ask("POST", "/invitations/accept", json, bo, body=b'{"token": "%s"}' % token).status == 200
