@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine
 
 from wellstreak_trust.storage.sql import Database
 from wellstreak_trust.storage.sql.schema import metadata
@@ -36,10 +36,9 @@ def _postgres(tenancy_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def postgres(_postgres: Engine) -> Engine:
     """A PostgreSQL engine with our tables, empty."""
-    ours = ("workspace", "membership", "invitation", "usage", "usage_hold", "subscription")
-    names = ", ".join(name for name in metadata.tables if name.removeprefix("wst_") in ours)
     with _postgres.begin() as connection:
-        connection.execute(text(f"TRUNCATE {names}"))
+        for name in ("invitation", "membership", "workspace", "usage", "usage_hold", "subscription"):
+            connection.execute(metadata.tables[f"wst_{name}"].delete())  # for a few rows faster than TRUNCATE
     return _postgres
 
 

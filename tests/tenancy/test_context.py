@@ -121,7 +121,7 @@ def test_scopes_left_out_of_order_leave_no_stale_tenant() -> None:
     assert scope_leaks() == before + 1
 
 
-# --- generators -------------------------------------------------------------------------------------------------------
+# --- generators ------------------------------------------------------------------------------------------------------
 
 
 def plain() -> Iterator[str | None]:
@@ -193,7 +193,7 @@ def test_async_generators_are_refused_and_async_context_managers_are_not() -> No
     asyncio.run(run())
 
 
-# --- threads and tasks --------------------------------------------------------------------------------------------------
+# --- threads and tasks -----------------------------------------------------------------------------------------------
 
 
 def test_threads_start_without_a_tenant() -> None:

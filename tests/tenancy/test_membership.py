@@ -19,8 +19,8 @@ from wellstreak_trust.storage.sql import AsyncDatabase, Database, SqlMembershipS
 from wellstreak_trust.tenancy import (
     InvitationInvalid,
     LastOwner,
-    MemoryMembershipStore,
     Memberships,
+    MemoryMembershipStore,
     SeatLimit,
     TenantContext,
     TenantNotFound,
@@ -213,7 +213,7 @@ def test_transferring_to_oneself_is_a_conflict(memory: World) -> None:
         memory.memberships.transfer_ownership(ctx("u1"), "u1")
 
 
-# --- invitations ----------------------------------------------------------------------------------------------------------
+# --- invitations -----------------------------------------------------------------------------------------------------
 
 
 def refused(world: World, token: Any, who: Principal) -> str:
@@ -313,7 +313,7 @@ def test_closed_invitations_are_forgotten_after_a_month(memory: World) -> None:
     assert [invited.email for invited in state.invitations.values()] == ["b@example.com"]
 
 
-# --- seats ------------------------------------------------------------------------------------------------------------------
+# --- seats -----------------------------------------------------------------------------------------------------------
 
 
 def test_seats_count_members_and_open_invitations() -> None:
@@ -346,7 +346,7 @@ def test_lowered_seats_stop_those_who_are_not_in_yet() -> None:
             world.memberships.set_seats("t1", wrong)  # type: ignore[arg-type]  # what the test is about
 
 
-# --- both faces, and a model ------------------------------------------------------------------------------------------------
+# --- both faces, and a model -----------------------------------------------------------------------------------------
 
 
 def test_the_async_face_over_an_async_engine(sqlite_path: Path) -> None:

@@ -19,8 +19,8 @@ from wellstreak_trust.tenancy import (
     CachedMemberships,
     ClaimSource,
     HeaderSource,
-    MemoryMembershipStore,
     Memberships,
+    MemoryMembershipStore,
     PathSource,
     SubdomainSource,
     TenantNotFound,
@@ -196,7 +196,7 @@ def test_any_request_resolves_or_is_refused(host: str, path: str, value: str) ->
     assert context.tenant_id in ("acme", "globex")
 
 
-# --- the cache ----------------------------------------------------------------------------------------------------------
+# --- the cache -------------------------------------------------------------------------------------------------------
 
 
 class Counting:

@@ -20,14 +20,15 @@ from ..core.errors import NoTenant, TenantConflict, UsageError
 from ..core.principal import Principal
 from ..core.tenant import Membership, TenantContext
 from .elevation import ElevatedContext, elevated
-from .frames import CONTEXTLIB, GENERATOR, refuse_generator
+from .frames import CONTEXTLIB, ENTER_CONTEXT, GENERATOR, refuse_generator
 
 __all__ = ["current_tenant", "require_tenant", "scope_leaks", "tenant_scope", "testing_context"]
 
+_frame: Final = sys._getframe
 _LOG: Final = logging.getLogger("wellstreak_trust.tenancy")
 
 
-class tenant_scope:  # noqa: N801 - read as a statement: `with tenant_scope(context):`
+class tenant_scope:
     """``with tenant_scope(context):`` or ``async with``: the block runs in that tenant; yields the context.
 
     The same tenant nests. Another tenant inside a scope is refused and the outer scope survives, except under
@@ -43,46 +44,45 @@ class tenant_scope:  # noqa: N801 - read as a statement: `with tenant_scope(cont
 
     def __init__(self, context: TenantContext) -> None:
         self._context: TenantContext | None = context
-        self._outer: tenant_scope = self
         self._token: Token[tenant_scope] | None = None
 
     def __enter__(self) -> TenantContext:
-        frame = sys._getframe(1)
-        code = frame.f_code
-        if code.co_flags & GENERATOR or code.co_filename == CONTEXTLIB:
-            refuse_generator(frame, "a tenant scope")
-        context, outer = self._context, _CURRENT.get()
-        if type(context) is not TenantContext or self._token is not None:
+        code = _frame(1).f_code
+        if code.co_flags & GENERATOR or code is ENTER_CONTEXT:
+            refuse_generator(_frame(1), "a tenant scope")
+        context = self._context
+        if type(context) is not TenantContext or self._token is not None or not context.tenant_id:
             context = self._vetted()
-        if type(context.tenant_id) is not str or not context.tenant_id:
-            raise UsageError("a tenant id is a non-empty str")
-        around = outer._context
-        if around is not None and around.tenant_id != context.tenant_id and not elevated():
-            raise TenantConflict(
-                "a scope of another tenant is open", hint="finish it first, or say why in elevate(reason=..., ...)"
-            )
-        self._outer = outer
+        outer = _CURRENT.get()
+        if outer is not _OUTSIDE:
+            around = outer._context
+            if around is not None and around.tenant_id != context.tenant_id and not elevated():
+                raise TenantConflict(
+                    "a scope of another tenant is open", hint="finish it first, or say why in elevate(reason=..., ...)"
+                )
+        self._outer: tenant_scope = outer
         self._token = _CURRENT.set(self)
         return context
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        token, self._token = self._token, None
+        token = self._token
         if token is None:
             return
+        self._token = None
         inner = _CURRENT.get()
         try:
             _CURRENT.reset(token)
         except ValueError:  # entered in another Context; raising here would mask the host's error
-            self._blank("left in another context", sys._getframe(1))
+            self._blank("left in another context", _frame(1))
             return
         if inner is not self:
             _CURRENT.set(inner)  # the inner block still runs and keeps its tenant
-            self._blank("left before the scope inside it", sys._getframe(1))
-        elif self._outer._context is None and self._outer is not _OUTSIDE:
+            self._blank("left before the scope inside it", _frame(1))
+        elif self._outer is not _OUTSIDE and self._outer._context is None:
             _CURRENT.set(self._outer._nearest())
 
     async def __aenter__(self) -> TenantContext:
-        refuse_generator(sys._getframe(1), "a tenant scope")
+        refuse_generator(_frame(1), "a tenant scope")
         return self.__enter__()
 
     async def __aexit__(
@@ -100,6 +100,8 @@ class tenant_scope:  # noqa: N801 - read as a statement: `with tenant_scope(cont
             )
         if isinstance(context, ElevatedContext) and not context.live:
             raise TenantConflict("the elevation of this context is over", hint="elevate again, with a reason")
+        if not isinstance(context.tenant_id, str) or not context.tenant_id:
+            raise UsageError("a tenant id is a non-empty str")
         return context
 
     def _nearest(self) -> tenant_scope:
@@ -165,7 +167,11 @@ def scope_leaks() -> int:
 
 
 def testing_context(
-    tenant_id: str, roles: Iterable[str] = ("member",), *, id: str = "u1", **principal: Any
+    tenant_id: str,
+    roles: Iterable[str] = ("member",),  # noqa: PT028 - no test: the public name is what hosts' tests import
+    *,
+    id: str = "u1",  # noqa: PT028 - as above
+    **principal: Any,
 ) -> TenantContext:
     """A context for unit tests, with a membership nobody proved.
 

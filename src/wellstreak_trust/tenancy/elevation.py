@@ -54,7 +54,7 @@ def install_elevation_sink(sink: Sink | None) -> None:
     _DEFAULT.sink = sink
 
 
-class elevate:  # noqa: N801 - read as a statement: `with elevate(reason, ticket, minutes):`
+class elevate:
     """``with elevate(reason, ticket, minutes) as elevation:`` or ``async with``.
 
     Inside the block, and until the minutes are over, a scope of another tenant may be entered.

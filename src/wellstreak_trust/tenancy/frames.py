@@ -14,9 +14,10 @@ from typing import Final
 
 from ..core.errors import ConfigurationError
 
-__all__ = ["CONTEXTLIB", "GENERATOR", "refuse_generator"]
+__all__ = ["CONTEXTLIB", "ENTER_CONTEXT", "GENERATOR", "refuse_generator"]
 
 GENERATOR: Final = CO_GENERATOR | CO_ASYNC_GENERATOR
+ENTER_CONTEXT: Final = contextlib.ExitStack.enter_context.__code__  # enters blocks for its caller
 CONTEXTLIB: Final = contextlib.contextmanager.__code__.co_filename
 
 

@@ -155,7 +155,7 @@ class Memberships:
         invited = Invited(
             random_hex(), digest_of(token), required_email(email), granted, _in_person(ctx.principal), now + expires_in
         )
-        await self._change(ctx, lambda state: workspace.invite(state, self._ranks, invited, now))
+        await self._transact(ctx.tenant_id, lambda state: workspace.invite(state, self._ranks, invited, now))
         await self._record("member.invited", ctx.tenant_id, ctx.principal, targets=(invited.id,), roles=granted)
         return Invitation(invited.id, token, invited.email, granted, invited.expires_at)
 
@@ -164,7 +164,7 @@ class Memberships:
     async def arevoke_invitation(self, ctx: TenantContext, invitation_id: str) -> None:
         """Withdraws an open invitation. Raises `Denied`, `NotFound`."""
         actor = _in_person(ctx.principal)
-        await self._change(ctx, lambda state: workspace.revoke(state, self._ranks, actor, invitation_id))
+        await self._transact(ctx.tenant_id, lambda state: workspace.revoke(state, self._ranks, actor, invitation_id))
         await self._record("member.invitation_revoked", ctx.tenant_id, ctx.principal, targets=(invitation_id,))
 
     revoke_invitation = synced(arevoke_invitation)
@@ -217,8 +217,8 @@ class Memberships:
     async def achange_roles(self, ctx: TenantContext, principal_id: str, roles: Iterable[str]) -> Membership:
         """Gives a member exactly these roles. Raises `Denied`, `NotFound`, `LastOwner`."""
         actor, granted = _in_person(ctx.principal), _roles(roles)
-        before, after = await self._change(
-            ctx, lambda state: workspace.set_roles(state, self._ranks, actor, principal_id, granted)
+        before, after = await self._transact(
+            ctx.tenant_id, lambda state: workspace.set_roles(state, self._ranks, actor, principal_id, granted)
         )
         was, now = before.members[principal_id], after.members[principal_id]
         await self._record("member.roles_changed", ctx.tenant_id, ctx.principal, (principal_id,), _moved(was, now))
@@ -229,7 +229,7 @@ class Memberships:
     async def aremove(self, ctx: TenantContext, principal_id: str) -> None:
         """Ends a membership, the own one included. Raises `Denied`, `NotFound`, `LastOwner`."""
         actor = _in_person(ctx.principal)
-        await self._change(ctx, lambda state: workspace.remove(state, self._ranks, actor, principal_id))
+        await self._transact(ctx.tenant_id, lambda state: workspace.remove(state, self._ranks, actor, principal_id))
         await self._record("member.removed", ctx.tenant_id, ctx.principal, (principal_id,))
 
     remove = synced(aremove)
@@ -241,7 +241,7 @@ class Memberships:
             Denied: the acting member is no owner. NotFound: `to` is no member. Conflict: it is the same person.
         """
         actor = _in_person(ctx.principal)
-        before, after = await self._change(ctx, lambda state: workspace.transfer(state, actor, to))
+        before, after = await self._transact(ctx.tenant_id, lambda state: workspace.transfer(state, actor, to))
         moved = _moved(before.members[to], after.members[to])
         await self._record("workspace.ownership_transferred", ctx.tenant_id, ctx.principal, (to,), moved)
         return after.members[to]
@@ -282,16 +282,13 @@ class Memberships:
 
     list = synced(alist)
 
-    # --- one way to the store, one way to the trail --------------------------------------------------------------------
+    # --- one way to the store, one way to the trail ------------------------------------------------------------------
 
     async def _load(self, ctx: TenantContext) -> WorkspaceState:
         state = await self._store.load(ctx.tenant_id)
         if state is None:
             raise TenantNotFound("no such workspace")
         return state
-
-    async def _change(self, ctx: TenantContext, rule: Rule) -> tuple[WorkspaceState, WorkspaceState]:
-        return await self._transact(ctx.tenant_id, rule)
 
     async def _transact(self, tenant_id: str, rule: Rule) -> tuple[WorkspaceState, WorkspaceState]:
         before, after = await self._store.transact(tenant_id, rule)

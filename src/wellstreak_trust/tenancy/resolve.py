@@ -92,7 +92,9 @@ class PathSource:
         before, slot, after = pattern.partition(_SLOT)
         if not slot or not before.startswith("/") or not before.endswith("/") or after not in ("", "/"):
             raise ConfigurationError(
-                "the pattern is a prefix with one whole segment", hint="PathSource('/w/{tenant}/')", reason="tenant_source"
+                "the pattern is a prefix with one whole segment",
+                hint="PathSource('/w/{tenant}/')",
+                reason="tenant_source",
             )
         self._path: re.Pattern[str] = re.compile(rf"{re.escape(before)}([^/%]+)(?:/.*)?", re.DOTALL)
 
