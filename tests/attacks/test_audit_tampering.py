@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 
 from wellstreak_trust.audit import AuditEvent, AuditLog, Ed25519Signer, MemoryAuditStore, TileStore, verify
 from wellstreak_trust.audit.event import content_digest
@@ -34,12 +35,26 @@ def events(count: int) -> list[AuditEvent]:
 # --- the database file -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def database(sqlite_path: Path) -> Iterator[AuditLog]:
-    engine = create_engine(f"sqlite:///{sqlite_path}")
+def opened(path: Path) -> tuple[AuditLog, Engine]:
+    engine = create_engine(f"sqlite:///{path}")
+    return AuditLog(SqlAuditStore(Database(engine)), SIGNER, "wellstreak.test/audit", clock=FixedClock(NOW)), engine
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with six events, copied for each attack."""
+    path = tmp_path_factory.mktemp("audit") / "template.db"
+    log, engine = opened(path)
     Database(engine).create_all()
-    log = AuditLog(SqlAuditStore(Database(engine)), SIGNER, "wellstreak.test/audit", clock=FixedClock(NOW))
     log.emit_many(events(COUNT))
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def database(template: Path, sqlite_path: Path) -> Iterator[AuditLog]:
+    shutil.copy(template, sqlite_path)
+    log, engine = opened(sqlite_path)
     yield log
     engine.dispose()
 

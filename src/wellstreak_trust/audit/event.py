@@ -2,8 +2,8 @@
 
 A leaf is canonical JSON and the only thing that is ever hashed: it is encoded once, stored as it is, and verified as
 it is stored. `seq` and `recorded_at` are known only inside the store's write lock, so a *draft* holds the bytes before,
-between and after them, and stamping is concatenation. Without the stamps the same bytes are the event's content, whose
-digest tells a retry from a conflict.
+between and after their values, and stamping is concatenation. Without both members the same bytes are the event's
+content, whose digest tells a retry from a conflict.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple, get_args
 
 from ..core.canonical import canonical_json
 from ..core.clock import rfc3339, to_micros
+from ..core.entropy import random_hex
 from ..core.errors import AuditEventRejected, AuditEventTooLarge, TrustError, UsageError
 from ..core.event import AuditEvent, Outcome
 from ..core.principal import Principal
@@ -28,7 +29,10 @@ from .tiles import ENTRY_MAX
 __all__ = ["LEAF_VERSION", "Draft", "content_digest", "draft", "reduced"]
 
 LEAF_VERSION: Final = 1
-_STAMPS: Final = len(',"recorded_at":"","seq":') + 27 + 16  # a time and the longest sequence number
+_RECORDED: Final = b',"recorded_at":"'
+_SEQ: Final = b',"seq":'
+_SEAM: Final = random_hex()  # marks where the stamps go; never leaves the process, so no event can hold it
+_STAMPS: Final = 27 + 16  # a time and the longest sequence number
 _OUTCOMES: Final = frozenset(get_args(Outcome))
 _IMPERSONATIONS: Final = 4
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # NUL has no place in a PostgreSQL text column
@@ -51,18 +55,12 @@ class Draft(NamedTuple):
     after: bytes
 
     def digest(self) -> bytes:
-        """SHA-256 of the content: the leaf without `seq` and `recorded_at`."""
-        return sha256(self.before + self.between + self.after).digest()
+        """SHA-256 of the content: the canonical JSON of the leaf without `seq` and `recorded_at`."""
+        return sha256(self.before[: -len(_RECORDED)] + self.between[1 : -len(_SEQ)] + self.after).digest()
 
     def leaf(self, seq: int, recorded_at: str) -> bytes:
         """The leaf at a place in the tree; keys stay sorted, so these are again canonical bytes."""
-        return b'%b,"recorded_at":"%b"%b,"seq":%d%b' % (
-            self.before,
-            recorded_at.encode(),
-            self.between,
-            seq,
-            self.after,
-        )
+        return b"%b%b%b%d%b" % (self.before, recorded_at.encode(), self.between, seq, self.after)
 
 
 def draft(event: AuditEvent) -> Draft:
@@ -166,9 +164,8 @@ def _actor(actor: object, depth: int = 0) -> dict[str, Any]:
 
 
 def _draft(event: AuditEvent, fields: dict[str, Any]) -> Draft:
-    before = canonical_json({name: value for name, value in fields.items() if name < "recorded_at"})
-    between = canonical_json({"request": fields["request"]}) if "request" in fields else b"{}"
-    after = canonical_json({name: value for name, value in fields.items() if name > "seq"})
+    text = canonical_json({**fields, "recorded_at": _SEAM, "seq": _SEAM})
+    before, between, after = text.split(_SEAM.encode())
     return Draft(
         event.tenant_id,
         event.id,
@@ -176,23 +173,23 @@ def _draft(event: AuditEvent, fields: dict[str, Any]) -> Draft:
         fields["actor"]["id"],
         event.outcome,
         to_micros(event.occurred_at),
-        before[:-1],
-        b"," + between[1:-1] if between != b"{}" else b"",
-        b"," + after[1:],
+        before,
+        between[:-1],  # a number stands without the quotes of the seam
+        after[1:],
     )
 
 
 def _speaks_of_credentials(found: Draft) -> bool:
     text = (found.before + found.between + found.after).decode()
-    if any(_is_masked(key) for key in set(_KEY.findall(text))):
+    if _any_masked(frozenset(_KEY.findall(text))):
         return True
     windows = (text[at : at + _WINDOW + _OVERLAP] for at in range(0, len(text), _WINDOW))
     return any(redact_text(window) != window for window in windows)
 
 
 @lru_cache(maxsize=1024)
-def _is_masked(key: str) -> bool:
-    return redact({key: ""}) == {key: MASKED}
+def _any_masked(keys: frozenset[str]) -> bool:
+    return any(redact({key: ""}) == {key: MASKED} for key in keys)
 
 
 def _masked(fields: dict[str, Any]) -> dict[str, Any]:

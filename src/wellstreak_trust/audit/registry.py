@@ -92,6 +92,7 @@ SDK_ACTIONS: Final[tuple[ActionSpec, ...]] = (
     ActionSpec("workspace.created", "standard", "A workspace was created"),
     ActionSpec("workspace.ownership_transferred", "critical", "A workspace has another owner"),
     ActionSpec("member.invited", "standard", "Somebody was invited"),
+    ActionSpec("member.invitation_revoked", "protective", "An invitation was withdrawn"),
     ActionSpec("member.joined", "standard", "An invitation was accepted"),
     ActionSpec("member.roles_changed", "critical", "A member's roles changed"),
     ActionSpec("member.removed", "protective", "A member lost access"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Final
 
 from ...audit import AuditConflict, AuditEvent, AuditStore
@@ -62,15 +61,11 @@ async def a_tree_grows_leaf_by_leaf(store: AuditStore) -> None:
         "user_1",
         "success",
         drafts[3].occurred_at,
-        _digest(drafts[3]),
+        drafts[3].digest(),
     )
     assert await store.leaves(tenant, 2, 4) == stored[2:4]
     head = await store.head(tenant)
     assert (head.size, head.root, len(head.edge)) == (7, root([leaf.leaf_hash for leaf in stored]), 3)
-
-
-def _digest(one: Draft) -> bytes:
-    return sha256(one.before + one.between + one.after).digest()
 
 
 async def tenants_do_not_mix(store: AuditStore) -> None:
