@@ -61,7 +61,7 @@ class CachedMemberships:
             self._remember(key, found, until)
         return found
 
-    prove = synced(aprove)
+    prove: Final = synced(aprove)
 
     def bump(self, tenant_id: str, principal_id: str, version: int) -> None:
         """Evicts what is older than `version`, now and from lookups under way."""

@@ -131,7 +131,7 @@ class elevate:
             raise UsageError("an elevation is used once", hint="write a new elevate(...)")
         await self._arecord(ELEVATED, "attempted")
 
-    _open = synced(_aopen)
+    _open: Final = synced(_aopen)
 
     async def _aclose(self, error: BaseException | None) -> None:
         """Records the end. A trail that fails now must not mask the error of the block."""
@@ -142,7 +142,7 @@ class elevate:
                 raise
             _LOG.exception("the end of an elevation was not recorded")
 
-    _close = synced(_aclose)
+    _close: Final = synced(_aclose)
 
     async def _arecord(self, action: str, outcome: Outcome) -> None:
         event = AuditEvent(

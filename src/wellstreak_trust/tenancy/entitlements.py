@@ -154,7 +154,7 @@ class Entitlements:
             return replace(found, allowed=False, reason="source_unavailable")
         return _metered(found, used, amount)
 
-    check = synced(acheck)
+    check: Final = synced(acheck)
 
     async def areserve(self, ctx: TenantContext, feature: str, amount: int = 1) -> Reservation:
         """Takes `amount` before the effect.
@@ -174,19 +174,19 @@ class Entitlements:
             raise _denied(replace(_metered(found, taken, amount), allowed=False, reason="limit_reached"))
         return Reservation(feature, amount, hold, replace(found, used=used, remaining=max(0, found.limit - used)))
 
-    reserve = synced(areserve)
+    reserve: Final = synced(areserve)
 
     async def acommit(self, reservation: Reservation) -> bool:
         """Makes the use final; False if it was committed or released before."""
         return reservation.hold is not None and await self._counter().commit(reservation.hold.id)
 
-    commit = synced(acommit)
+    commit: Final = synced(acommit)
 
     async def arelease(self, reservation: Reservation) -> bool:
         """Gives the amount back, once; a committed reservation stays. False if nothing was given back."""
         return reservation.hold is not None and await self._counter().release(reservation.hold.id)
 
-    release = synced(arelease)
+    release: Final = synced(arelease)
 
     async def _judge(
         self, tenant_id: str, feature: str, amount: int

@@ -128,13 +128,13 @@ class Memberships:
         await self._record("workspace.created", chosen, principal)
         return founded.members[principal.id]
 
-    create_workspace = synced(acreate_workspace)
+    create_workspace: Final = synced(acreate_workspace)
 
     async def aset_seats(self, tenant_id: str, seats: int | None) -> None:
         """Changes the seats, as billing says; nobody is removed. Raises `TenantNotFound`."""
         await self._store.transact(tenant_id, partial(workspace.resize, seats=_seats(seats)))
 
-    set_seats = synced(aset_seats)
+    set_seats: Final = synced(aset_seats)
 
     # --- invitations -------------------------------------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ class Memberships:
         await self._record("member.invited", ctx.tenant_id, ctx.principal, targets=(invited.id,), roles=granted)
         return Invitation(invited.id, token, invited.email, granted, invited.expires_at)
 
-    invite = synced(ainvite)
+    invite: Final = synced(ainvite)
 
     async def arevoke_invitation(self, ctx: TenantContext, invitation_id: str) -> None:
         """Withdraws an open invitation. Raises `Denied`, `NotFound`."""
@@ -167,7 +167,7 @@ class Memberships:
         await self._transact(ctx.tenant_id, lambda state: workspace.revoke(state, self._ranks, actor, invitation_id))
         await self._record("member.invitation_revoked", ctx.tenant_id, ctx.principal, targets=(invitation_id,))
 
-    revoke_invitation = synced(arevoke_invitation)
+    revoke_invitation: Final = synced(arevoke_invitation)
 
     async def ainvitations(self, ctx: TenantContext) -> _Pending:
         """The invitations that still hold a seat, soonest to expire first."""
@@ -175,7 +175,7 @@ class Memberships:
         pending = (invited for invited in state.invitations.values() if invited.pending(now))
         return sorted(pending, key=lambda invited: (invited.expires_at, invited.id))
 
-    invitations = synced(ainvitations)
+    invitations: Final = synced(ainvitations)
 
     async def aaccept(self, token: str, principal: Principal) -> Membership:
         """Joins by an invitation.
@@ -201,7 +201,7 @@ class Memberships:
         await self._record("member.joined", tenant_id, principal, targets=(principal.id,), roles=joined.roles)
         return joined
 
-    accept = synced(aaccept)
+    accept: Final = synced(aaccept)
 
     async def _join(self, tenant_id: str, digest: str, principal: Principal) -> WorkspaceState:
         if principal.actor is not None:
@@ -224,7 +224,7 @@ class Memberships:
         await self._record("member.roles_changed", ctx.tenant_id, ctx.principal, (principal_id,), _moved(was, now))
         return now
 
-    change_roles = synced(achange_roles)
+    change_roles: Final = synced(achange_roles)
 
     async def aremove(self, ctx: TenantContext, principal_id: str) -> None:
         """Ends a membership, the own one included. Raises `Denied`, `NotFound`, `LastOwner`."""
@@ -232,7 +232,7 @@ class Memberships:
         await self._transact(ctx.tenant_id, lambda state: workspace.remove(state, self._ranks, actor, principal_id))
         await self._record("member.removed", ctx.tenant_id, ctx.principal, (principal_id,))
 
-    remove = synced(aremove)
+    remove: Final = synced(aremove)
 
     async def atransfer_ownership(self, ctx: TenantContext, to: str) -> Membership:
         """Makes the member `to` an owner and the acting owner an admin; returns the new owner's membership.
@@ -246,7 +246,7 @@ class Memberships:
         await self._record("workspace.ownership_transferred", ctx.tenant_id, ctx.principal, (to,), moved)
         return after.members[to]
 
-    transfer_ownership = synced(atransfer_ownership)
+    transfer_ownership: Final = synced(atransfer_ownership)
 
     async def aclose_account(self, principal_id: str, actor: Principal) -> None:
         """Ends every membership of an account that is deleted or suspended; repeat it after a refusal.
@@ -259,7 +259,7 @@ class Memberships:
             await self._transact(tenant_id, lambda state: workspace.leave(state, principal_id))
             await self._record("member.removed", tenant_id, actor, (principal_id,), reason="account_closed")
 
-    close_account = synced(aclose_account)
+    close_account: Final = synced(aclose_account)
 
     async def aprove(self, principal: Principal, tenant_id: str) -> Membership | None:
         """The principal's membership in that tenant, or None: unknown tenant and not a member alike."""
@@ -267,20 +267,20 @@ class Memberships:
             return None
         return await self._store.find(tenant_id, principal.id)
 
-    prove = synced(aprove)
+    prove: Final = synced(aprove)
 
     async def aworkspaces(self, principal: Principal) -> _Members:
         """Every membership of the principal, by tenant id: what a sign-in page offers."""
         return await self._store.memberships_of(principal.id)
 
-    workspaces = synced(aworkspaces)
+    workspaces: Final = synced(aworkspaces)
 
     async def alist(self, ctx: TenantContext) -> _Members:
         """The workspace's members, by principal id."""
         members = (await self._load(ctx)).members
         return [members[key] for key in sorted(members)]
 
-    list = synced(alist)
+    list: Final = synced(alist)
 
     # --- one way to the store, one way to the trail ------------------------------------------------------------------
 

@@ -180,7 +180,7 @@ class TenantResolver:
             raise TenantNotFound("no such tenant, or the principal is no member")
         return TenantContext(tenant_id, principal.in_tenant(tenant_id), membership, entitlements=self._entitlements)
 
-    resolve = synced(aresolve)
+    resolve: Final = synced(aresolve)
 
     def _named(self, facts: RequestFacts, principal: Principal) -> str:
         named = {name for source in self._sources for name in source.candidates(facts, principal)}

@@ -138,7 +138,7 @@ class SqlEntitlements:
 
         return await self._database.run(work)
 
-    apply = synced(aapply)
+    apply: Final = synced(aapply)
 
 
 def _close(connection: Connection, hold_id: str) -> Any:
