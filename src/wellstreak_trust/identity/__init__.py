@@ -1,27 +1,74 @@
 """Who is asking: sessions, access tokens, keys, passwords and one-time links, and the one credential of a request."""
 
-from ..core.errors import Busy, ConfigurationError, Denied, InvalidCredential, InvalidToken, ReauthRequired
+from ..core.errors import (
+    Busy,
+    ConfigurationError,
+    Denied,
+    InvalidCredential,
+    InvalidRequest,
+    InvalidToken,
+    NotFound,
+    ReauthRequired,
+    UsageError,
+)
+from .apikey_store import ApiKeyInfo, ApiKeyRow, ApiKeyStore
+from .apikeys import API_KEY_PATTERN, ApiKeys, CreatedApiKey
 from .authenticator import Authenticator, Credential, CredentialMember
 from .cookies import Cookie
-from .memory import MemorySessionStore
+from .email import EmailAddresses, EmailVerification, VerifiedEmail
+from .jws import Jws, verify_jws
+from .jwt import Claims, JwtVerifier
+from .keys import KeySet, VerifyKey
+from .memory import MemoryApiKeyStore, MemoryOneTimeTokenStore, MemorySessionStore
+from .passwords import PasswordHasher, PasswordVerdict, Pepper
 from .session_store import SessionInfo, SessionRow, SessionStore
 from .sessions import OpenedSession, SessionManager
+from .token_store import OneTimeTokenRow, OneTimeTokenStore
+from .tokens import IssuedToken, OneTimeTokens, TokenInfo
 
 __all__ = [
+    "API_KEY_PATTERN",
+    "ApiKeyInfo",
+    "ApiKeyRow",
+    "ApiKeyStore",
+    "ApiKeys",
     "Authenticator",
     "Busy",
+    "Claims",
     "ConfigurationError",
     "Cookie",
+    "CreatedApiKey",
     "Credential",
     "CredentialMember",
     "Denied",
+    "EmailAddresses",
+    "EmailVerification",
     "InvalidCredential",
+    "InvalidRequest",
     "InvalidToken",
+    "IssuedToken",
+    "Jws",
+    "JwtVerifier",
+    "KeySet",
+    "MemoryApiKeyStore",
+    "MemoryOneTimeTokenStore",
     "MemorySessionStore",
+    "NotFound",
+    "OneTimeTokenRow",
+    "OneTimeTokenStore",
+    "OneTimeTokens",
     "OpenedSession",
+    "PasswordHasher",
+    "PasswordVerdict",
+    "Pepper",
     "ReauthRequired",
     "SessionInfo",
     "SessionManager",
     "SessionRow",
     "SessionStore",
+    "TokenInfo",
+    "UsageError",
+    "VerifiedEmail",
+    "VerifyKey",
+    "verify_jws",
 ]

@@ -5,12 +5,16 @@ Reads take no lock: a row is immutable and one dictionary lookup is atomic. Writ
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from threading import Lock
 
+from .apikey_store import ApiKeyInfo, ApiKeyRow
 from .session_store import SessionRow
+from .token_store import OneTimeTokenRow
 
-__all__ = ["MemorySessionStore"]
+__all__ = ["MemoryApiKeyStore", "MemoryOneTimeTokenStore", "MemorySessionStore"]
 
 
 class MemorySessionStore:
@@ -125,3 +129,103 @@ class MemorySessionStore:
 
     def _drop_children(self, session_id: str) -> tuple[SessionRow, ...]:
         return tuple(row for child in self._children.pop(session_id, ()) for row in self._drop(child))
+
+
+class MemoryOneTimeTokenStore:
+    """One-time tokens in a dictionary.
+
+    Args:
+        allow_memory: says that losing every open link with the process is acceptable in production.
+    """
+
+    suspends: bool = False
+
+    def __init__(self, *, allow_memory: bool = False) -> None:
+        self.volatile: bool = not allow_memory
+        self._lock: Lock = Lock()
+        self._rows: dict[bytes, OneTimeTokenRow] = {}
+
+    async def issue(self, row: OneTimeTokenRow, /) -> None:
+        """See `OneTimeTokenStore`."""
+        with self._lock:
+            self._forget(lambda old: (old.purpose, old.subject) == (row.purpose, row.subject))
+            self._rows[row.key] = row
+
+    async def read(self, key: bytes, /) -> OneTimeTokenRow | None:
+        """See `OneTimeTokenStore`."""
+        return self._rows.get(key)
+
+    async def consume_if(self, row: OneTimeTokenRow, /) -> bool:
+        """See `OneTimeTokenStore`."""
+        return self._rows.pop(row.key, None) is not None
+
+    async def revoke(self, purpose: str, subject: str, /) -> None:
+        """See `OneTimeTokenStore`."""
+        with self._lock:
+            self._forget(lambda old: (old.purpose, old.subject) == (purpose, subject))
+
+    async def sweep(self, now: datetime, /) -> int:
+        """See `OneTimeTokenStore`."""
+        with self._lock:
+            return self._forget(lambda old: old.expires_at <= now)
+
+    def _forget(self, unwanted: Callable[[OneTimeTokenRow], bool]) -> int:
+        keys = [key for key, row in list(self._rows.items()) if unwanted(row)]
+        return sum(self._rows.pop(key, None) is not None for key in keys)
+
+
+class MemoryApiKeyStore:
+    """API keys in a dictionary.
+
+    Args:
+        allow_memory: says that losing every key with the process is acceptable in production.
+    """
+
+    suspends: bool = False
+
+    def __init__(self, *, allow_memory: bool = False) -> None:
+        self.volatile: bool = not allow_memory
+        self._lock: Lock = Lock()
+        self._rows: dict[str, ApiKeyRow] = {}
+
+    async def add(self, row: ApiKeyRow, /) -> None:
+        """See `ApiKeyStore`."""
+        with self._lock:
+            self._rows[row.info.id] = row
+
+    async def read(self, key_id: str, /) -> ApiKeyRow | None:
+        """See `ApiKeyStore`."""
+        return self._rows.get(key_id)
+
+    async def touch(self, key_id: str, at: datetime, /) -> None:
+        """See `ApiKeyStore`."""
+        with self._lock:
+            row = self._rows.get(key_id)
+            if row is not None and (row.info.last_used_at is None or row.info.last_used_at < at):
+                self._rows[key_id] = replace(row, info=replace(row.info, last_used_at=at))
+
+    async def succeed(self, row: ApiKeyRow, key_id: str, ends_at: datetime, /) -> bool:
+        """See `ApiKeyStore`."""
+        with self._lock:
+            old = self._rows.get(key_id)
+            if old is None:
+                return False
+            ends_at = min(old.info.expires_at, ends_at)
+            self._rows[key_id] = replace(old, info=replace(old.info, expires_at=ends_at))
+            self._rows[row.info.id] = row
+            return True
+
+    async def revoke(self, key_id: str, /, *, tenant_id: str | None) -> bool:
+        """See `ApiKeyStore`."""
+        with self._lock:
+            row = self._rows.get(key_id)
+            if row is None or tenant_id not in (None, row.info.tenant_id):
+                return False
+            del self._rows[key_id]
+            return True
+
+    async def list(self, tenant_id: str, /) -> tuple[ApiKeyInfo, ...]:
+        """See `ApiKeyStore`."""
+        with self._lock:
+            infos = [row.info for row in self._rows.values() if row.info.tenant_id == tenant_id]
+        return tuple(sorted(infos, key=lambda info: (info.created_at, info.id)))

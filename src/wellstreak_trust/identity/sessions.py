@@ -21,10 +21,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ..core.canonical import canonical_json
 from ..core.clock import Clock, SystemClock
 from ..core.entropy import random_hex
-from ..core.errors import ConfigurationError, Denied, InvalidCredential, InvalidRequest, TrustError, UsageError
+from ..core.errors import ConfigurationError, Denied, InvalidCredential, TrustError, UsageError
 from ..core.event import AuditEvent, EventSink
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
@@ -32,6 +31,14 @@ from ..core.secret import Secret
 from .authenticator import Credential
 from .cookies import Cookie
 from .presented import Presented, TokenFormat
+from .session_input import (
+    assurance_level,
+    device_label,
+    impersonation_reason,
+    methods,
+    plain_attributes,
+    platform_roles,
+)
 from .session_store import SessionInfo, SessionRow, SessionStore
 
 __all__ = ["OpenedSession", "SessionManager"]
@@ -42,9 +49,6 @@ LOOPBACK_COOKIE_NAME: Final = "ws_session"
 REMEMBER_IDLE: Final = timedelta(days=14)
 REMEMBER_ABSOLUTE: Final = timedelta(days=90)
 
-_LABEL_LIMIT: Final = 200
-_REASON_LIMIT: Final = 500
-_SCALARS: Final = (str, int, bool, type(None))
 _SESSION_ID: Final = re.compile(r"[0-9a-f]{32}")
 _PLATFORM: Final = "system"  # the tenant of events that belong to no tenant
 _Infos = list[SessionInfo]
@@ -169,16 +173,16 @@ class SessionManager:
         principal = Principal(
             user_id,
             tenant_id=tenant_id,
-            roles=_platform_roles(roles, tenant_id),
-            attributes=_plain(attributes or {}),
+            roles=platform_roles(roles, tenant_id),
+            attributes=plain_attributes(attributes or {}),
             session_id=session_id,
-            aal=_level(aal),
-            amr=_methods(amr),
+            aal=assurance_level(aal),
+            amr=methods(amr),
             auth_time=now,
         )
         idle, absolute = self._ends[bool(remember)]
         row = SessionRow(
-            b"", session_id, principal, now, now, idle, now + absolute, _label(device), persistent=bool(remember)
+            b"", session_id, principal, now, now, idle, now + absolute, device_label(device), persistent=bool(remember)
         )
         token, row = _keyed(row)
         ended = await self._store.admit(row, limit=self._limit, replaces=_key_or_none(replaces))
@@ -211,9 +215,9 @@ class SessionManager:
         row, now = await self._proved(token)
         if row.principal.actor is not None:
             raise Denied("an impersonation cannot be stepped up")
-        if _level(aal) < row.principal.aal:
+        if assurance_level(aal) < row.principal.aal:
             raise UsageError("a step-up does not lower the assurance level")
-        principal = replace(row.principal, aal=aal, amr=_methods(amr), auth_time=now)
+        principal = replace(row.principal, aal=aal, amr=methods(amr), auth_time=now)
         return await self._reissue(row, replace(row, principal=principal, last_seen_at=now))
 
     step_up = synced(astep_up)
@@ -261,7 +265,7 @@ class SessionManager:
             amr=actor.amr,
             auth_time=actor.auth_time,
             actor=actor,
-            reason=_reason(reason),
+            reason=impersonation_reason(reason),
         )
         idle, ends_at = min(parent.idle, duration), min(now + duration, parent.expires_at)
         child, row = _keyed(SessionRow(b"", session_id, principal, now, now, idle, ends_at, parent_id=parent.id))
@@ -390,50 +394,3 @@ def _key_or_none(token: Presented | None) -> bytes | None:
         return None if token is None else TOKENS.key(token)
     except InvalidCredential:
         return None
-
-
-def _level(aal: int) -> int:
-    if type(aal) is not int or not 1 <= aal <= 3:
-        raise UsageError("an authenticator assurance level is 1, 2 or 3")
-    return aal
-
-
-def _methods(amr: Iterable[str]) -> tuple[str, ...]:
-    found = tuple(amr)
-    if isinstance(amr, str) or not all(type(name) is str for name in found):
-        raise UsageError("amr is a collection of method names", hint="amr=('pwd', 'otp')")
-    return found
-
-
-def _label(device: str | None) -> str | None:
-    """Cut and cleaned, not refused: it is often made of a User-Agent, and a strange browser may still sign in."""
-    if device is None:
-        return None
-    return "".join(char if char.isprintable() else " " for char in device[:_LABEL_LIMIT]).strip() or None
-
-
-def _reason(text: str) -> str:
-    found = text.strip()
-    if not 0 < len(found) <= _REASON_LIMIT or not found.isprintable():
-        raise InvalidRequest(f"a reason is 1 to {_REASON_LIMIT} printable characters on one line")
-    return found
-
-
-def _platform_roles(roles: Iterable[str], tenant_id: str | None) -> frozenset[str]:
-    found = frozenset(roles)
-    if found and tenant_id is not None:
-        raise UsageError("roles in a tenant come from its membership", hint="leave out roles= or tenant_id=")
-    return found
-
-
-def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy that every store gives back equal, and that nobody can change in a row shared by requests."""
-    found = {name: tuple(value) if isinstance(value, list) else value for name, value in attributes.items()}
-    if not all(type(item) in _SCALARS for value in found.values() for item in (value if _is_list(value) else (value,))):
-        raise UsageError("session attributes are text, integers, booleans and lists of them")
-    canonical_json(found)  # refuses what one store would keep and another would not: names, numbers, lone surrogates
-    return found
-
-
-def _is_list(value: object) -> bool:
-    return type(value) is tuple

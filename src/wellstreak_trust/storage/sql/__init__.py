@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any
 from .database import AsyncDatabase, Database, JoinedDatabase, SqlPort, ThreadedDatabase, create_all
 
 if TYPE_CHECKING:
+    from .apikeys import SqlApiKeyStore as SqlApiKeyStore
     from .audit import SqlAuditStore as SqlAuditStore
     from .connections import SqlConnectionStore as SqlConnectionStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
     from .replay import SqlReplayStore as SqlReplayStore
     from .secrets import SqlSecretBackend as SqlSecretBackend
     from .sessions import SqlSessionStore as SqlSessionStore
+    from .tokens import SqlOneTimeTokenStore as SqlOneTimeTokenStore
     from .usage import SqlUsageStore as SqlUsageStore
 
 _ROOMS = {
+    "SqlApiKeyStore": "apikeys",
     "SqlAuditStore": "audit",
     "SqlConnectionStore": "connections",
     "SqlMembershipStore": "memberships",
+    "SqlOneTimeTokenStore": "tokens",
     "SqlReplayStore": "replay",
     "SqlSecretBackend": "secrets",
     "SqlSessionStore": "sessions",
@@ -29,9 +33,11 @@ __all__ = [
     "AsyncDatabase",
     "Database",
     "JoinedDatabase",
+    "SqlApiKeyStore",
     "SqlAuditStore",
     "SqlConnectionStore",
     "SqlMembershipStore",
+    "SqlOneTimeTokenStore",
     "SqlPort",
     "SqlReplayStore",
     "SqlSecretBackend",

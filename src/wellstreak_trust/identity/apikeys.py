@@ -1,0 +1,240 @@
+"""API keys: ``wsk_live_<id 12>_<secret 32><checksum 6>``, base62 (0-9, A-Z, a-z).
+
+The prefix lets scanners find a leaked key and the checksum lets them, and us, drop a mistyped one without a lookup.
+The store holds a SHA-256 of the key. A key belongs to an owner in one tenant and never allows more than its owner may
+do at this moment: its scopes are cut to the owner's rights on every request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from hmac import compare_digest
+from inspect import isawaitable, iscoroutinefunction
+from typing import Final
+from zlib import crc32
+
+from ..core.clock import Clock, SystemClock
+from ..core.entropy import SYSTEM_ENTROPY
+from ..core.errors import Denied, InvalidCredential, NotFound, UsageError
+from ..core.principal import Principal
+from ..core.sansio import suspends, synced
+from ..core.secret import Secret
+from .apikey_store import ApiKeyInfo, ApiKeyRow, ApiKeyStore
+from .authenticator import Credential
+from .presented import Presented, text_of
+
+__all__ = ["API_KEY_PATTERN", "ApiKeys", "CreatedApiKey"]
+
+API_KEY_PATTERN: Final = r"wsk_live_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}"
+"""For secret scanners; follow up a match with the checksum (`ApiKeys.is_well_formed`)."""
+
+PREFIX: Final = "wsk_live_"
+MAX_LIFETIME: Final = timedelta(days=366)
+
+_KEY: Final = re.compile(r"(wsk_live_([0-9A-Za-z]{12})_[0-9A-Za-z]{32})([0-9A-Za-z]{6})")
+_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ID_LENGTH: Final = 12
+_SECRET_LENGTH: Final = 32
+_NAME_LIMIT: Final = 200
+_TOUCH_EVERY: Final = timedelta(hours=1)
+
+Rights = AbstractSet[str] | None
+RightsSource = Callable[[str, str], Rights | Awaitable[Rights]]
+_Infos = list[ApiKeyInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedApiKey:
+    """A new key; `secret` is the whole key, shown once and kept nowhere."""
+
+    id: str
+    secret: Secret[str]
+    scopes: frozenset[str]
+    expires_at: datetime
+
+
+class ApiKeys:
+    """Creates, proves, rotates and revokes keys. Every method has an ``a`` twin.
+
+    Args:
+        store: `MemoryApiKeyStore` or `storage.sql.SqlApiKeyStore`.
+        rights: what an owner may do in a tenant now, from `(owner_id, tenant_id)`; None for an owner who is no member
+            any more, whose keys are refused. Without it a key may do what its scopes say: then revoke the keys of
+            people who leave.
+    """
+
+    cookie_name: None = None
+
+    def __init__(self, store: ApiKeyStore, *, rights: RightsSource | None = None, clock: Clock | None = None) -> None:
+        self.suspends: bool = suspends(store) or iscoroutinefunction(rights)
+        self._store: ApiKeyStore = store
+        self._rights: RightsSource | None = rights
+        self._clock: Clock = clock or SystemClock()
+
+    @staticmethod
+    def is_well_formed(token: Presented) -> bool:
+        """Whether form and checksum are those of a key: nothing about whether it exists."""
+        return _key_id(token) is not None
+
+    def takes(self, credential: Credential) -> bool:
+        """Bearer tokens with the prefix of keys, for `Authenticator`."""
+        return credential.scheme == "bearer" and credential.token.startswith(PREFIX)
+
+    async def aauthenticate(self, token: Presented) -> Principal:
+        """The owner in the key's tenant, with what both the key and the owner may do as its ceiling.
+
+        Raises:
+            InvalidCredential: malformed, unknown, revoked, expired and ownerless look alike.
+        """
+        key_id = _key_id(token)
+        if key_id is None:
+            raise InvalidCredential("not an API key", reason="shape")
+        row, now = await self._store.read(key_id), self._clock.now()
+        # Compared in any case: a missing id must not answer sooner than a wrong secret.
+        right = compare_digest(row.digest if row is not None else bytes(32), _digest(text_of(token)))
+        if row is None or not right:
+            raise InvalidCredential("no such API key", reason="unknown")
+        info = row.info
+        if now >= info.expires_at:
+            raise InvalidCredential("an expired API key", reason="expired")
+        scopes = await self._allowed(info.owner_id, info.tenant_id, info.scopes)
+        if scopes is None:
+            raise InvalidCredential("the owner is no member any more", reason="owner")
+        if info.last_used_at is None or now - info.last_used_at >= _TOUCH_EVERY:
+            await self._store.touch(info.id, now)
+        return Principal(info.owner_id, kind="api_key", tenant_id=info.tenant_id, scopes=scopes, credential_id=info.id)
+
+    authenticate = synced(aauthenticate)
+
+    async def acreate(
+        self,
+        *,
+        owner_id: str,
+        tenant_id: str,
+        scopes: Iterable[str],
+        name: str = "",
+        expires_in: timedelta = timedelta(days=90),
+    ) -> CreatedApiKey:
+        """A new key. Take `owner_id` and `tenant_id` from the caller's principal, never from a request body
+        (CVE-2025-61928).
+
+        Raises:
+            UsageError: no owner or tenant, scopes that are no names, a lifetime that is not within 366 days.
+            Denied: a scope the owner does not have.
+        """
+        if not (owner_id and tenant_id):
+            raise UsageError("a key has an owner and a tenant")
+        if not timedelta() < expires_in <= MAX_LIFETIME:
+            raise UsageError("a key lives up to 366 days")
+        wanted = _scopes(scopes)
+        if await self._allowed(owner_id, tenant_id, wanted) != wanted:
+            raise Denied("a key cannot do what its owner may not")
+        now = self._clock.now()
+        info = ApiKeyInfo(
+            _random(_ID_LENGTH), owner_id, tenant_id, wanted, name.strip()[:_NAME_LIMIT], now, now + expires_in
+        )
+        created, row = _minted(info)
+        await self._store.add(row)
+        return created
+
+    create = synced(acreate)
+
+    async def arotate(
+        self, key_id: str, *, overlap: timedelta = timedelta(hours=24), tenant_id: str | None = None
+    ) -> CreatedApiKey:
+        """A second key like the first, which ends after `overlap`.
+
+        Args:
+            tenant_id: refuses a key of any other tenant; give it wherever the id comes from a request.
+
+        Raises:
+            NotFound: no such key, an expired one, or another tenant's.
+            UsageError: a negative overlap.
+        """
+        if overlap < timedelta():
+            raise UsageError("an overlap is zero or more")
+        row, now = await self._find(key_id, tenant_id), self._clock.now()
+        if row is None or now >= row.info.expires_at:
+            raise NotFound("no such API key")
+        old = row.info
+        lifetime = old.expires_at - old.created_at
+        created, new = _minted(
+            replace(old, id=_random(_ID_LENGTH), created_at=now, expires_at=now + lifetime, last_used_at=None)
+        )
+        if not await self._store.succeed(new, old.id, min(old.expires_at, now + overlap)):
+            raise NotFound("no such API key")
+        return created
+
+    rotate = synced(arotate)
+
+    async def arevoke(self, key_id: str, *, tenant_id: str | None = None) -> bool:
+        """Ends a key from the next request on; tells whether there was one. `tenant_id` as for `rotate`."""
+        return _is_id(key_id) and await self._store.revoke(key_id, tenant_id=tenant_id)
+
+    revoke = synced(arevoke)
+
+    async def alist(self, tenant_id: str) -> _Infos:
+        """The tenant's keys, oldest first, expired ones included."""
+        return [*await self._store.list(tenant_id)]
+
+    list = synced(alist)
+
+    async def _find(self, key_id: str, tenant_id: str | None) -> ApiKeyRow | None:
+        row = await self._store.read(key_id) if _is_id(key_id) else None
+        return row if row is not None and tenant_id in (None, row.info.tenant_id) else None
+
+    async def _allowed(self, owner_id: str, tenant_id: str, scopes: frozenset[str]) -> frozenset[str] | None:
+        """`scopes` cut to the owner's rights; None for an owner who has none to cut to."""
+        if self._rights is None:
+            return scopes
+        found = self._rights(owner_id, tenant_id)
+        rights = await found if isawaitable(found) else found
+        return None if rights is None else scopes & frozenset(rights)
+
+
+def _minted(info: ApiKeyInfo) -> tuple[CreatedApiKey, ApiKeyRow]:
+    head = f"{PREFIX}{info.id}_{_random(_SECRET_LENGTH)}"
+    key = head + _checksum(head)
+    return CreatedApiKey(info.id, Secret(key), info.scopes, info.expires_at), ApiKeyRow(info, _digest(key))
+
+
+def _key_id(token: object) -> str | None:
+    found = _KEY.fullmatch(text_of(token))
+    return found[2] if found is not None and _checksum(found[1]) == found[3] else None
+
+
+def _is_id(key_id: object) -> bool:
+    return isinstance(key_id, str) and key_id.isascii() and key_id.isalnum() and len(key_id) == _ID_LENGTH
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+def _checksum(head: str) -> str:
+    """CRC-32 of the text before it in base62, most significant digit first, 6 digits."""
+    number, digits = crc32(head.encode("ascii")), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        digits = _DIGITS[digit] + digits
+    return digits
+
+
+def _random(length: int) -> str:
+    """Even over all 62 digits: octets from 248 on would favour the first eight, so they are drawn again."""
+    found = ""
+    while len(found) < length:
+        found += "".join(_DIGITS[octet % 62] for octet in SYSTEM_ENTROPY.octets(length * 2) if octet < 248)
+    return found[:length]
+
+
+def _scopes(scopes: Iterable[str]) -> frozenset[str]:
+    found = frozenset(scopes)
+    if isinstance(scopes, str) or not found or not all(isinstance(name, str) and name for name in found):
+        raise UsageError("scopes are names of permissions", hint="scopes={'agents:read'}")
+    return found

@@ -1,0 +1,100 @@
+"""Public keys out of JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037), read strictly.
+
+Raises `ConfigurationError` with the rule that failed, and never anything of the key itself.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from ..core.errors import ConfigurationError
+
+__all__ = ["PublicKey", "public_key_of", "refused_key"]
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+
+_PRIVATE: Final = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]{1,1400}")
+_CURVES: Final[Mapping[str, tuple[ec.EllipticCurve, int]]] = {
+    "P-256": (ec.SECP256R1(), 32),
+    "P-384": (ec.SECP384R1(), 48),
+    "P-521": (ec.SECP521R1(), 66),
+}
+
+
+def refused_key(why: str, hint: str = "") -> ConfigurationError:
+    """The one error of keys that do not load."""
+    return ConfigurationError(f"a key was refused: {why}", hint=hint, reason="key")
+
+
+def public_key_of(jwk: object) -> PublicKey:
+    """The key of one JWK that may verify signatures.
+
+    Raises:
+        ConfigurationError: a private or secret member, another use, a type or curve that is not taken, octets that
+            are no key.
+    """
+    if not isinstance(jwk, Mapping):
+        raise refused_key("a JWK is a JSON object")
+    if _PRIVATE.intersection(jwk):
+        raise refused_key("it holds a private or secret member", "publish public keys; secrets: KeySet.from_secret")
+    _refuse_other_use(jwk)
+    try:
+        return _LOADERS.get(jwk.get("kty", ""), _unknown_type)(jwk)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise refused_key("its octets are not a public key of its type") from None
+
+
+def _refuse_other_use(jwk: Mapping[str, Any]) -> None:
+    if jwk.get("use", "sig") != "sig":
+        raise refused_key("its use is not sig")
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        raise refused_key("its key_ops do not hold verify")
+
+
+def _rsa(jwk: Mapping[str, Any]) -> PublicKey:
+    e, n = (int.from_bytes(_octets(jwk, name), "big") for name in "en")
+    return rsa.RSAPublicNumbers(e, n).public_key()
+
+
+def _ec(jwk: Mapping[str, Any]) -> PublicKey:
+    if jwk.get("crv") not in _CURVES:
+        return _unknown("curve")
+    curve, size = _CURVES[jwk["crv"]]
+    x, y = (int.from_bytes(_octets(jwk, name, size), "big") for name in "xy")
+    return ec.EllipticCurvePublicNumbers(x, y, curve).public_key()
+
+
+def _okp(jwk: Mapping[str, Any]) -> PublicKey:
+    if jwk.get("crv") != "Ed25519":
+        return _unknown("curve")
+    return ed25519.Ed25519PublicKey.from_public_bytes(_octets(jwk, "x", 32))
+
+
+def _unknown_type(jwk: Mapping[str, Any]) -> PublicKey:
+    del jwk
+    return _unknown("kty")
+
+
+def _unknown(what: str) -> PublicKey:
+    raise refused_key(f"its {what} is not taken", "RSA, P-256, P-384, P-521 and Ed25519 are")
+
+
+def _octets(jwk: Mapping[str, Any], name: str, size: int | None = None) -> bytes:
+    text = jwk.get(name)
+    if not isinstance(text, str) or not _BASE64URL.fullmatch(text):
+        raise ValueError(name)
+    found = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if urlsafe_b64encode(found).rstrip(b"=").decode("ascii") != text or (size is not None and len(found) != size):
+        raise ValueError(name)
+    return found
+
+
+_LOADERS: Final[Mapping[str, Callable[[Mapping[str, Any]], PublicKey]]] = {"RSA": _rsa, "EC": _ec, "OKP": _okp}

@@ -1,0 +1,262 @@
+"""Passwords: argon2id in a bounded pool of threads.
+
+One verification takes 19 MiB and some 60 ms on purpose, so a flood of sign-ins is a flood of memory. The work runs in
+`permits` long-lived threads, not in the callers' threads behind a semaphore: the C allocator keeps freed blocks for
+each thread that ever allocated, so many callers would keep the memory of many. A permit belongs to its worker: a
+caller that goes away frees nothing. Who waits too long for a worker is told `Busy` (503), never "wrong password".
+
+Parameters are OWASP's minimum for argon2id (19 MiB, 2 passes, 1 lane); `strong=True` is 64 MiB, 3 passes, 4 lanes
+(RFC 9106, 4).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
+from hmac import digest
+from typing import Final
+
+from argon2.exceptions import Argon2Error
+from argon2.low_level import Type, hash_secret, verify_secret
+
+from ..core.entropy import SYSTEM_ENTROPY
+from ..core.errors import ConfigurationError, InvalidRequest
+from ..core.secret import Secret
+from .workers import Workers
+
+__all__ = ["PasswordHasher", "PasswordVerdict", "Pepper"]
+
+MAX_CODE_POINTS: Final = 1_024
+_SALT_OCTETS: Final = 16
+_HASH_OCTETS: Final = 32
+_ENCODED: Final = re.compile(
+    r"\$argon2id\$v=19\$m=([1-9][0-9]{0,6}),t=([1-9][0-9]?),p=([1-9])(?:,keyid=([A-Za-z0-9+/]{2,11}))?"
+    r"\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,86})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordVerdict:
+    """Whether a password is right, and whether its hash should be made anew with today's parameters.
+
+    Truth is `ok`.
+    """
+
+    ok: bool
+    rehash: bool = False
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+@dataclass(frozen=True, slots=True)
+class Pepper:
+    """Server-side keys that the database does not hold; the hash is of HMAC-SHA-256(key, password).
+
+    Args:
+        active: the version new hashes use; 1 to 8 ASCII characters, written into the hash (PHC ``keyid``).
+        keys: every version that stored hashes still use; 32 octets or more each.
+
+    Raises:
+        ConfigurationError: an unknown active version, a version or key out of bounds.
+    """
+
+    active: str
+    keys: Mapping[str, Secret[bytes]] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.active not in self.keys:
+            raise ConfigurationError("the active pepper has no key", reason="pepper")
+        for version, key in self.keys.items():
+            if not (version.isascii() and 1 <= len(version) <= 8) or len(key.reveal()) < 32:
+                raise ConfigurationError(
+                    "a pepper has a version of 1 to 8 ASCII characters and 32 octets", reason="pepper"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameters:
+    memory: int  # KiB
+    passes: int
+    lanes: int
+
+    def __str__(self) -> str:
+        return f"m={self.memory},t={self.passes},p={self.lanes}"
+
+
+_MINIMUM: Final = _Parameters(19_456, 2, 1)
+_STRONG: Final = _Parameters(65_536, 3, 4)
+_CEILING: Final = _Parameters(131_072, 10, 8)
+
+
+class PasswordHasher:
+    """Hashes and verifies passwords. `hash` and `verify` wait in the caller's thread, their ``a`` twins on its loop.
+
+    Args:
+        permits: passwords worked on at once; each takes the memory of one hash. By default one a processor.
+        wait: how long a caller waits for a free worker before `Busy`.
+        pepper: server-side keys, or None.
+        strong: the second parameter set of RFC 9106 instead of OWASP's minimum.
+
+    Raises:
+        ConfigurationError: no permit, or no time to wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        permits: int | None = None,
+        wait: timedelta = timedelta(seconds=2),
+        pepper: Pepper | None = None,
+        strong: bool = False,
+    ) -> None:
+        found = permits if permits is not None else os.cpu_count() or 1
+        if found < 1 or wait <= timedelta():
+            raise ConfigurationError("a hasher needs a permit and a time to wait for it", reason="permits")
+        self._pepper: Pepper | None = pepper
+        self._parameters: _Parameters = _STRONG if strong else _MINIMUM
+        # Nobody's password: well-formed and never matched, so that an unknown user costs what a known one costs.
+        self._nobody: str = _nobody(self._parameters)
+        self._workers: Workers = Workers(found, wait.total_seconds())
+
+    def hash(self, password: str) -> str:
+        """The encoded hash to store (PHC string format).
+
+        Raises:
+            InvalidRequest: more than 1,024 code points, or text that is no Unicode.
+            Busy: no worker was free in time.
+        """
+        return self._workers.run(self._hashing(password))
+
+    async def ahash(self, password: str) -> str:
+        """`hash`, awaited."""
+        return await self._workers.arun(self._hashing(password))
+
+    def verify(self, password: str, encoded: str | None) -> PasswordVerdict:
+        """Whether `password` is the one behind `encoded`.
+
+        Args:
+            encoded: what `hash` returned; None for an unknown user, which takes the same time and is never right.
+                Anything that is no argon2id hash within bounds (128 MiB, 10 passes, 8 lanes) is treated alike.
+
+        Raises:
+            Busy: no worker was free in time.
+        """
+        return self._workers.run(self._verifying(password, encoded))
+
+    async def averify(self, password: str, encoded: str | None) -> PasswordVerdict:
+        """`verify`, awaited."""
+        return await self._workers.arun(self._verifying(password, encoded))
+
+    def _hashing(self, password: str) -> Callable[[], str]:
+        octets = _octets(password)
+        if octets is None:
+            raise InvalidRequest(f"a password is at most {MAX_CODE_POINTS} Unicode characters")
+        version = self._pepper.active if self._pepper is not None else None
+        secret, parameters = self._peppered(octets, version), self._parameters
+
+        def work() -> str:
+            made = hash_secret(
+                secret,
+                SYSTEM_ENTROPY.octets(_SALT_OCTETS),
+                time_cost=parameters.passes,
+                memory_cost=parameters.memory,
+                parallelism=parameters.lanes,
+                hash_len=_HASH_OCTETS,
+                type=Type.ID,
+            ).decode("ascii")
+            return (
+                made
+                if version is None
+                else made.replace(str(parameters), f"{parameters},keyid={_base64(version.encode('ascii'))}", 1)
+            )
+
+        return work
+
+    def _verifying(self, password: str, encoded: str | None) -> Callable[[], PasswordVerdict]:
+        octets, stored = _octets(password), _stored(encoded)
+        if octets is None or stored is None or not self._knows(stored.version):
+            return self._refusing(octets or b"")
+        active = self._pepper.active if self._pepper is not None else None
+        stale = (stored.parameters, stored.version) != (self._parameters, active)
+        secret, plain = self._peppered(octets, stored.version), stored.plain
+
+        def work() -> PasswordVerdict:
+            ok = _matches(plain, secret)
+            return PasswordVerdict(ok, ok and stale)
+
+        return work
+
+    def _refusing(self, octets: bytes) -> Callable[[], PasswordVerdict]:
+        """The same work for nothing, so that time does not tell who has an account."""
+
+        def work() -> PasswordVerdict:
+            _matches(self._nobody, octets)
+            return PasswordVerdict(False)
+
+        return work
+
+    def _knows(self, version: str | None) -> bool:
+        return version is None or (self._pepper is not None and version in self._pepper.keys)
+
+    def _peppered(self, octets: bytes, version: str | None) -> bytes:
+        if version is None or self._pepper is None:
+            return octets
+        return digest(self._pepper.keys[version].reveal(), octets, sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    plain: str  # without the key id, as argon2's own decoder wants it
+    parameters: _Parameters
+    version: str | None
+
+
+def _stored(encoded: str | None) -> _Stored | None:
+    found = _ENCODED.fullmatch(encoded) if isinstance(encoded, str) else None
+    if found is None:
+        return None
+    parameters = _Parameters(int(found[1]), int(found[2]), int(found[3]))
+    if parameters.memory > _CEILING.memory or parameters.passes > _CEILING.passes or parameters.lanes > _CEILING.lanes:
+        return None  # who can write one row must not make the server spend a gigabyte on it
+    version = None if found[4] is None else _version_of(found[4])
+    return _Stored(f"$argon2id$v=19${parameters}${found[5]}${found[6]}", parameters, version)
+
+
+def _version_of(key_id: str) -> str:
+    try:
+        return b64decode(key_id + "=" * (-len(key_id) % 4), validate=True).decode("ascii")
+    except ValueError:
+        return ""  # no pepper has this version
+
+
+def _nobody(parameters: _Parameters) -> str:
+    salt, made = (_base64(SYSTEM_ENTROPY.octets(count)) for count in (_SALT_OCTETS, _HASH_OCTETS))
+    return f"$argon2id$v=19${parameters}${salt}${made}"
+
+
+def _matches(encoded: str, secret: bytes) -> bool:
+    try:
+        return verify_secret(encoded.encode("ascii"), secret, Type.ID)
+    except (Argon2Error, ValueError):
+        return False
+
+
+def _octets(password: object) -> bytes | None:
+    """As received, after NFC (NIST SP 800-63B, 3.1.1.2), so that one password is one on every keyboard."""
+    if not isinstance(password, str) or len(password) > MAX_CODE_POINTS:
+        return None
+    try:
+        return unicodedata.normalize("NFC", password).encode("utf-8")
+    except UnicodeEncodeError:
+        return None
+
+
+def _base64(octets: bytes) -> str:
+    return b64encode(octets).rstrip(b"=").decode("ascii")

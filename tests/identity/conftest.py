@@ -1,0 +1,52 @@
+"""What the tests of this room share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from wellstreak_trust.core import FixedClock
+from wellstreak_trust.identity import InvalidCredential
+
+START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(START)
+
+
+class Sink:
+    """An event sink that keeps what it takes, or fails on demand."""
+
+    suspends = False
+
+    def __init__(self) -> None:
+        self.events: list = []
+        self.broken: Exception | None = None
+
+    async def aemit(self, event):
+        if self.broken is not None:
+            raise self.broken
+        self.events.append(event)
+
+
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
+
+
+@pytest.fixture
+def refused():
+    """Runs a call that must be refused; returns the reason, and checks that the answer tells nothing."""
+
+    def check(call, *args, **kwargs) -> str:
+        with pytest.raises(InvalidCredential) as caught:
+            call(*args, **kwargs)
+        error = caught.value
+        blank = InvalidCredential()
+        assert (error.problem(), error.headers(), str(error)) == (blank.problem(), blank.headers(), str(blank))
+        return error.reason
+
+    return check
