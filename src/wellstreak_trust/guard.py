@@ -11,13 +11,14 @@ records what they said; every rule lives in a primitive.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from inspect import isawaitable, iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
+from .core.address import ClientAddress
 from .core.entropy import random_hex
 from .core.errors import (
     AccessDenied,
@@ -170,6 +171,7 @@ class Guard:
         self.suspends: bool = suspends(
             trust.authenticator, trust.tenants, trust.limiter, trust.audit, trust.connections
         )
+        self._address: ClientAddress = trust.client_address or ClientAddress()
         self._limiters: dict[tuple[str, frozenset[str]], Any] = {}
         self._anonymous: Any = trust.limiter.select(_is_anonymous) if trust.limiter is not None else None
 
@@ -264,7 +266,7 @@ class Guard:
         return wider.select(lambda rule: not _is_anonymous(rule) and _required(rule) <= offered)
 
     def _client_keys(self, facts: RequestFacts, route: str) -> dict[str, str]:
-        return {"client": self.trust.client_address.key(facts), "route": facts.route or route}
+        return {"client": self._address.key(facts), "route": facts.route or route}
 
     def _keys(self, grant: Grant) -> dict[str, str]:
         principal = cast("Principal", grant.principal)
@@ -305,7 +307,7 @@ class Guard:
             outcome,
             tenant_id,
             grant.principal or _NOBODY,
-            source=_source(self.trust.client_address, facts),
+            source=_source(self._address, facts),
             reason=reason,
             request={"id": grant.request_id, "method": facts.method[:16], "operation": grant.operation.name},
             decision=decision.audit() if decision is not None else None,
@@ -325,17 +327,17 @@ class Guard:
 
         def decorate(function: Callable[Concatenate[Grant, P], T]) -> Callable[Concatenate[RequestFacts, P], T]:
             if iscoroutinefunction(function):
-                later = cast("Callable[Concatenate[Grant, P], Coroutine[Any, Any, Any]]", function)
+                later = function
 
                 @wraps(function)
-                async def guarded_later(facts: RequestFacts, *args: P.args, **kwargs: P.kwargs) -> Any:
+                async def guarded_later(facts: RequestFacts, /, *args: P.args, **kwargs: P.kwargs) -> Any:
                     async with await self.aenter(facts, operation, resource) as grant:
                         return await later(grant, *args, **kwargs)
 
                 return cast("Callable[Concatenate[RequestFacts, P], T]", guarded_later)
 
             @wraps(function)
-            def guarded(facts: RequestFacts, *args: P.args, **kwargs: P.kwargs) -> T:
+            def guarded(facts: RequestFacts, /, *args: P.args, **kwargs: P.kwargs) -> T:
                 with self.enter(facts, operation, resource) as grant:
                     return function(grant, *args, **kwargs)
 
@@ -378,11 +380,11 @@ async def _fetch(resource: Any, tenant: TenantContext | None) -> Any:
         return resource
     if tenant is None:
         found = resource(None)
-        found = await cast("Awaitable[Any]", found) if isawaitable(found) else found
+        found = await found if isawaitable(found) else found
     else:
         with tenant_scope(tenant):
             found = resource(tenant)
-            found = await cast("Awaitable[Any]", found) if isawaitable(found) else found
+            found = await found if isawaitable(found) else found
     if found is None:
         raise NotFound("the resource does not exist in this tenant")
     return found
@@ -406,7 +408,7 @@ def _reason(refusal: TrustError) -> str:
     return f"{refusal.code}:{said}" if said else refusal.code
 
 
-def _source(client_address: Any, facts: RequestFacts) -> Mapping[str, Any]:
+def _source(client_address: ClientAddress, facts: RequestFacts) -> Mapping[str, Any]:
     try:
         found = {"address": client_address.of(facts)}
     except ConfigurationError:

@@ -95,7 +95,7 @@ class ConnectionGate(Protocol):
 class Counting(Protocol):
     """Counts decisions; labels come from closed sets."""
 
-    def add(self, name: str, amount: int = 1, **labels: str) -> None:
+    def add(self, name: str, amount: int = 1, /, **labels: str) -> None:
         """Adds to one counter."""
         ...
 
@@ -129,7 +129,7 @@ class Trust:
     webhooks: Any = None
     cors: Any = None
     security_headers: Any = None
-    client_address: ClientAddress = field(default_factory=ClientAddress)
+    client_address: ClientAddress | None = None
     counters: Counting | None = None
 
     def __post_init__(self) -> None:
@@ -137,13 +137,10 @@ class Trust:
             raise ConfigurationError(
                 f"unknown profile {self.profile!r}", hint=f"one of {', '.join(_PROFILES)}", reason="profile"
             )
-        if self.client_address is None:
-            object.__setattr__(self, "client_address", ClientAddress())
         if self.profile == "production":
             for place, part in _parts(self):
                 _refuse_unsafe(place, part)
-        install = getattr(self.audit, "aemit", None)
-        if install is None:
+        if not hasattr(self.audit, "aemit"):
             raise ConfigurationError("audit has no aemit", hint="audit=AuditLog(store)", reason="audit")
 
     @classmethod

@@ -101,7 +101,9 @@ class Way:
     run: Callable[[Any], Any]
     close: Callable[[], None] = field(default=lambda: None)
 
-    def ask(self, method: str, target: str, *lines: tuple[str, str | bytes], body: bytes = b"", host: str = HOST) -> Answer:
+    def ask(
+        self, method: str, target: str, *lines: tuple[str, str | bytes], body: bytes = b"", host: str = HOST
+    ) -> Answer:
         return self.call(method, target, [("Host", host), *lines], body)
 
     def cookie(self, name: str) -> tuple[str, str]:
@@ -164,5 +166,11 @@ def django_ways(wsgi_folder: Path, asgi_folder: Path) -> tuple[Way, Way]:
 
     return (
         Way("django-wsgi", first, lambda *r: serve(first, lambda: call_wsgi(wsgi, *r)), drive),
-        Way("django-asgi", second, lambda *r: serve(second, lambda: runner.run(call_asgi(asgi, *r))), drive, runner.close),
+        Way(
+            "django-asgi",
+            second,
+            lambda *r: serve(second, lambda: runner.run(call_asgi(asgi, *r))),
+            drive,
+            runner.close,
+        ),
     )

@@ -136,8 +136,11 @@ def test_private_addresses_are_refused_without_a_connection(server: str) -> None
 
 @pytest.mark.parametrize(
     "text",
-    ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fe80::1%eth0", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "224.0.0.1", "ff02::1", "0.0.0.0"],
-)  # fmt: skip
+    (
+        "127.0.0.1 10.0.0.1 169.254.169.254 ::1 fe80::1%eth0 ::ffff:10.0.0.1 64:ff9b::a00:1 2002:a00:1:: 224.0.0.1 "
+        "ff02::1 0.0.0.0"
+    ).split(),
+)
 def test_non_global_addresses(text: str) -> None:
     assert not _is_global(text)
 

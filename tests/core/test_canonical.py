@@ -35,11 +35,12 @@ def test_length_prefixed_is_injective(left: list[bytes], right: list[bytes]) -> 
     assert (length_prefixed(*left) == length_prefixed(*right)) is (left == right)
 
 
+KEYS = st.from_regex(r"[A-Za-z0-9_.-]+", fullmatch=True)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=8).filter(str.isprintable),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.from_regex(r"[A-Za-z0-9_.-]+", fullmatch=True), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 @given(VALUES)

@@ -67,7 +67,16 @@ def test_user_and_password_in_urls() -> None:
 
 
 def test_markers_and_plain_values() -> None:
-    value = {"s": Secret("x"), "p": SecretStr("x"), "n": None, "b": True, "i": 1, "f": 1.5, "o": _Explodes(), 3: "three"}
+    value = {
+        "s": Secret("x"),
+        "p": SecretStr("x"),
+        "n": None,
+        "b": True,
+        "i": 1,
+        "f": 1.5,
+        "o": _Explodes(),
+        3: "three",
+    }
     assert redact(value) == {
         "s": MASKED, "p": MASKED, "n": None, "b": True, "i": 1, "f": 1.5, "o": "<_Explodes>", "<int>": "three",
     }  # fmt: skip

@@ -11,6 +11,7 @@ import pickle
 import string
 import traceback
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import pydantic
@@ -83,7 +84,8 @@ def _pydantic_errors(secret: Secret[str]) -> str:
 def _django_template(secret: Secret[str]) -> str:
     from django.template import Context, Engine
 
-    template = Engine().from_string("{{ s }} {{ s.reveal }} {{ s|safe }} {{ s|length }} {% for c in s %}{{ c }}{% endfor %}")
+    source = "{{ s }} {{ s.reveal }} {{ s|safe }} {{ s|length }} {% for c in s %}{{ c }}{% endfor %}"
+    template = Engine().from_string(source)
     try:
         return template.render(Context({"s": secret}, use_l10n=False))
     except TypeError as error:
@@ -100,7 +102,7 @@ SINKS: dict[str, Any] = {
     "repr": repr,
     "str": str,
     "format": lambda s: f"{s} {s!r} {s!s} {s!a} {s:>40} {s:s} {s:x}",
-    "percent": lambda s: "%s %r %a" % (s, s, s),
+    "percent": lambda s: "%s %r %a" % (s, s, s),  # noqa: UP031  the old form is the sink
     "template": lambda s: string.Template("$s").substitute(s=s),
     "container": lambda s: repr([s, {s.__class__: s}, (s,)]),
     "dataclass": lambda s: repr(Holder(s)) + repr(asdict(Holder(s))),
@@ -127,7 +129,7 @@ def test_no_sink_shows_the_value(sink: str) -> None:
 
 
 RAISING: dict[str, Any] = {
-    **{f"pickle {p}": (lambda p: lambda s: pickle.dumps(s, p))(p) for p in range(pickle.HIGHEST_PROTOCOL + 1)},
+    **{f"pickle {p}": partial(pickle.dumps, protocol=p) for p in range(pickle.HIGHEST_PROTOCOL + 1)},
     "multiprocessing": multiprocessing.reduction.ForkingPickler.dumps,
     "json": json.dumps,
     "vars": vars,

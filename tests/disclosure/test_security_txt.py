@@ -87,7 +87,8 @@ def test_parse_refusals(text: str | bytes) -> None:
 
 
 def test_parse_is_lenient_where_the_rfc_is() -> None:
-    parsed = SecurityTxt.parse("# hello\n\ncontact: tel:+1-201-555-0123\nFuture: x\nexpires: 2027-01-01t00:00:00+01:00\n", NOW)
+    text = "# hello\n\ncontact: tel:+1-201-555-0123\nFuture: x\nexpires: 2027-01-01t00:00:00+01:00\n"
+    parsed = SecurityTxt.parse(text, NOW)
     assert parsed.contact == ("tel:+1-201-555-0123",)
     with pytest.raises(SecurityTxtExpired):
         SecurityTxt.parse(GOOD, NOW + timedelta(days=300))

@@ -22,9 +22,7 @@ def line(**facts: object) -> dict[str, object]:
         def info(self, text: str) -> None:
             lines.append(text)
 
-    logger = structlog.wrap_logger(
-        Sink(), processors=[bind_trust_context, redact, structlog.processors.JSONRenderer()]
-    )
+    logger = structlog.wrap_logger(Sink(), processors=[bind_trust_context, redact, structlog.processors.JSONRenderer()])
     logger.info("tested", **facts)
     found: dict[str, object] = json.loads(lines[0])
     return found

@@ -19,7 +19,16 @@ from ..guard import Guard, Operation
 from ..tenancy import tenant_scope
 from ..trust import Trust
 
-__all__ = ["Declaration", "Edge", "asgi_facts", "declaration_of", "declare", "refuse_undeclared", "scoped", "wsgi_facts"]
+__all__ = [
+    "Declaration",
+    "Edge",
+    "asgi_facts",
+    "declaration_of",
+    "declare",
+    "refuse_undeclared",
+    "scoped",
+    "wsgi_facts",
+]
 
 E = TypeVar("E")
 T = TypeVar("T")

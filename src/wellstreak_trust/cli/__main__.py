@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -24,8 +23,10 @@ policy_app = typer.Typer(no_args_is_help=True, help="Policies as data.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
 keys_app = typer.Typer(no_args_is_help=True, help="Key files.")
 security_txt_app = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
-for name, group in (("policy", policy_app), ("audit", audit_app), ("keys", keys_app), ("security-txt", security_txt_app)):
-    app.add_typer(group, name=name)
+app.add_typer(policy_app, name="policy")
+app.add_typer(audit_app, name="audit")
+app.add_typer(keys_app, name="keys")
+app.add_typer(security_txt_app, name="security-txt")
 
 OUT = Console()
 ERR = Console(stderr=True)
@@ -80,7 +81,7 @@ def audit_verify(
     key: Annotated[list[str] | None, typer.Option(help="verifier key of the log, as `AuditLog.vkey` gives it")] = None,
     pinned: Annotated[Path | None, typer.Option(help="a checkpoint you kept")] = None,
 ) -> None:
-    """Verify an exported trail. Status 1: tampered; 2: cannot verify; 3: nothing was pinned, so weaker than it could be."""
+    """Verify an exported trail. Status 1: tampered; 2: cannot verify; 3: nothing was pinned, so weaker."""
     from wellstreak_trust.audit import verify
 
     try:
@@ -130,4 +131,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

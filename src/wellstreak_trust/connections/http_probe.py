@@ -115,7 +115,8 @@ class HttpProbe:
         if status in self.ok:
             return ProbeResult("ok")
         wait = response.headers.get("Retry-After", "")
-        retry = timedelta(seconds=min(int(wait), 86_400)) if wait.isascii() and wait.isdigit() and len(wait) < 6 else None
+        seconds = int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else None
+        retry = timedelta(seconds=min(seconds, 86_400)) if seconds is not None else None
         if status in _BY_STATUS:
             return ProbeResult("fail", _BY_STATUS[status], f"status {status}", retry_after=retry)
         if 300 <= status < 400:
@@ -183,8 +184,10 @@ def _checked_address(host: str, port: int, *, allow_private: bool) -> str | None
 def _is_global(text: str) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (
-            ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else None
+        inner = (
+            address.ipv4_mapped
+            or address.sixtofour
+            or (ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else None)
         )
         if inner is not None:
             return inner.is_global and not inner.is_multicast

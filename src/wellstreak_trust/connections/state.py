@@ -104,9 +104,7 @@ def judged(results: Sequence[tuple[Probe, ProbeResult]], now: datetime) -> Judge
     return Judgement("proved", "ok", min(seen)) if seen else Judgement("unproved", "not_authenticated")
 
 
-def defined(
-    held: ConnectionRecord | None, wanted: ConnectionRecord, now: datetime
-) -> ConnectionRecord:
+def defined(held: ConnectionRecord | None, wanted: ConnectionRecord, now: datetime) -> ConnectionRecord:
     """Rule 1. `wanted` carries the key, configuration, secret and its version."""
     if held is None:
         return replace(wanted, generation=1, state="testing", since=now)

@@ -25,7 +25,7 @@ _Net = tuple[int, int, int]  # version, network, mask
 
 UNIX: Final = "unix"
 _MAX_PORT: Final = 65_535
-_FIELD: Final = re.compile(r"[a-z0-9-]{1,64}")  # no underscore: WSGI folds those into hyphens, so clients could send one
+_FIELD: Final = re.compile(r"[a-z0-9-]{1,64}")  # no underscore: WSGI folds it into a hyphen, so clients could send it
 
 
 class ClientAddress:
@@ -153,7 +153,7 @@ def _entry(text: str) -> Address | None:
     if text.startswith("["):
         inner, mark, rest = text[1:].partition("]")
         found = _address(inner) if mark and ":" in inner else None
-        return found if not rest or _is_port(rest.removeprefix(":")) and rest.startswith(":") else None
+        return found if not rest or (rest.startswith(":") and _is_port(rest[1:])) else None
     host, mark, port = text.rpartition(":")
     if mark and ":" not in host:
         return _address(host) if _is_port(port) else None
@@ -168,8 +168,8 @@ def _listed(lines: Sequence[str]) -> list[str]:
     return [part for line in lines for part in (piece.strip(" \t") for piece in line.split(",")) if part]
 
 
-_TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PAIR: Final = re.compile(rf'[ \t]*({_TOKEN})=({_TOKEN}|"(?:[^"\\]|\\.)*")[ \t]*', re.DOTALL)
+_WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PAIR: Final = re.compile(rf'[ \t]*({_WORD})=({_WORD}|"(?:[^"\\]|\\.)*")[ \t]*', re.DOTALL)
 _NOBODY: Final = "-"  # an element without `for`: a hop nobody named, which is no address and stops the walk
 
 

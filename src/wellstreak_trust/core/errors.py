@@ -107,7 +107,7 @@ def _restore(cls: type[TrustError], state: dict[str, Any]) -> TrustError:
     return error
 
 
-# --- the host's own bugs: `str()` explains, because it is read by the developer who must fix it -------------------
+# --- the host's own bugs: `str()` explains, because it is read by the developer who must fix it ----------------------
 
 
 class HostError(TrustError, code="internal_error", title="Internal error", status=500, abstract=True):
@@ -149,7 +149,7 @@ class MissingExtra(ConfigurationError):
     """An optional dependency is not installed; `hint` names the extra."""
 
 
-# --- the other party's doing ---------------------------------------------------------------------------------------
+# --- the other party's doing -----------------------------------------------------------------------------------------
 
 
 class RequestError(TrustError, code="invalid_request", title="Invalid request", status=400, abstract=True):
@@ -449,6 +449,10 @@ class UnsupportedScheme(WebhookError):
     """A scheme, version or algorithm this verifier does not take."""
 
 
+class MalformedBody(WebhookError):
+    """An authentic body that is not the JSON its provider documents."""
+
+
 class BodyTooLarge(WebhookError, code="too_large", title="Content too large", status=413):
     """The body is over the cap; nothing was computed."""
 
@@ -465,11 +469,15 @@ class UrlRequired(WebhookError, code="internal_error", title="Internal error", s
     """The scheme signs the public URL and none is configured."""
 
 
+class RawBodyRequired(WebhookError, code="internal_error", title="Internal error", status=500):
+    """The body came decoded or parsed; signatures are over its raw bytes."""
+
+
 class WeakSecret(WebhookError, code="internal_error", title="Internal error", status=500):
     """A signing secret too short, or not of the scheme's form."""
 
 
-# --- boundaries --------------------------------------------------------------------------------------------------------
+# --- boundaries ------------------------------------------------------------------------------------------------------
 
 
 class IsolationError(HostError, abstract=True):
@@ -496,7 +504,7 @@ class CrossTenantWrite(IsolationError):
     """A row would land in, move to or point at another tenant."""
 
 
-# --- integrity ---------------------------------------------------------------------------------------------------------
+# --- integrity -------------------------------------------------------------------------------------------------------
 
 
 class IntegrityError(TrustError, code="integrity", title="Stored data failed verification", status=500, abstract=True):
@@ -533,7 +541,7 @@ class NoteInvalid(IntegrityError):
         self.reason = reason
 
 
-# --- dependencies ------------------------------------------------------------------------------------------------------
+# --- dependencies ----------------------------------------------------------------------------------------------------
 
 
 class Unavailable(TrustError, code="unavailable", title="Temporarily unavailable", status=503):

@@ -1,1 +1,4 @@
-"""A small multi-tenant host, protected by this package and attacked over real HTTP: ``python -m wellstreak_trust.demo``."""
+"""A small multi-tenant host, protected by this package and attacked over real HTTP.
+
+``python -m wellstreak_trust.demo``
+"""

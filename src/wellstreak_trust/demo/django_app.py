@@ -12,7 +12,7 @@ from django.urls import path
 from wellstreak_trust.core import drive
 
 from .host import Host
-from .routes import ROUTES, Call, Route
+from .routes import ROUTES, Call, Reply, Route
 
 _HELD: dict[str, Host] = {}
 urlpatterns: list[Any] = []
@@ -55,9 +55,8 @@ def _by_method(views: dict[str, Any]) -> Any:
         view = views.get(request.method or "")
         return view(request, **params) if view is not None else HttpResponseNotAllowed(list(views))
 
-    declared = [declaration_of(view) for view in views.values()]
-    assert all(declared)
-    return declare(dispatch, declared[0])
+    declared = [found for view in views.values() if (found := declaration_of(view)) is not None]
+    return declare(dispatch, declared[0]) if len(declared) == len(views) else dispatch
 
 
 def _view(route: Route) -> Any:
@@ -69,10 +68,10 @@ def _view(route: Route) -> Any:
     if route.operation is None:
 
         @public(route.public)
-        def view(request: HttpRequest, **params: str) -> HttpResponse:
+        def open_view(request: HttpRequest, **params: str) -> HttpResponse:
             return _respond(drive(route.handler(call(request, params))))
 
-        return view
+        return open_view
 
     resource = route.resource
 
@@ -88,7 +87,7 @@ def _view(route: Route) -> Any:
     return view
 
 
-def _respond(reply: Any) -> HttpResponse:
+def _respond(reply: Reply) -> HttpResponse:
     response = HttpResponse(reply.body, status=reply.status, content_type=reply.media)
     for name, value in reply.headers:
         response[name] = value

@@ -14,7 +14,7 @@ from wellstreak_trust.adapters.fastapi import (
 )
 
 from .host import Host
-from .routes import ROUTES, Call, Route
+from .routes import ROUTES, Call, Reply, Route
 
 
 def make_app(host: Host) -> FastAPI:
@@ -27,17 +27,17 @@ def make_app(host: Host) -> FastAPI:
     return app
 
 
-def _endpoint(host: Host, route: Route):
+def _endpoint(host: Host, route: Route) -> Any:
     async def call(request: Request, grant: Any = None) -> Call:
         return Call(host, facts_of(request), dict(request.path_params), await request.body(), grant)
 
     if route.operation is None:
 
         @public(route.public)
-        async def endpoint(request: Request) -> Response:
+        async def open_endpoint(request: Request) -> Response:
             return _respond(await route.handler(await call(request)))
 
-        return endpoint
+        return open_endpoint
 
     resource = route.resource
 
@@ -53,7 +53,7 @@ def _endpoint(host: Host, route: Route):
     return endpoint
 
 
-def _respond(reply: Any) -> Response:
+def _respond(reply: Reply) -> Response:
     response = Response(reply.body, reply.status, media_type=reply.media)
     for name, value in reply.headers:
         response.headers.append(name, value)

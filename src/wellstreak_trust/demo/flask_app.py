@@ -1,6 +1,7 @@
 """The host on Flask."""
 
 import re
+from typing import Any
 
 import flask
 
@@ -8,7 +9,7 @@ from wellstreak_trust.adapters.flask import TrustExtension, assert_all_routes_de
 from wellstreak_trust.core import drive
 
 from .host import Host
-from .routes import ROUTES, Call, Route
+from .routes import ROUTES, Call, Reply, Route
 
 
 def make_app(host: Host) -> flask.Flask:
@@ -22,28 +23,28 @@ def make_app(host: Host) -> flask.Flask:
     return app
 
 
-def _view(host: Host, route: Route):
-    def call(grant=None) -> Call:
+def _view(host: Host, route: Route) -> Any:
+    def call(grant: Any = None) -> Call:
         params = dict(flask.request.view_args or {})
         return Call(host, facts_of(), params, flask.request.get_data(), grant)
 
     if route.operation is None:
 
         @public(route.public)
-        def view(**params: str) -> flask.Response:
+        def open_view(**params: str) -> flask.Response:
             return _respond(drive(route.handler(call())))
 
-        return view
+        return open_view
 
     resource = route.resource
     fetch = (lambda request: resource(call())) if resource is not None else None
 
     @guarded(route.operation, resource=fetch)
-    def view(grant, **params: str) -> flask.Response:
+    def view(grant: Any, **params: str) -> flask.Response:
         return _respond(drive(route.handler(call(grant))))
 
     return view
 
 
-def _respond(reply) -> flask.Response:
+def _respond(reply: Reply) -> flask.Response:
     return flask.Response(reply.body, reply.status, [*reply.headers, ("Content-Type", reply.media)])

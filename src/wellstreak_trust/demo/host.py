@@ -127,17 +127,19 @@ class Host:
             SqlSecretBackend(port), KeyChain([LocalKeyProvider.from_file(paths.kek)]), audit=self.audit
         )
         probe = HttpProbe("whoami", f"{provider_url}/whoami", allow_private=True)
-        self.connections = Connections(
-            SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit
-        )
+        self.connections = Connections(SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit)
         self.billing = verifier("stripe", secrets=[BILLING_SECRET])
         self.replays = ReplayGuard(SqlReplayStore(port))
-        self.security_txt = SecurityTxt(contact=("mailto:security@wellstreak.example",), reviewed_at=SystemClock().now())
+        self.security_txt = SecurityTxt(
+            contact=("mailto:security@wellstreak.example",), reviewed_at=SystemClock().now()
+        )
         self.trust = Trust(
             profile="production",
             authenticator=Authenticator([self.sessions]),
             tenants=TenantResolver(
-                [PathSource("/w/{tenant}/")], self.memberships, entitlements=Entitlements(self.plans, SqlUsageStore(port))
+                [PathSource("/w/{tenant}/")],
+                self.memberships,
+                entitlements=Entitlements(self.plans, SqlUsageStore(port)),
             ),
             policy=Policy.load(Path(__file__).with_name("policy.toml")),
             limiter=RateLimiter(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,7 +70,7 @@ class Reply:
         return self.value.encode() if isinstance(self.value, str) else json.dumps(self.value).encode()
 
 
-Handler = Callable[[Call], Awaitable[Reply]]
+Handler = Callable[[Call], Coroutine[Any, Any, Reply]]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Route:
     handler: Handler
     operation: Operation | None = None
     public: str = ""
-    resource: Callable[[Call], Awaitable[Any]] | None = field(default=None)
+    resource: Callable[[Call], Coroutine[Any, Any, Any]] | None = field(default=None)
 
 
 async def sign_in(call: Call) -> Reply:
@@ -228,9 +228,7 @@ async def break_glass(call: Call) -> Reply:
     said = call.json("tenant", "reason", "ticket")
     who = call.granted.principal
     try:
-        glass = elevate(
-            reason=said["reason"], ticket=said["ticket"], minutes=15, audit=call.host.audit, principal=who
-        )
+        glass = elevate(reason=said["reason"], ticket=said["ticket"], minutes=15, audit=call.host.audit, principal=who)
     except UsageError:
         raise InvalidRequest("a reason and a ticket are wanted") from None
     async with glass:

@@ -1,4 +1,4 @@
-"""Real servers on free loopback ports, each in a thread of this process: the host, and the messaging provider it uses."""
+"""Real servers on free loopback ports, each in a thread of this process: the host, and the provider it uses."""
 
 from __future__ import annotations
 
@@ -70,10 +70,12 @@ def _wsgi(framework: str, paths: Paths, provider_url: str, listening: socket.soc
     engine = create_engine(f"sqlite:///{paths.database}")
     host = Host(paths, Database(engine), provider_url)
     if framework == "flask":
-        from .flask_app import make_app
+        from . import flask_app as app_module
     else:
-        from .django_app import make_app
-    server = create_server(make_app(host), sockets=[listening], threads=8, clear_untrusted_proxy_headers=True)
+        from . import django_app as app_module  # type: ignore[no-redef]  # one of two modules with one function
+    server = create_server(
+        app_module.make_app(host), sockets=[listening], threads=8, clear_untrusted_proxy_headers=True
+    )
     thread = threading.Thread(target=_until_closed, args=(server,), daemon=True)
     thread.start()
     try:

@@ -69,7 +69,7 @@ class SecurityTxt:
         if not self.contact:
             raise SecurityTxtInvalid("Contact is missing", hint="contact=['mailto:security@example.com']")
         if (self.expires is None) is (self.reviewed_at is None):
-            raise SecurityTxtInvalid("one of expires and reviewed_at is wanted", hint="expires=datetime(..., tzinfo=UTC)")
+            raise SecurityTxtInvalid("one of expires and reviewed_at is wanted", hint="reviewed_at=datetime(...)")
         if any(not uri.endswith("provider-metadata.json") for uri in self.csaf):
             raise SecurityTxtInvalid("a CSAF field names a provider-metadata.json")
         if self.ends_at - self.clock.now() > MAX_AHEAD:

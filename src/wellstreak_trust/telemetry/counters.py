@@ -28,16 +28,16 @@ class Counters:
         self._values: dict[tuple[str, Labels], int] = {}
         self._series: dict[str, int] = {}
 
-    def add(self, name: str, amount: int = 1, **labels: str) -> None:
+    def add(self, name: str, amount: int = 1, /, **labels: str) -> None:
         """Adds `amount` to one series. A family past 2,000 label sets counts the rest under ``other``."""
         self._add((name, tuple(sorted(labels.items()))), amount)
 
-    def bind(self, name: str, **labels: str) -> Callable[[], None]:
+    def bind(self, name: str, /, **labels: str) -> Callable[[], None]:
         """A bound increment of one series, with its key made once at the call site."""
         key = (name, tuple(sorted(labels.items())))
         return lambda: self._add(key, 1)
 
-    def gauge(self, name: str, value: int, **labels: str) -> None:
+    def gauge(self, name: str, value: int, /, **labels: str) -> None:
         """Sets one series."""
         with self._lock:
             self._values[self._admit((name, tuple(sorted(labels.items()))))] = value

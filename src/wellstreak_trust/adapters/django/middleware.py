@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from inspect import iscoroutinefunction, markcoroutinefunction
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -40,7 +40,9 @@ def edge() -> Edge:
     path = getattr(settings, "WELLSTREAK_TRUST", None)
     if not isinstance(path, str):
         raise ConfigurationError(
-            "settings.WELLSTREAK_TRUST is missing", hint="WELLSTREAK_TRUST = 'project.security.trust'", reason="no_trust"
+            "settings.WELLSTREAK_TRUST is missing",
+            hint="WELLSTREAK_TRUST = 'project.security.trust'",
+            reason="no_trust",
         )
     return _load(path)
 

@@ -28,6 +28,7 @@ def _walk(patterns: list[Any], prefix: str) -> Iterator[tuple[str, Declaration |
             yield from _walk(pattern.url_patterns, path)
         elif isinstance(pattern, URLPattern):
             # Class-based views hide behind as_view(); the class carries the mark.
-            yield path, declaration_of(pattern.callback) or declaration_of(
-                getattr(pattern.callback, "view_class", None)
+            yield (
+                path,
+                declaration_of(pattern.callback) or declaration_of(getattr(pattern.callback, "view_class", None)),
             )

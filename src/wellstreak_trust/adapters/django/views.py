@@ -64,6 +64,7 @@ class _Guarded:
         return grant
 
 
+# Views are the host's own functions, of any signature: they pass through here untyped on purpose.
 def _wrapped(view: Any, way: _Open | _Guarded) -> Any:
     if isinstance(view, type):
         view.dispatch = _wrapped(view.dispatch, way)  # type: ignore[attr-defined]  # django.views.View has it
@@ -76,7 +77,7 @@ def _wrapped(view: Any, way: _Open | _Guarded) -> Any:
     if iscoroutinefunction(view):
 
         @wraps(view)
-        async def later(*args: Any, **kwargs: Any) -> HttpResponseBase:
+        async def later(*args: Any, **kwargs: Any) -> Any:
             grant = await way.aenter(edge(), _request(args))
             if grant is None:
                 return await view(*args, **kwargs)
@@ -90,7 +91,7 @@ def _wrapped(view: Any, way: _Open | _Guarded) -> Any:
         return later
 
     @wraps(view)
-    def now(*args: Any, **kwargs: Any) -> HttpResponseBase:
+    def now(*args: Any, **kwargs: Any) -> Any:
         found = edge()
         grant = _settled(found, way.aenter(found, _request(args)))
         if grant is None:
@@ -126,5 +127,6 @@ def _request(args: tuple[Any, ...]) -> HttpRequest:
 
 def _streamed(grant: Grant, response: HttpResponseBase) -> HttpResponseBase:
     if isinstance(response, StreamingHttpResponse) and not response.is_async:
-        response.streaming_content = scoped(grant.tenant, response.streaming_content)
+        body: Any = response.streaming_content
+        response.streaming_content = scoped(grant.tenant, body)
     return response

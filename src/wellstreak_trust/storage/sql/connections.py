@@ -59,7 +59,9 @@ class SqlConnectionStore:
 
         def work(connection: Connection) -> bool:
             if record.version == 0:
-                return bool(connection.execute(insert(connection, _ROWS).values(values).on_conflict_do_nothing()).rowcount)
+                return bool(
+                    connection.execute(insert(connection, _ROWS).values(values).on_conflict_do_nothing()).rowcount
+                )
             here = (_ROWS.c.tenant_id == record.tenant_id) & (_ROWS.c.provider == record.provider)
             return bool(
                 connection.execute(update(_ROWS).where(here, _ROWS.c.version == record.version).values(values)).rowcount

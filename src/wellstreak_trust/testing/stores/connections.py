@@ -39,7 +39,9 @@ async def rows_come_back_whole(store: ConnectionStore) -> None:
     assert await store.swap_if(_ROW)
     assert await store.load("t1", "telegram") == replace(_ROW, version=1)
     assert await store.load("t2", "telegram") is None
-    bare = replace(_ROW, provider="slack", evidence=None, secret=None, secret_version=None, last_ok=None, first_fault=None)
+    bare = replace(
+        _ROW, provider="slack", evidence=None, secret=None, secret_version=None, last_ok=None, first_fault=None
+    )
     assert await store.swap_if(bare)
     assert [row.provider for row in await store.list("t1")] == ["slack", "telegram"]
     assert await store.list("t2") == []
