@@ -23,7 +23,7 @@ from wellstreak_trust.audit import (
     Receipt,
     tree,
 )
-from wellstreak_trust.core import FixedClock
+from wellstreak_trust.core import FixedClock, UsageError
 from wellstreak_trust.core.errors import ConfigurationError, StoreMisconfigured, StoreUnavailable
 
 Make = Callable[..., AuditEvent]
@@ -102,6 +102,7 @@ def test_what_finds_no_room_becomes_one_gap_a_tenant(log: AuditLog, outage: Any,
         clock.advance(timedelta(seconds=1))
     log.emit(make("webhook.verified", tenant_id="t2"))
     assert log.dropped == 4
+    assert log.flush() == log.flush() == 5
     outage.down = None
     assert log.flush() == 0
     gap, *kept = log.events("t1")
@@ -176,6 +177,8 @@ def test_the_reader_pages_backwards(log: AuditLog, make: Make) -> None:
     assert [event["seq"] for event in log.events("t1", limit=9, before=3)] == [2, 1, 0]
     assert page[0] == json.loads(log.entry("t1", 4))
     assert log.events("t1", before=0) == log.events("unknown") == []
+    with pytest.raises(UsageError):
+        log.entry("t1", 5)
 
 
 def test_without_a_signer_there_is_no_checkpoint(make: Make) -> None:
