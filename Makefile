@@ -1,51 +1,55 @@
 # Two commands do everything on a machine with python3 and a package index: `make demo` and `make test`.
 
-PYTHON ?= python3
-VENV   ?= .venv
-BIN    := $(VENV)/bin
+PYTHON    ?= python3
+VENV      ?= .venv
 FRAMEWORK ?= fastapi
+BIN       := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint bench docs lock clean
+.NOTPARALLEL: # one environment, filled by one installer at a time
 
 help: ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; found $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }
+		{ echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# Each stamp is as new as what it installed. uv is quicker where it can be had; pip installs the same files.
+# A stamp is as new as what it stands for, so a second run starts at once.
 $(VENV)/.demo: requirements/demo.txt requirements/uv.txt pyproject.toml | $(BIN)/python
 	@tools/install $(BIN)/python requirements/demo.txt
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt requirements/uv.txt pyproject.toml | $(BIN)/python
 	@tools/install $(BIN)/python requirements/test.txt
-	@touch $@ $(VENV)/.demo
+	@touch $(VENV)/.demo $@ # the tests' requirements contain the demo's
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.test
+	@tools/install $(BIN)/python requirements/bench.txt
+	@touch $@
 
 demo: $(VENV)/.demo ## the demo host over real HTTP; FRAMEWORK=fastapi|flask|django, SERVE=1 keeps it running
 	@FRAMEWORK=$(FRAMEWORK) SERVE=$(SERVE) $(BIN)/python -m wellstreak_trust.demo
 
-test: $(VENV)/.test ## the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
+test: $(VENV)/.test ## the whole test suite; ARGS="-k webhooks" for a part of it
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-all: ## the suite on every Python from 3.11 to 3.13 that is installed
 	@tools/test-all
 
 lint: $(VENV)/.test ## the static gates
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/deptry src
-	@$(BIN)/python tools/verify_types.py
+	@tools/gates $(BIN)
 
-bench: $(VENV)/.test ## ratios against peers and limits, interleaved
+bench: $(VENV)/.bench ## ratios against peers and limits, interleaved
 	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 docs: $(VENV)/.test ## the manual, warnings as errors
-	@$(BIN)/python -m sphinx -n -W -q -b html docs docs/_build/html
+	@$(BIN)/python -m sphinx -n -W --keep-going -q -b html docs docs/_build/html
 
 lock: $(BIN)/python ## export the pinned requirements anew
 	@tools/lock $(BIN)
 
 clean: ## remove what the commands made
-	rm -rf $(VENV) docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) .venv-* docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

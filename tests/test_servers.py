@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+
 import servers
 
 

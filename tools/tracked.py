@@ -5,27 +5,36 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePath
 
 LOCKS = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "package-lock.json", "yarn.lock"}
+HOSTS = "|".join(f"{name}\\.org" for name in ("py" + "pi", "python" + "hosted", "registry\\.npm" + "js"))
 ADDRESS = re.compile(
-    r"--(?:extra-)?index-url|--find-links|https?://[^\s\"')]+/simple/?\b|" + "|".join(
-        f"{a}\\.{b}" for a, b in (("py" + "pi", "org"), ("python" + "hosted", "org"), ("registry\\.npm" + "js", "org"))
-    )
-)  # fmt: skip
+    rf"--(?:extra-)?index-url|--find-links|index-url\s*=|https?://[^\s\"')]+/simple/?\b|/packages/[0-9a-f]{{2}}/|{HOSTS}"
+)
 HOME = re.compile(r"(?<![\w.:/])/(?:root|home/[a-z][\w-]*|Users/[A-Za-z][\w-]*|work)/")
+
+
+def faults(name: str, text: str) -> Iterator[str]:
+    """What a tracked file of this name and text should not say."""
+    if PurePath(name).name in LOCKS or PurePath(name).name.startswith("pylock"):
+        yield f"{name}: records artifact locations"
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        for rule in (ADDRESS, HOME):
+            if found := rule.search(line):
+                yield f"{name}:{number}: {found[0]}"
 
 
 def main() -> int:
     listed = subprocess.run(["git", "ls-files", "-z"], check=True, capture_output=True, text=True).stdout.split("\0")
-    found = []
-    for name in filter(None, listed):
-        path = Path(name)
-        if path.name in LOCKS or path.name.startswith("pylock"):
-            found.append(f"{name}: records artifact locations")
-        elif path.is_file() and name != "tools/tracked.py":
-            text = path.read_text(encoding="utf-8", errors="replace")
-            found += [f"{name}: {rule.search(text)[0]}" for rule in (ADDRESS, HOME) if rule.search(text)]
+    found = [
+        fault
+        for name in filter(None, listed)
+        if Path(name).is_file() and name != "tools/tracked.py"  # which spells the patterns out
+        for fault in faults(name, Path(name).read_text(encoding="utf-8", errors="replace"))
+    ]
     print("\n".join(found) or "tracked files: clean")
     return 1 if found else 0
 
