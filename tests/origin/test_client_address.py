@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from wellstreak_trust import RequestFacts
 from wellstreak_trust.core import ConfigurationError
+from wellstreak_trust.core.address import _elements
 from wellstreak_trust.core.http import Headers, Target
 from wellstreak_trust.origin import ClientAddress
 
@@ -140,3 +141,7 @@ def test_header_names_in_any_case() -> None:
     headers = Headers([(b"X-A", b"\xff"), ("x-a", "2")])
     assert headers.get_all("X-a") == ("ÿ", "2")
     assert "X-A" in headers
+
+
+def test_nothing_is_read_after_the_first_fault() -> None:
+    assert list(_elements("for=1.2.3.4, for=5.5.5.5;for=6.6.6.6, for=7.7.7.7")) == [{"for": "1.2.3.4"}, None]
