@@ -116,14 +116,14 @@ class Grant:
         if self.operation.audit is not None:
             await self._guard.record_outcome(self, outcome)
 
-    finish = synced(afinish)
+    finish: Final = synced(afinish)
 
     async def asettle(self, cost: int) -> None:
         """The final charge of this operation's limits, where it was an estimate on entry."""
         if self.verdict is not None:
             await self.verdict.asettle(cost)
 
-    settle = synced(asettle)
+    settle: Final = synced(asettle)
 
     def enter_scope(self) -> None:
         """Enters the tenant's scope, for adapters that cannot use a ``with`` block."""
@@ -190,7 +190,7 @@ class Guard:
             return None
         return _admitted(await self._anonymous.acheck(self._client_keys(facts, route)))
 
-    admit = synced(aadmit)
+    admit: Final = synced(aadmit)
 
     async def aenter(self, facts: RequestFacts, operation: Operation, resource: Any = None) -> Grant:
         """Takes a request through every stage.
@@ -215,7 +215,7 @@ class Guard:
             raise
         return grant
 
-    enter = synced(aenter)
+    enter: Final = synced(aenter)
 
     async def _pass(self, grant: Grant, resource: Any) -> None:
         trust, operation = self.trust, grant.operation

@@ -10,6 +10,7 @@ from .core.address import ClientAddress
 from .core.clock import Clock, FixedClock, SystemClock
 from .core.errors import ConfigurationError
 from .core.event import EventSink
+from .tenancy import install_elevation_sink
 
 if TYPE_CHECKING:
     from .core.http import RequestFacts
@@ -142,6 +143,7 @@ class Trust:
                 _refuse_unsafe(place, part)
         if not hasattr(self.audit, "aemit"):
             raise ConfigurationError("audit has no aemit", hint="audit=AuditLog(store)", reason="audit")
+        install_elevation_sink(self.audit)
 
     @classmethod
     def from_settings(cls, settings: TrustSettings) -> Trust:

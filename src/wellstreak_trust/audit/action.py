@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..core.errors import Denied, RequestError, TrustError
 from ..core.event import AuditEvent, Outcome
@@ -55,8 +55,8 @@ class AuditAction:
         told = {"error": error.code if isinstance(error, TrustError) else type(error).__name__}
         await self._log.arecord_failure(self._ended(told))
 
-    __enter__ = synced(__aenter__)
-    __exit__ = synced(__aexit__)
+    __enter__: Final = synced(__aenter__)
+    __exit__: Final = synced(__aexit__)
 
     def _ended(self, told: Mapping[str, Any]) -> AuditEvent:
         fresh = AuditEvent(

@@ -127,7 +127,7 @@ class AuditLog:
         """
         return (await self.aemit_many((event,)))[0]
 
-    emit = synced(aemit)
+    emit: Final = synced(aemit)
 
     async def aemit_many(self, events: Iterable[AuditEvent]) -> list[Receipt]:
         """Records events in one commit, all or nothing; the strictest criticality among them decides for all."""
@@ -146,7 +146,7 @@ class AuditLog:
         placed = iter(leaves)
         return [one.receipt(next(placed, None) if one.draft else None) for one in admitted]
 
-    emit_many = synced(aemit_many)
+    emit_many: Final = synced(aemit_many)
 
     async def aflush(self) -> int:
         """Records what protective events are owed; `emit` does so after every success. Returns how many remain."""
@@ -160,7 +160,7 @@ class AuditLog:
                 self._spill.bring_back(kept, gaps)
         return len(self._spill)
 
-    flush = synced(aflush)
+    flush: Final = synced(aflush)
 
     async def arecord_failure(self, event: AuditEvent) -> None:
         """Records how an action failed, as if it were protective: the caller is busy with the failure itself."""
@@ -230,7 +230,7 @@ class AuditLog:
         found = await self.store.leaves(tenant_id, max(0, stop - limit), stop)
         return [_parsed(leaf) for leaf in reversed(found)]
 
-    events = synced(aevents)
+    events: Final = synced(aevents)
 
     async def aentry(self, tenant_id: str, seq: int) -> bytes:
         """The bytes of one leaf as stored: what a proof is about. Raises `UsageError` where there is none."""
@@ -239,7 +239,7 @@ class AuditLog:
             raise UsageError("no event with this seq")
         return found[0].leaf
 
-    entry = synced(aentry)
+    entry: Final = synced(aentry)
 
     def vkey(self, tenant_id: str | None = None) -> str:
         """The verifier key of a tenant's tree, or of the log's own name: hand it out over another way than the data.
@@ -260,7 +260,7 @@ class AuditLog:
         """
         return await self._notary.checkpoint(tenant_id)
 
-    checkpoint = synced(acheckpoint)
+    checkpoint: Final = synced(acheckpoint)
 
     async def aprove(self, tenant_id: str, seq: int) -> str:
         """A file that shows offline that an event is part of the signed tree (c2sp.org/tlog-proof).
@@ -276,7 +276,7 @@ class AuditLog:
             raise AuditForkDetected("the stored leaf is not in the signed tree", hint="run verify on this log")
         return InclusionProof(seq, tuple(hashes), note).text()
 
-    prove = synced(aprove)
+    prove: Final = synced(aprove)
 
     async def aexport(
         self,
@@ -301,7 +301,7 @@ class AuditLog:
         )
         return note
 
-    export = synced(aexport)
+    export: Final = synced(aexport)
 
     # --- failure policy ----------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 from wellstreak_trust.core.errors import HostError, MissingExtra, SecurityTxtInvalid, TrustError
 
@@ -18,18 +18,18 @@ except ImportError:
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Security primitives of a multi-tenant SaaS.")
-policy_app = typer.Typer(no_args_is_help=True, help="Policies as data.")
-audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
-keys_app = typer.Typer(no_args_is_help=True, help="Key files.")
-security_txt_app = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
+app: Final = typer.Typer(no_args_is_help=True, add_completion=False, help="Security primitives of a multi-tenant SaaS.")
+policy_app: Final = typer.Typer(no_args_is_help=True, help="Policies as data.")
+audit_app: Final = typer.Typer(no_args_is_help=True, help="The audit trail.")
+keys_app: Final = typer.Typer(no_args_is_help=True, help="Key files.")
+security_txt_app: Final = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
 app.add_typer(policy_app, name="policy")
 app.add_typer(audit_app, name="audit")
 app.add_typer(keys_app, name="keys")
 app.add_typer(security_txt_app, name="security-txt")
 
-OUT = Console()
-ERR = Console(stderr=True)
+OUT: Final = Console()
+ERR: Final = Console(stderr=True)
 
 
 def _stop(error: TrustError, status: int = 2) -> NoReturn:

@@ -143,25 +143,25 @@ class Connections:
         )
         return await self._change(tenant_id, provider, lambda held: defined(held, wanted, now), create=True)
 
-    define = synced(adefine)
+    define: Final = synced(adefine)
 
     async def asuspend(self, tenant_id: str, provider: str, reason: str) -> ConnectionStatus:
         """Closes it; only a test opens it again."""
         return await self._close(tenant_id, provider, "suspended", reason)
 
-    suspend = synced(asuspend)
+    suspend: Final = synced(asuspend)
 
     async def adisable(self, tenant_id: str, provider: str, reason: str) -> ConnectionStatus:
         """Closes it; only `enable` leads back, to testing."""
         return await self._close(tenant_id, provider, "disabled", reason)
 
-    disable = synced(adisable)
+    disable: Final = synced(adisable)
 
     async def arevoke(self, tenant_id: str, provider: str, reason: str) -> ConnectionStatus:
         """Closes it for good; only a definition with a new credential version leads back."""
         return await self._close(tenant_id, provider, "revoked", reason)
 
-    revoke = synced(arevoke)
+    revoke: Final = synced(arevoke)
 
     async def aenable(self, tenant_id: str, provider: str, reason: str) -> ConnectionStatus:
         """Takes a disabled connection back to testing; nothing else."""
@@ -170,7 +170,7 @@ class Connections:
             tenant_id, provider, lambda r: moved(r, "testing", reason, now) if r.state == "disabled" else r
         )
 
-    enable = synced(aenable)
+    enable: Final = synced(aenable)
 
     # --- proof --------------------------------------------------------------------------------------------------------
 
@@ -223,7 +223,7 @@ class Connections:
 
         return await self._change(tenant_id, provider, rule)
 
-    report = synced(areport)
+    report: Final = synced(areport)
 
     # --- the gate -----------------------------------------------------------------------------------------------------
 
@@ -256,19 +256,19 @@ class Connections:
             raise ConnectionNotActive(record.state, "stale_evidence", hint=_HINTS["stale_evidence"])
         return ActiveConnection(record.generation, evidence.secret_version, evidence, record.config)
 
-    require_active = synced(arequire_active)
+    require_active: Final = synced(arequire_active)
 
     async def astatus(self, tenant_id: str, provider: str) -> ConnectionStatus:
         """What a tenant may see of one connection; raises `NotFound` for an unknown one."""
         return _status(await self._load(tenant_id, provider))
 
-    status = synced(astatus)
+    status: Final = synced(astatus)
 
     async def alist(self, tenant_id: str) -> list[ConnectionStatus]:
         """The status of every connection of a tenant."""
         return [_status(record) for record in await self._store.list(tenant_id)]
 
-    list = synced(alist)
+    list: Final = synced(alist)
 
     # --- around the rules ---------------------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _SECOND: Final = timedelta(seconds=1)
 _QUOTA: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+_REDUCED: Final = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
 
 
 class TrustError(Exception):
@@ -219,6 +220,8 @@ class ReauthRequired(InvalidCredential, code="reauth_required", title="A fresh s
         acr_values: assurance level asked for; `max_age`: seconds since the last sign-in that are still accepted.
     """
 
+    challenge: str
+
     def __init__(self, detail: str = "", *, hint: str = "", acr_values: str = "", max_age: int | None = None) -> None:
         super().__init__(detail, hint=hint, reason="step_up")
         wants = [f'acr_values="{acr_values}"'] if acr_values else []
@@ -391,15 +394,24 @@ class AuditEventTooLarge(TooLarge):
 
 
 class RateLimited(RequestError, code="rate_limited", title="Too many requests", status=429):
-    """A limit refused; `verdict` tells which and for how long."""
+    """A limit refused; `verdict` tells which and for how long.
+
+    Where the limit could not be asked and is declared closed, the answer is that of an `Unavailable`: the caller did
+    nothing wrong.
+    """
 
     type_uri: ClassVar[str | None] = _QUOTA
     verdict: Any
+    retry_after: timedelta | None
 
     def __init__(self, verdict: Any, *, hint: str = "") -> None:
         super().__init__("limit reached", hint=hint)
         self.verdict = verdict
         self.retry_after = verdict.retry_after
+        if getattr(verdict, "outage", False):
+            self.__dict__.update(
+                code=Unavailable.code, title=Unavailable.title, status=Unavailable.status, type_uri=_REDUCED
+            )
 
     def members(self) -> Mapping[str, object]:
         """`violated-policies` of draft-ietf-httpapi-ratelimit-headers."""

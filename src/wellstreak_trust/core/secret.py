@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from typing import Any, Final, Generic, NoReturn, TypeVar, get_args
+from typing import Any, ClassVar, Final, Generic, NoReturn, TypeVar, get_args
 
 from .errors import UsageError
 
@@ -38,7 +38,7 @@ class Secret(Generic[T]):
     """
 
     __slots__ = ("__value",)
-    __hash__ = None  # type: ignore[assignment]  # a hash would let dict order and timing speak of the value
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # a hash would let dict order and timing speak of the value
 
     def __init__(self, value: T) -> None:
         if not isinstance(value, str | bytes):

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Boolean, Column, Connection, MetaData, Table, Text, create_engine, delete, select
 
@@ -42,7 +42,7 @@ from wellstreak_trust.tenancy import (
     PathSource,
     TenantResolver,
 )
-from wellstreak_trust.webhooks import ReplayGuard, verifier
+from wellstreak_trust.webhooks import ReplayGuard, WebhookVerifier, verifier
 
 from . import operations
 
@@ -51,8 +51,8 @@ BILLING_SECRET = "whsec_demo_billing_secret_0123456789"
 PASSWORD = "correct horse battery staple"
 SYSTEM = "system"
 
-tables = MetaData()
-users = Table(
+tables: Final = MetaData()
+users: Final = Table(
     "demo_user",
     tables,
     Column("email", Text, primary_key=True),
@@ -60,14 +60,14 @@ users = Table(
     Column("password", Text, nullable=False),
     Column("platform_role", Text),
 )
-settings = Table(
+settings: Final = Table(
     "demo_setting",
     tables,
     Column("tenant_id", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-agents = Table(
+agents: Final = Table(
     "demo_agent",
     tables,
     Column("tenant_id", Text, primary_key=True),
@@ -115,25 +115,25 @@ class Host:
 
     def __init__(self, paths: Paths, port: SqlPort, provider_url: str) -> None:
         self.port: SqlPort = port
-        self.signer = Ed25519Signer.generate()
-        self.audit = AuditLog(
+        self.signer: Ed25519Signer = Ed25519Signer.generate()
+        self.audit: AuditLog = AuditLog(
             SqlAuditStore(port), signer=self.signer, origin=AUDIT_ORIGIN, registry=ActionRegistry(operations.ACTIONS)
         )
-        self.memberships = Memberships(SqlMembershipStore(port), audit=self.audit)
-        self.sessions = SessionManager(SqlSessionStore(port), audit=self.audit, insecure_loopback=True)
-        self.passwords = PasswordHasher(permits=2)
-        self.plans = SqlEntitlements(port)
-        self.secrets = SecretStore(
+        self.memberships: Memberships = Memberships(SqlMembershipStore(port), audit=self.audit)
+        self.sessions: SessionManager = SessionManager(SqlSessionStore(port), audit=self.audit, insecure_loopback=True)
+        self.passwords: PasswordHasher = PasswordHasher(permits=2)
+        self.plans: SqlEntitlements = SqlEntitlements(port)
+        self.secrets: SecretStore = SecretStore(
             SqlSecretBackend(port), KeyChain([LocalKeyProvider.from_file(paths.kek)]), audit=self.audit
         )
         probe = HttpProbe("whoami", f"{provider_url}/whoami", allow_private=True)
-        self.connections = Connections(SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit)
-        self.billing = verifier("stripe", secrets=[BILLING_SECRET])
-        self.replays = ReplayGuard(SqlReplayStore(port))
-        self.security_txt = SecurityTxt(
+        self.connections: Connections = Connections(SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit)
+        self.billing: WebhookVerifier = verifier("stripe", secrets=[BILLING_SECRET])
+        self.replays: ReplayGuard = ReplayGuard(SqlReplayStore(port))
+        self.security_txt: SecurityTxt = SecurityTxt(
             contact=("mailto:security@wellstreak.example",), reviewed_at=SystemClock().now()
         )
-        self.trust = Trust(
+        self.trust: Trust = Trust(
             profile="production",
             authenticator=Authenticator([self.sessions]),
             tenants=TenantResolver(

@@ -65,9 +65,10 @@ class Browser:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self.url = url
-        self._host, self._port = parts.hostname or "", parts.port or 80
-        self.cookie = ""
+        self.url: str = url
+        self._host: str = parts.hostname or ""
+        self._port: int = parts.port or 80
+        self.cookie: str = ""
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """One request; `headers` override what a page of the host itself would send."""
@@ -96,9 +97,15 @@ class Story:
     """Plays every chapter against a running host."""
 
     def __init__(self, url: str, host: Host, paths: Paths) -> None:
-        self.url, self.host, self.paths = url, host, paths
-        self.ada, self.bo, self.eve, self.root, self.anyone = (Browser(url) for _ in range(5))
-        self.chapter = ""
+        self.host: Host = host
+        self.paths: Paths = paths
+        self.ada: Browser = Browser(url)
+        self.bo: Browser = Browser(url)
+        self.eve: Browser = Browser(url)
+        self.root: Browser = Browser(url)
+        self.anyone: Browser = Browser(url)
+        self.chapter: str = ""
+        self.agent: str = ""
 
     def play(self) -> Iterator[Step]:
         """Every step, in order."""

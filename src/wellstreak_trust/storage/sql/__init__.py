@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from .secrets import SqlSecretBackend as SqlSecretBackend
     from .sessions import SqlSessionStore as SqlSessionStore
     from .tokens import SqlOneTimeTokenStore as SqlOneTimeTokenStore
+    from .usage import SqlEntitlements as SqlEntitlements
     from .usage import SqlUsageStore as SqlUsageStore
 
 _ROOMS = {
     "SqlApiKeyStore": "apikeys",
     "SqlAuditStore": "audit",
     "SqlConnectionStore": "connections",
+    "SqlEntitlements": "usage",
     "SqlMembershipStore": "memberships",
     "SqlOneTimeTokenStore": "tokens",
     "SqlReplayStore": "replay",
@@ -36,6 +38,7 @@ __all__ = [
     "SqlApiKeyStore",
     "SqlAuditStore",
     "SqlConnectionStore",
+    "SqlEntitlements",
     "SqlMembershipStore",
     "SqlOneTimeTokenStore",
     "SqlPort",

@@ -67,9 +67,9 @@ class _Schema:
         """Creates or migrates all tables; idempotent, safe in processes that start together. Returns the version."""
         return await self.run(schema.create)
 
-    create_all = synced(acreate_all)
-    acreate_tables = acreate_all
-    create_tables = create_all
+    create_all: Final = synced(acreate_all)
+    acreate_tables: Final = acreate_all
+    create_tables: Final = create_all
 
 
 class Database(_Schema):

@@ -1,0 +1,144 @@
+"""The whole guard: origin, limits, session, membership, policy, all over memory stores, on ASGI and alone.
+
+    python bench/guard.py
+
+Each row is a median over rounds taken in turns; `over bare` is what the guard adds to the same app without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from wellstreak_trust import Guard, Operation, Principal, RequestFacts, Trust
+from wellstreak_trust.adapters.starlette import TrustMiddleware, guarded
+from wellstreak_trust.audit import AuditLog, MemoryAuditStore
+from wellstreak_trust.authz import Policy
+from wellstreak_trust.identity import Authenticator, MemorySessionStore, SessionManager
+from wellstreak_trust.origin import OriginPolicy, SecurityHeaders
+from wellstreak_trust.ratelimit import LimitRule, MemoryLimitStore, RateLimiter
+from wellstreak_trust.tenancy import Memberships, MemoryMembershipStore, PathSource, TenantResolver
+
+ROUNDS, CALLS = 31, 200
+READ = Operation("billing.read", "billing:read")
+AUDITED = Operation("billing.update", "billing:update", audit="billing.updated")
+
+
+def build() -> tuple[Trust, dict[str, str]]:
+    sessions = SessionManager(MemorySessionStore())
+    memberships = Memberships(MemoryMembershipStore())
+    memberships.create_workspace(Principal("ada"), tenant_id="acme")
+    opened = sessions.open("ada")
+    trust = Trust(
+        profile="test",
+        authenticator=Authenticator([sessions]),
+        tenants=TenantResolver([PathSource("/w/{tenant}/")], memberships),
+        policy=Policy.from_dict(
+            {
+                "schema": 1,
+                "permissions": {"billing:read": {}, "billing:update": {}},
+                "roles": {"owner": {"allow": ["billing:*"]}},
+            }
+        ),
+        limiter=RateLimiter(
+            [
+                LimitRule("client", 10**9, timedelta(minutes=1), by=("client",)),
+                LimitRule("tenant", 10**9, timedelta(minutes=1), by=("tenant",)),
+            ],
+            store=MemoryLimitStore(),
+        ),
+        origin=OriginPolicy(),
+        audit=AuditLog(MemoryAuditStore()),
+        security_headers=SecurityHeaders.api(),
+    )
+    headers = {
+        "host": "app.example",
+        "cookie": f"{opened.cookie.name}={opened.token.reveal()}",
+        "sec-fetch-site": "same-origin",
+        "user-agent": "bench",
+        "accept": "*/*",
+    }
+    return trust, headers
+
+
+async def plain(request: Request) -> Response:
+    return Response(b"ok")
+
+
+async def with_grant(request: Request, grant: Any) -> Response:
+    return Response(b"ok")
+
+
+def asgi(app: Any, headers: dict[str, str]) -> Callable[[], Awaitable[None]]:
+    lines = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def once() -> None:
+        scope = {
+            "type": "http", "method": "POST", "path": "/w/acme/billing", "raw_path": b"/w/acme/billing",
+            "query_string": b"", "headers": lines, "scheme": "https", "client": ("203.0.113.9", 1), "server": ("h", 443),
+            "root_path": "", "http_version": "1.1",
+        }  # fmt: skip
+        status = 0
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            nonlocal status
+            status = message.get("status", status)
+
+        await app(scope, receive, send)
+        assert status == 200
+
+    return once
+
+
+async def main() -> None:
+    trust, headers = build()
+    guard = Guard(trust)
+    facts = [RequestFacts("POST", "https://app.example/w/acme/billing", headers, peer="203.0.113.9")]
+
+    def routes(endpoint: Any) -> list[Route]:
+        return [Route("/w/{tenant}/billing", endpoint, methods=["POST"])]
+
+    def app(operation: Operation) -> Starlette:
+        made = Starlette(routes=routes(guarded(operation)(with_grant)))
+        made.add_middleware(TrustMiddleware, trust=trust)
+        return made
+
+    async def alone() -> None:
+        async with await guard.aenter(facts[0], READ):
+            return
+
+    ways = {
+        "bare ASGI app": asgi(Starlette(routes=routes(plain)), headers),
+        "guarded ASGI app": asgi(app(READ), headers),
+        "guarded and audited ASGI app": asgi(app(AUDITED), headers),
+        "guard alone": alone,
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for once in ways.values():
+        await once()
+    for _ in range(ROUNDS):
+        for name, once in ways.items():
+            begun = time.perf_counter()
+            for _ in range(CALLS):
+                await once()
+            taken[name].append((time.perf_counter() - begun) / CALLS * 1e6)
+    bare = statistics.median(taken["bare ASGI app"])
+    for name, rounds in taken.items():
+        found = statistics.median(rounds)
+        over = f"{found - bare:7.1f} µs over bare" if name.startswith("guarded") else ""
+        print(f"{name:30} {found:7.1f} µs {over}")
+
+
+asyncio.run(main())

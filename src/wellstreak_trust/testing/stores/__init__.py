@@ -1,0 +1,1 @@
+"""Contract suites: what every store of a kind must do; hosts run them against their own."""

@@ -1,0 +1,119 @@
+"""Settings: unknown and unsafe ones stop start-up, and every value tells where it came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+
+from wellstreak_trust import Guard, Principal, RequestFacts, Trust, TrustSettings
+from wellstreak_trust.core import ConfigurationError
+from wellstreak_trust.core.errors import InvalidCredential
+from wellstreak_trust.storage.sql import create_all
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("WELLSTREAK_TRUST_"):
+            monkeypatch.delenv(name)
+
+
+def test_every_value_tells_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WELLSTREAK_TRUST_REPLICAS", "3")
+    monkeypatch.setenv("WELLSTREAK_TRUST_KEK", "k" * 40)
+    rows = {name: (value, origin) for name, value, origin in TrustSettings(base_domain="app.example").explain()}
+    assert rows["replicas"] == ("3", "environment")
+    assert rows["base_domain"] == ("app.example", "argument")
+    assert rows["profile"] == ("production", "default")
+    assert "kkk" not in repr(rows)
+
+
+def test_a_misspelt_variable_is_refused_with_the_right_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WELLSTREAK_TRUST_TRUSTED_PROXY", "10.0.0.0/8")
+    with pytest.raises(ConfigurationError) as caught:
+        TrustSettings()
+    assert caught.value.reason == "unknown_setting"
+    assert "trusted_proxies" in caught.value.hint
+
+
+UNSAFE: dict[str, dict[str, Any]] = {
+    "memory database": {"database_url": "sqlite://"},
+    "memory database by name": {"database_url": "sqlite:///:memory:"},
+    "default key": {"kek": "changeme"},
+    "short key": {"kek": "abc"},
+    "http issuer": {"issuer": "http://login.example"},
+    "http origin": {"trusted_origins": ["http://app.example"]},
+    "http cors": {"cors_origins": ["http://app.example"]},
+    "profile": {"profile": "prod"},
+    "replicas": {"replicas": 0},
+}
+
+
+@pytest.mark.parametrize("kind", UNSAFE)
+def test_unsafe_settings_are_refused_without_their_value(kind: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        TrustSettings(**UNSAFE[kind])
+    error = caught.value
+    assert error.reason == "unsafe_setting"
+    assert "WELLSTREAK_TRUST_" in error.hint
+    assert "changeme" not in str(error)
+
+
+def composed(tmp_path: Path, **changed: Any) -> Trust:
+    url = f"sqlite:///{tmp_path / 'trust.db'}"
+    engine = create_engine(url)
+    create_all(engine)
+    engine.dispose()
+    given: dict[str, Any] = {"database_url": url, "tenant_path": "/w/{tenant}/", "allow_memory": True, **changed}
+    return Trust.from_settings(TrustSettings(**given))
+
+
+def test_a_whole_trust_from_settings(tmp_path: Path) -> None:
+    from wellstreak_trust.secrets import LocalKeyProvider
+
+    kek = tmp_path / "kek.json"
+    LocalKeyProvider.generate(kek)
+    trust = composed(tmp_path, kek_file=kek, cors_origins=["https://app.example"])
+    guard = Guard(trust)
+    facts = RequestFacts("GET", "https://api.example/w/acme/", peer="203.0.113.1")
+    with pytest.raises(InvalidCredential):
+        guard.enter(facts, _operation())
+    trust.secrets.put("acme", "slack/bot", "xoxb-1")
+    assert trust.secrets.get("acme", "slack/bot").reveal() == "xoxb-1"
+    memberships: Any = trust.tenants
+    assert memberships is not None
+    assert Principal("x").id == "x"
+
+
+def _operation() -> Any:
+    from wellstreak_trust import Operation
+
+    return Operation("billing.read", "billing:read")
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "tenant_source": {"tenant_path": None},
+    "memory_store": {"allow_memory": False},
+    "database_url": {"database_url": "nonsense://x"},
+    "client_address": {"trusted_proxies": ["*"]},
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_compositions_that_are_refused(tmp_path: Path, reason: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        composed(tmp_path, **REFUSED[reason])
+    assert caught.value.reason == reason
+    assert caught.value.hint
+
+
+def test_a_wildcard_origin_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError):
+        composed(tmp_path, cors_origins=["*"])
+    with pytest.raises(ConfigurationError):
+        composed(tmp_path, trusted_origins=["https://*"])
