@@ -151,8 +151,7 @@ def test_waiting_too_long_is_busy_and_leaves_the_queue():
 async def test_a_cancelled_caller_frees_no_permit():
     pool, gate, second = Workers(1, 0.05), Gate(), Gate()
     caller = asyncio.create_task(pool.arun(gate))
-    while not gate.started.is_set():
-        await asyncio.sleep(0.001)
+    await asyncio.to_thread(gate.started.wait, 10)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller

@@ -109,7 +109,7 @@ class ApiKeys:
             await self._store.touch(info.id, now)
         return Principal(info.owner_id, kind="api_key", tenant_id=info.tenant_id, scopes=scopes, credential_id=info.id)
 
-    authenticate = synced(aauthenticate)
+    authenticate: Final = synced(aauthenticate)
 
     async def acreate(
         self,
@@ -142,7 +142,7 @@ class ApiKeys:
         await self._store.add(row)
         return created
 
-    create = synced(acreate)
+    create: Final = synced(acreate)
 
     async def arotate(
         self, key_id: str, *, overlap: timedelta = timedelta(hours=24), tenant_id: str | None = None
@@ -170,19 +170,19 @@ class ApiKeys:
             raise NotFound("no such API key")
         return created
 
-    rotate = synced(arotate)
+    rotate: Final = synced(arotate)
 
     async def arevoke(self, key_id: str, *, tenant_id: str | None = None) -> bool:
         """Ends a key from the next request on; tells whether there was one. `tenant_id` as for `rotate`."""
         return _is_id(key_id) and await self._store.revoke(key_id, tenant_id=tenant_id)
 
-    revoke = synced(arevoke)
+    revoke: Final = synced(arevoke)
 
     async def alist(self, tenant_id: str) -> _Infos:
         """The tenant's keys, oldest first, expired ones included."""
         return [*await self._store.list(tenant_id)]
 
-    list = synced(alist)
+    list: Final = synced(alist)
 
     async def _find(self, key_id: str, tenant_id: str | None) -> ApiKeyRow | None:
         row = await self._store.read(key_id) if _is_id(key_id) else None

@@ -101,7 +101,7 @@ class Authenticator:
                 return await member.aauthenticate(credential.token)
         raise InvalidCredential("no member takes this kind of credential", reason="scheme")
 
-    authenticate = synced(aauthenticate)
+    authenticate: Final = synced(aauthenticate)
 
     def _only(self, facts: RequestFacts) -> Credential:
         offered = tuple(_offered(facts, self._cookies))

@@ -80,7 +80,7 @@ class EmailVerification:
         address = await self._accounts.address_of(user_id)
         return None if address is None else await self._tokens.aissue(user_id, email=address)
 
-    begin = synced(abegin)
+    begin: Final = synced(abegin)
 
     async def apeek(self, token: Presented) -> str:
         """The id of the account a link is for; changes nothing, whoever opens it.
@@ -90,7 +90,7 @@ class EmailVerification:
         """
         return (await self._tokens.apeek(token)).subject
 
-    peek = synced(apeek)
+    peek: Final = synced(apeek)
 
     async def aconfirm(self, token: Presented) -> VerifiedEmail:
         """Redeems a link for the address the account has now: one changed meanwhile is not proved by an old link.
@@ -108,4 +108,4 @@ class EmailVerification:
             await self._sessions.arevoke_all(user_id)
         return VerifiedEmail(user_id, first)
 
-    confirm = synced(aconfirm)
+    confirm: Final = synced(aconfirm)

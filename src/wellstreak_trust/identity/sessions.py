@@ -130,7 +130,7 @@ class SessionManager:
             await self._store.swap(row.key, replace(row, last_seen_at=now))
         return row.principal
 
-    authenticate = synced(aauthenticate)
+    authenticate: Final = synced(aauthenticate)
 
     async def _proved(self, token: Presented) -> tuple[SessionRow, datetime]:
         row = await self._store.read(TOKENS.key(token))
@@ -191,7 +191,7 @@ class SessionManager:
         await self._record_opening(row)
         return self._opened(token, row)
 
-    open = synced(aopen)
+    open: Final = synced(aopen)
 
     async def arotate(self, token: Presented) -> OpenedSession:
         """Gives the session a new token; the old one is dead. Id, ends, assurance and actor stay.
@@ -202,7 +202,7 @@ class SessionManager:
         row, now = await self._proved(token)
         return await self._reissue(row, replace(row, last_seen_at=now))
 
-    rotate = synced(arotate)
+    rotate: Final = synced(arotate)
 
     async def astep_up(self, token: Presented, *, aal: int, amr: Iterable[str]) -> OpenedSession:
         """Records a stronger sign-in: new token, new assurance and `auth_time`, the same session and ends.
@@ -220,7 +220,7 @@ class SessionManager:
         principal = replace(row.principal, aal=aal, amr=methods(amr), auth_time=now)
         return await self._reissue(row, replace(row, principal=principal, last_seen_at=now))
 
-    step_up = synced(astep_up)
+    step_up: Final = synced(astep_up)
 
     async def _reissue(self, old: SessionRow, changed: SessionRow) -> OpenedSession:
         token, row = _keyed(changed)
@@ -274,7 +274,7 @@ class SessionManager:
         await self._record_opening(row)
         return self._opened(child, row)
 
-    impersonate = synced(aimpersonate)
+    impersonate: Final = synced(aimpersonate)
 
     # --- ending ----------------------------------------------------------------------------------------------------
 
@@ -290,7 +290,7 @@ class SessionManager:
         await self._store.end(row.id, user_id=None)
         await self._record_end(row.user_id, cause="impersonation_ended", session_id=row.id, by=row.principal)
 
-    end_impersonation = synced(aend_impersonation)
+    end_impersonation: Final = synced(aend_impersonation)
 
     async def arevoke(self, session_id: str, *, user_id: str | None = None, by: Principal | None = None) -> bool:
         """Ends one session, and impersonations started from it, from the next request on in every process.
@@ -307,7 +307,7 @@ class SessionManager:
             await self._record_end(row.user_id, cause="revoked", session_id=row.id, by=by)
         return row is not None
 
-    revoke = synced(arevoke)
+    revoke: Final = synced(arevoke)
 
     async def arevoke_all(self, user_id: str, *, except_: str | None = None, by: Principal | None = None) -> None:
         """Ends every session of a user, and every impersonation by that user, in one statement.
@@ -318,20 +318,20 @@ class SessionManager:
         await self._store.end_all(user_id, except_id=except_)
         await self._record_end(user_id, cause="revoked_all", session_id=None, by=by)
 
-    revoke_all = synced(arevoke_all)
+    revoke_all: Final = synced(arevoke_all)
 
     async def alist(self, user_id: str) -> _Infos:
         """The user's live sessions, oldest first; impersonations carry their `actor_id`."""
         now = self._clock.now()
         return [row.info() for row in await self._store.live(user_id) if row.ended_by(now) is None]
 
-    list = synced(alist)
+    list: Final = synced(alist)
 
     async def asweep(self) -> int:
         """Forgets sessions that have run out; run it now and then. Returns how many."""
         return await self._store.sweep(self._clock.now())
 
-    sweep = synced(asweep)
+    sweep: Final = synced(asweep)
 
     def removal_cookie(self) -> Cookie:
         """Takes the session cookie out of the browser, on sign-out."""

@@ -129,7 +129,7 @@ class OneTimeTokens:
         await self._store.issue(row)
         return IssuedToken(Secret(token), self.purpose, subject, row.expires_at)
 
-    issue = synced(aissue)
+    issue: Final = synced(aissue)
 
     async def apeek(self, token: Presented, *, email: str | None = None, fingerprint: str | None = None) -> TokenInfo:
         """What a good token stands for, without using it: for the page behind the link.
@@ -141,7 +141,7 @@ class OneTimeTokens:
         """
         return _info(await self._good(token, email, fingerprint, strict=False))
 
-    peek = synced(apeek)
+    peek: Final = synced(apeek)
 
     async def aconsume(
         self, token: Presented, *, email: str | None = None, fingerprint: str | None = None
@@ -156,19 +156,19 @@ class OneTimeTokens:
             raise InvalidCredential("another use came first", reason="used")
         return _info(row)
 
-    consume = synced(aconsume)
+    consume: Final = synced(aconsume)
 
     async def arevoke(self, subject: str) -> None:
         """Forgets the open tokens of a subject."""
         await self._store.revoke(self.purpose, subject)
 
-    revoke = synced(arevoke)
+    revoke: Final = synced(arevoke)
 
     async def asweep(self) -> int:
         """Forgets expired tokens of every purpose; run it now and then. Returns how many."""
         return await self._store.sweep(self._clock.now())
 
-    sweep = synced(asweep)
+    sweep: Final = synced(asweep)
 
     async def _good(
         self, token: Presented, email: str | None, fingerprint: str | None, *, strict: bool

@@ -20,7 +20,6 @@ from sqlalchemy import (
     Connection,
     Index,
     LargeBinary,
-    Row,
     Select,
     Table,
     Text,
@@ -70,6 +69,10 @@ _SESSIONS: Final = Table(
     Index("ix_wst_sessions_idle_until", "idle_until"),
 )
 _C: Final = _SESSIONS.c
+_READ: Final = (
+    *(_C.key, _C.id, _C.principal, _C.created_at, _C.last_seen_at, _C.idle, _C.expires_at),
+    *(_C.device, _C.persistent, _C.parent_id, _C.epoch),
+)
 _USER: Final = _SUBJECTS.alias("of_user")
 _ACTOR: Final = _SUBJECTS.alias("of_actor")
 
@@ -80,7 +83,7 @@ def _standing() -> Select[Any]:
         _ACTOR, _ACTOR.c.user_id == _C.actor_id
     )
     return (
-        select(_SESSIONS)
+        select(*_READ)
         .select_from(joined)
         .where(_C.epoch == func.coalesce(_USER.c.epoch, 0), _C.actor_epoch == func.coalesce(_ACTOR.c.epoch, 0))
     )
@@ -163,8 +166,8 @@ def _admit(connection: Connection, row: SessionRow, limit: int, replaces: bytes 
     _drop(connection, [old.id for old in ended])
     stale = or_(_over(row.created_at), _C.epoch != epoch)
     connection.execute(delete(_SESSIONS).where(_C.user_id == row.user_id, stale))
-    found = connection.execute(_locked(_BY_USER), {"wanted": row.user_id}).all()
-    living = [_row(each) for each in found if each.actor_id is None]
+    found = map(_row, connection.execute(_locked(_BY_USER), {"wanted": row.user_id}))
+    living = [each for each in found if each.parent_id is None]
     evicted = living[: max(0, len(living) + 1 - limit)]
     _drop(connection, [old.id for old in evicted])
     connection.execute(_SESSIONS.insert().values(epoch=epoch, actor_epoch=0, **_values(row)))
@@ -223,18 +226,19 @@ def _values(row: SessionRow) -> dict[str, Any]:
     }
 
 
-def _row(found: Row[Any]) -> SessionRow:
+def _row(found: Sequence[Any]) -> SessionRow:
+    key, name, principal, created_at, last_seen_at, idle, expires_at, device, persistent, parent_id, _ = found
     return SessionRow(
-        bytes(found.key),
-        found.id,
-        _load(found.principal),
-        from_micros(found.created_at),
-        from_micros(found.last_seen_at),
-        timedelta(microseconds=found.idle),
-        from_micros(found.expires_at),
-        found.device,
-        persistent=found.persistent,
-        parent_id=found.parent_id,
+        bytes(key),
+        name,
+        _load(principal),
+        from_micros(created_at),
+        from_micros(last_seen_at),
+        timedelta(microseconds=idle),
+        from_micros(expires_at),
+        device,
+        persistent=persistent,
+        parent_id=parent_id,
     )
 
 
