@@ -24,12 +24,16 @@ class _Tree:
 
 
 class MemoryAuditStore:
-    """Trees in dictionaries, behind one lock."""
+    """Trees in dictionaries, behind one lock.
+
+    Args:
+        allow_memory: accept in production that the trail is lost with the process.
+    """
 
     suspends: ClassVar[bool] = False
-    volatile: ClassVar[bool] = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_memory: bool = False) -> None:
+        self.volatile: bool = not allow_memory
         self._lock: Lock = Lock()
         self._trees: dict[str, _Tree] = {}
         self._signed: dict[str, Signed] = {}
