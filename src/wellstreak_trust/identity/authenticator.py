@@ -104,7 +104,7 @@ class Authenticator:
     authenticate: Final = synced(aauthenticate)
 
     def _only(self, facts: RequestFacts) -> Credential:
-        offered = tuple(_offered(facts, self._cookies))
+        offered = [*_offered(facts, self._cookies)]
         if not offered:
             raise InvalidCredential("no credential", reason="none")
         if len(offered) > 1:
