@@ -1,0 +1,90 @@
+"""What this manual adds to Sphinx: tables made of the code, and references by the name that a room exports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
+
+
+class _Table(SphinxDirective):
+    """A table whose rows come from the package itself, so that it cannot say what is no longer true."""
+
+    header: Sequence[str] = ()
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        raise LookupError("a table of nothing")
+
+    def run(self) -> list[nodes.Node]:
+        lines = [self.header, ["---"] * len(self.header), *self.rows()]
+        text = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
+        parent = nodes.container()
+        self.state.nested_parse(StringList(text, self.get_source_info()[0]), self.content_offset, parent)
+        return parent.children
+
+
+class ErrorCodes(_Table):
+    """Every error that can be raised, with what clients see of it."""
+
+    header = ("code", "status", "title", "raised for", "class")
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        from wellstreak_trust.core.errors import TrustError
+
+        found = sorted(_leaves(TrustError), key=lambda kind: (kind.status, kind.code, kind.__name__))
+        for kind in found:
+            why = (kind.__doc__ or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`").strip()
+            yield f"`{kind.code}`", str(kind.status), kind.title, why, f"`{kind.__name__}`"
+
+
+class Settings(_Table):
+    """Every setting with its variable and its default."""
+
+    header = ("variable", "default", "meaning")
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        from wellstreak_trust.settings import PREFIX, TrustSettings
+
+        for name, field in TrustSettings.model_fields.items():
+            default = "" if field.default is None else f"`{field.default}`"
+            yield f"`{PREFIX}{name.upper()}`", default, (field.description or "").replace("<", r"\<")
+
+
+def _leaves(kind: type[Any]) -> Iterator[type[Any]]:
+    """A class and its descendants, as far as they are part of the package and can be raised."""
+    if not kind.abstract:
+        yield kind
+    for child in kind.__subclasses__():
+        if child.__module__.startswith("wellstreak_trust."):
+            yield from _leaves(child)
+
+
+def by_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.Element) -> Any:
+    """A class is documented in the room that exports it, while annotations name the module that holds it."""
+    parts = str(node.get("reftarget", "")).split(".")
+    if node.get("refdomain") != "py" or len(parts) < 4 or parts[0] != "wellstreak_trust":
+        return None
+    public = ".".join((*parts[:2], parts[-1]))
+    return env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, node["reftype"], public, node, text)
+
+
+def only_its_own(app: Sphinx, what: str, name: str, member: object, *_: Any) -> bool | None:
+    """A room's page leaves out what the room passes on from another one, mostly errors."""
+    home = str(getattr(member, "__module__", None))
+    room = f"wellstreak_trust.{PurePosixPath(app.env.docname).name}"
+    return True if what == "module" and home.startswith("wellstreak_trust.") and not home.startswith(room) else None
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("error-codes", ErrorCodes)
+    app.add_directive("settings", Settings)
+    app.connect("autodoc-skip-member", only_its_own)
+    app.connect("missing-reference", by_public_name)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
