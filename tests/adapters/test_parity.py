@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -195,7 +196,7 @@ def _delivery(way: Way, *, secret: str | None = None, age: float = 0, event: str
         "id": event, "type": "customer.subscription.updated", "created": 10,
         "data": {"object": {"status": "active", "metadata": {"workspace": "acme"}}},
     }  # fmt: skip
-    at = way.host.trust.clock.now().timestamp() - age
+    at = way.host.trust.clock.now() - timedelta(seconds=age)
     signed = signer("stripe", secret or BILLING_SECRET).sign(json.dumps(said).encode(), at=at)
     return dict(signed.headers).items(), signed.body
 

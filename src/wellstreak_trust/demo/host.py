@@ -13,7 +13,7 @@ from sqlalchemy import Boolean, Column, Connection, MetaData, Table, Text, creat
 from wellstreak_trust import Trust
 from wellstreak_trust.audit import ActionRegistry, AuditLog, Ed25519Signer
 from wellstreak_trust.authz import Policy
-from wellstreak_trust.connections import Connections, HttpProbe
+from wellstreak_trust.connections import Connections, ConnectionStatus, HttpProbe
 from wellstreak_trust.core import SystemClock
 from wellstreak_trust.core.entropy import random_hex
 from wellstreak_trust.disclosure import SecurityTxt
@@ -156,6 +156,18 @@ class Host:
             security_headers=SecurityHeaders.api(),
             counters=Counters(),
         )
+
+    async def password_fits(self, password: str, encoded: str | None) -> bool:
+        """Hashing takes a worker thread; a blocking framework waits for it, an asynchronous one is told."""
+        if self.port.suspends:
+            return (await self.passwords.averify(password, encoded)).ok
+        return self.passwords.verify(password, encoded).ok
+
+    async def test_connection(self, tenant_id: str) -> ConnectionStatus:
+        """Probes wait for the network, in the way of the framework."""
+        if self.port.suspends:
+            return await self.connections.atest(tenant_id, "messenger")
+        return self.connections.test(tenant_id, "messenger")
 
     # --- the host's data: every statement names the tenant ------------------------------------------------------------
 

@@ -89,8 +89,8 @@ async def sign_in(call: Call) -> Reply:
     said = call.json("email", "password")
     user = await call.host.user(said["email"])
     # An unknown user costs the same hash as a wrong password, so that time does not tell them apart.
-    verdict = await call.host.passwords.averify(said["password"], user.password if user else None)
-    if user is None or not verdict.ok:
+    fits = await call.host.password_fits(said["password"], user.password if user else None)
+    if user is None or not fits:
         await call.host.audit.aemit(AuditEvent("signin.failed", "denied", SYSTEM, NOBODY))
         raise InvalidCredential(reason="password")
     opened = await call.host.sessions.aopen(
@@ -162,10 +162,7 @@ async def read_integration(call: Call) -> Reply:
 
 
 async def test_integration(call: Call) -> Reply:
-    if call.host.connections.suspends:
-        status = await call.host.connections.atest(call.tenant_id, "messenger")
-    else:
-        status = call.host.connections.test(call.tenant_id, "messenger")
+    status = await call.host.test_connection(call.tenant_id)
     return Reply({"state": status.state, "reason": status.reason})
 
 
@@ -204,7 +201,7 @@ async def billing_hook(call: Call) -> Reply:
     host = call.host
     try:
         event = host.billing.verify(call.facts.headers.items(), call.body)
-        async with host.replays.aonce(event):
+        async with host.replays.once(event):
             said = event.json()
             subscription = said["data"]["object"]
             await host.set_plan(subscription["metadata"]["workspace"], subscription["status"], said["created"])

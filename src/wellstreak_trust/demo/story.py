@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -227,7 +228,7 @@ class Story:
             "data": {"object": {"status": status, "metadata": {"workspace": "acme"}}},
         }
         body = json.dumps(event).encode()
-        signed = signer("stripe", secret).sign(body, at=self.host.trust.clock.now().timestamp() - age)
+        signed = signer("stripe", secret).sign(body, at=self.host.trust.clock.now() - timedelta(seconds=age))
         headers = {"Origin": "", "Sec-Fetch-Site": "", **dict(signed.headers)}
         return {name.replace("-", "_"): value for name, value in headers.items()}, signed.body
 
