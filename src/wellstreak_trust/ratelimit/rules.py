@@ -93,7 +93,7 @@ class LimitRule:
         """A rule from ``N/unit`` or ``N/K unit``, such as ``100/minute`` or ``5/15 minutes``.
 
         Units are second, minute, hour, day, week, and month with ``algorithm="calendar"``. All keywords of
-        `LimitRule` pass through. The same text means the same to the ``limits`` package.
+        `LimitRule` pass through. Up to days, the ``limits`` package reads the same text the same way.
 
         Raises:
             ConfigurationError: any other text.
