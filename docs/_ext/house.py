@@ -24,7 +24,7 @@ class _Table(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         lines = [self.header, ["---"] * len(self.header), *self.rows()]
-        text = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
+        text = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
         parent = nodes.container()
         self.state.nested_parse(StringList(text, self.get_source_info()[0]), self.content_offset, parent)
         return parent.children
