@@ -8,12 +8,11 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine
 
 from wellstreak_trust.core import ConfigurationError, FixedClock, UsageError
 from wellstreak_trust.core.redact import redact_text
 from wellstreak_trust.identity import API_KEY_PATTERN, ApiKeys, Denied, MemoryApiKeyStore, NotFound
-from wellstreak_trust.storage.sql import Database, SqlApiKeyStore
+from wellstreak_trust.storage.sql import SqlApiKeyStore
 
 # Keys in our own format with their checksum, worked out by hand.
 KNOWN = (
@@ -23,18 +22,9 @@ KNOWN = (
 )
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def store(request):
-    if request.param == "memory":
-        yield MemoryApiKeyStore()
-        return
-    if request.param == "sqlite":
-        engine = create_engine(f"sqlite:///{request.getfixturevalue('sqlite_path')}")
-    else:
-        engine = create_engine(request.getfixturevalue("postgres_url").replace("postgresql:", "postgresql+psycopg:"))
-    Database(engine).create_all()
-    yield SqlApiKeyStore(Database(engine))
-    engine.dispose()
+@pytest.fixture
+def store(database):
+    return MemoryApiKeyStore() if database is None else SqlApiKeyStore(database)
 
 
 def test_the_whole_life_of_a_key(store, clock: FixedClock, refused):

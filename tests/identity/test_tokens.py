@@ -6,7 +6,6 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import create_engine
 
 from wellstreak_trust.core import ConfigurationError, FixedClock, UsageError
 from wellstreak_trust.identity import (
@@ -17,21 +16,12 @@ from wellstreak_trust.identity import (
     OneTimeTokens,
     SessionManager,
 )
-from wellstreak_trust.storage.sql import Database, SqlOneTimeTokenStore
+from wellstreak_trust.storage.sql import SqlOneTimeTokenStore
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def store(request):
-    if request.param == "memory":
-        yield MemoryOneTimeTokenStore()
-        return
-    if request.param == "sqlite":
-        engine = create_engine(f"sqlite:///{request.getfixturevalue('sqlite_path')}")
-    else:
-        engine = create_engine(request.getfixturevalue("postgres_url").replace("postgresql:", "postgresql+psycopg:"))
-    Database(engine).create_all()
-    yield SqlOneTimeTokenStore(Database(engine))
-    engine.dispose()
+@pytest.fixture
+def store(database):
+    return MemoryOneTimeTokenStore() if database is None else SqlOneTimeTokenStore(database)
 
 
 def test_the_whole_life_of_tokens(store, clock: FixedClock, refused):
