@@ -1,0 +1,199 @@
+"""Unwrapped tenant keys in memory: few, for a short time, and fetched once however many ask.
+
+The reader checks the age, by the monotonic clock, so nothing is served past `max_age` whatever the key service does.
+In the last `grace` before that, one caller fetches anew and the others are still served: a key service that is slow
+for a moment is not felt. A forked child starts empty; a key service that says "disabled" empties all it has wrapped.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from ..core.clock import Clock
+from ..core.errors import ConfigurationError, KeyDisabled, KeyUnavailable
+from .envelope import EnvelopeKey
+
+__all__ = ["CachePolicy", "KeyAddress", "KeyCache"]
+
+_AT_ONCE: Final = 20
+_MICROSECOND: Final = timedelta(microseconds=1)
+_AGAIN_NS: Final = 1_000_000_000
+_CACHES: Final[weakref.WeakSet[KeyCache]] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """How long unwrapped tenant keys live in memory.
+
+    Args:
+        max_age: never served beyond it; zero keeps nothing.
+        max_entries: the least recently used goes first.
+        max_uses: served so often at most, then fetched anew.
+        grace: how long before `max_age` one caller fetches anew; at most half of `max_age` counts.
+
+    Raises:
+        ConfigurationError: a negative or empty bound.
+    """
+
+    max_age: timedelta = timedelta(seconds=300)
+    max_entries: int = 1_000
+    max_uses: int = 2**20
+    grace: timedelta = timedelta(seconds=10)
+
+    def __post_init__(self) -> None:
+        if min(self.max_age, self.grace) < timedelta() or min(self.max_entries, self.max_uses) < 1:
+            raise ConfigurationError("a cache bound below zero, or none at all", hint="CachePolicy()", reason="cache")
+
+
+class KeyAddress(NamedTuple):
+    """What a cached key is kept under: a key wrapped anew elsewhere is another entry."""
+
+    store: str
+    tenant_id: str
+    version: int
+    kek_uri: str
+
+
+class _Entry:
+    __slots__ = ("again_at", "key", "loaded_at", "uses")
+
+    def __init__(self, key: EnvelopeKey, loaded_at: int, again_at: int) -> None:
+        self.key: EnvelopeKey = key
+        self.loaded_at: int = loaded_at
+        self.again_at: int = again_at
+        self.uses: int = 0
+
+
+class KeyCache:
+    """A bounded map of tenant keys, safe for threads."""
+
+    def __init__(self, policy: CachePolicy, clock: Clock) -> None:
+        self._policy: CachePolicy = policy
+        self._clock: Clock = clock
+        self._age_ns: int = policy.max_age // _MICROSECOND * 1_000
+        self._fresh_ns: int = self._age_ns - min(policy.grace, policy.max_age / 2) // _MICROSECOND * 1_000
+        self._entries: OrderedDict[KeyAddress, _Entry] = OrderedDict()
+        self._flights: dict[KeyAddress, Future[EnvelopeKey]] = {}
+        self._lock: threading.Lock = threading.Lock()
+        self._places: threading.BoundedSemaphore = threading.BoundedSemaphore(_AT_ONCE)
+        _CACHES.add(self)
+
+    def peek(self, address: KeyAddress) -> EnvelopeKey | None:
+        """The key, if it may be served without fetching anything."""
+        with self._lock:
+            entry = self._entries.get(address)
+            now = self._clock.monotonic_ns()
+            if entry is None or not self._servable(entry, now) or self._due(entry, address, now):
+                return None
+            return self._serve(address, entry)
+
+    def obtain(self, address: KeyAddress, fetch: Callable[[], EnvelopeKey]) -> EnvelopeKey:
+        """The key, fetched by one caller if need be; all who wait for it share what came of it."""
+        with self._lock:
+            entry = self._entries.get(address)
+            now = self._clock.monotonic_ns()
+            standby = entry if entry is not None and self._servable(entry, now) else None
+            if standby is not None and not self._due(standby, address, now):
+                return self._serve(address, standby)
+            flight = self._flights.get(address)
+            if leads := flight is None:
+                flight = self._flights[address] = Future()
+        if not leads:
+            return flight.result()
+        return self._lead(address, flight, fetch, standby)
+
+    def evict_tenant(self, store: str, tenant_id: str) -> None:
+        """Forgets a tenant's keys; what is being fetched for it right now is not kept either."""
+        self._drop(lambda address: (address.store, address.tenant_id) == (store, tenant_id))
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._drop(lambda address: True)
+
+    # --- one fetch ---------------------------------------------------------------------------------------------------
+
+    def _lead(
+        self,
+        address: KeyAddress,
+        flight: Future[EnvelopeKey],
+        fetch: Callable[[], EnvelopeKey],
+        standby: _Entry | None,
+    ) -> EnvelopeKey:
+        try:
+            with self._places:
+                key = fetch()
+        except KeyUnavailable as error:
+            if standby is not None:  # still within max_age: an outage of the key service is not felt yet
+                self._land(address, flight)
+                flight.set_result(standby.key)
+                return standby.key
+            self._fail(address, flight, error)
+            raise
+        except BaseException as error:
+            whole = isinstance(error, KeyDisabled)  # all that this KEK has wrapped must stop at once
+            self._drop(lambda held: held == address or (whole and held.kek_uri == address.kek_uri))
+            self._fail(address, flight, error)
+            raise
+        self._land(address, flight, key)
+        flight.set_result(key)
+        return key
+
+    def _land(self, address: KeyAddress, flight: Future[EnvelopeKey], key: EnvelopeKey | None = None) -> None:
+        with self._lock:
+            if self._flights.get(address) is not flight:
+                return  # evicted while it was fetched
+            del self._flights[address]
+            now = self._clock.monotonic_ns()
+            if key is not None:
+                self._entries[address] = _Entry(key, now, now + self._fresh_ns)
+                self._entries.move_to_end(address)
+                while len(self._entries) > self._policy.max_entries:
+                    self._entries.popitem(last=False)
+            elif address in self._entries:
+                self._entries[address].again_at = now + _AGAIN_NS
+
+    def _fail(self, address: KeyAddress, flight: Future[EnvelopeKey], error: BaseException) -> None:
+        self._land(address, flight)
+        # Those who wait were promised an answer even where the leader was interrupted.
+        flight.set_exception(error if isinstance(error, Exception) else KeyUnavailable("the fetch was interrupted"))
+
+    def _servable(self, entry: _Entry, now: int) -> bool:
+        return 0 <= now - entry.loaded_at < self._age_ns and entry.uses < self._policy.max_uses
+
+    def _due(self, entry: _Entry, address: KeyAddress, now: int) -> bool:
+        return now >= entry.again_at and address not in self._flights
+
+    def _serve(self, address: KeyAddress, entry: _Entry) -> EnvelopeKey:
+        entry.uses += 1
+        self._entries.move_to_end(address)
+        return entry.key
+
+    def _drop(self, gone: Callable[[KeyAddress], bool]) -> None:
+        with self._lock:
+            for held in (self._entries, self._flights):
+                for address in [address for address in held if gone(address)]:
+                    del held[address]
+
+    def _reset(self) -> None:
+        # In a forked child the lock may be held, and a fetch under way, by a thread that does not exist here.
+        self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(_AT_ONCE)
+        self._entries = OrderedDict()
+        self._flights = {}
+
+
+def _after_fork() -> None:
+    for cache in tuple(_CACHES):
+        cache._reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

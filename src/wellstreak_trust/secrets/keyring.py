@@ -1,0 +1,194 @@
+"""Keys: the providers that hold key-encryption keys, the chain that routes to them, and the ring of tenant keys.
+
+::
+
+    KEK (in its provider)  ->  tenant key, 64 bytes, versioned  ->  a key for one envelope
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+from ..core.clock import Clock, to_micros
+from ..core.entropy import SYSTEM_ENTROPY, random_hex
+from ..core.errors import ConfigurationError, KeyUnknown, SecretShredded, SecretTampered
+from .cache import CachePolicy, KeyAddress, KeyCache
+from .codes import check_value
+from .envelope import KEY_BYTES, EnvelopeKey
+from .rows import SecretBackend, TenantKeyRow, checked_key
+
+__all__ = ["KeyChain", "KeyContext", "KeyProvider", "KeyRing", "KeyStatus"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyContext:
+    """What a wrapped tenant key is bound to; no names of secrets, because key services log it."""
+
+    store: str
+    tenant_id: str
+    key_version: int
+    purpose: str = "tenant-key"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatus:
+    """What a provider says of its key, for operators."""
+
+    uri: str
+    state: Literal["ready", "disabled", "unavailable"]
+    detail: str = ""
+
+
+class KeyProvider(Protocol):
+    """Holds one key-encryption key. Plain functions; they bind every field of the context.
+
+    Args:
+        uri: names the key for ever, as ``local:k_0011223344556677``.
+        blocking: whether calls wait for a network, so that an asynchronous store makes them in a thread.
+    """
+
+    @property
+    def uri(self) -> str:
+        """The name that rows carry."""
+        ...
+
+    @property
+    def blocking(self) -> bool:
+        """Whether `wrap` and `unwrap` wait for a network."""
+        ...
+
+    def wrap(self, key: bytes, context: KeyContext, /) -> bytes:
+        """Raises `KeyUnavailable`, `KeyDisabled`, `KeyUnknown`."""
+        ...
+
+    def unwrap(self, blob: bytes, context: KeyContext, /) -> bytes:
+        """Raises `SecretTampered`, `EnvelopeUnsupported`, `KeyUnavailable`, `KeyDisabled`, `KeyUnknown`."""
+        ...
+
+    def status(self) -> KeyStatus:
+        """Asks the provider; never raises for an outage."""
+        ...
+
+
+class KeyChain:
+    """The active provider, which wraps, and older ones, which only unwrap. Routes by uri and never tries.
+
+    Raises:
+        ConfigurationError: no provider, or two of one uri.
+    """
+
+    __slots__ = ("_by_uri", "active")
+
+    def __init__(self, providers: Sequence[KeyProvider]) -> None:
+        self._by_uri: dict[str, KeyProvider] = {provider.uri: provider for provider in providers}
+        if not providers or len(self._by_uri) != len(providers):
+            raise ConfigurationError(
+                "a key chain needs providers of different keys", hint="KeyChain([active, *older])", reason="key_chain"
+            )
+        self.active: KeyProvider = providers[0]
+
+    def route(self, uri: str) -> KeyProvider:
+        """The provider of that key; raises `KeyUnknown`."""
+        found = self._by_uri.get(uri)
+        if found is None:
+            raise KeyUnknown("a key is wrapped under a KEK that is not configured", hint="add it to KeyChain as older")
+        return found
+
+    def status(self) -> tuple[KeyStatus, ...]:
+        """What every provider says, the active one first."""
+        return tuple(provider.status() for provider in self._by_uri.values())
+
+
+class KeyRing:
+    """The tenant keys of one store: made, wrapped, unwrapped, checked, cached."""
+
+    def __init__(self, backend: SecretBackend, chain: KeyChain, policy: CachePolicy, clock: Clock) -> None:
+        self.chain: KeyChain = chain
+        self._backend: SecretBackend = backend
+        self._clock: Clock = clock
+        self._cache: KeyCache = KeyCache(policy, clock)
+        self._store: str | None = None
+
+    async def store(self) -> str:
+        """The id of the store; one statement the first time."""
+        if self._store is None:
+            found: Any = await self._backend.claim_store(random_hex(), to_micros(self._clock.now()))
+            if not isinstance(found, str) or not found:
+                raise SecretTampered("the row of the store is not one")
+            self._store = found
+        return self._store
+
+    def peek(self, store: str, row: TenantKeyRow) -> EnvelopeKey | None:
+        """The key of that row where it is at hand. Raises `SecretTampered`, `SecretShredded`."""
+        return self._cache.peek(_address(store, _live(row)))
+
+    async def open(self, row: TenantKeyRow) -> EnvelopeKey:
+        """The key of that row, unwrapped and checked.
+
+        Raises:
+            SecretShredded: it was destroyed. SecretTampered: it is not the key that the row was made for.
+            KeyUnknown, KeyDisabled, KeyUnavailable: the provider cannot help.
+        """
+        store = await self.store()
+        address = _address(store, _live(row))
+        held = self._cache.peek(address)
+        if held is not None:
+            return held
+        provider = self.chain.route(row.kek_uri)
+        return await self._call(provider, lambda: self._cache.obtain(address, lambda: _unwrapped(provider, store, row)))
+
+    async def create(self, tenant_id: str) -> TenantKeyRow:
+        """The tenant's first key: a new one, or that of a process which was faster."""
+        material = SYSTEM_ENTROPY.octets(KEY_BYTES)
+        blank = TenantKeyRow(tenant_id, 1, "", None, b"", "active", to_micros(self._clock.now()))
+        return await self._backend.claim_key(await self._wrapped(material, blank))
+
+    async def rewrapped(self, row: TenantKeyRow) -> TenantKeyRow:
+        """The same key under the active KEK, past the cache. Raises as `open`."""
+        store = await self.store()
+        provider = self.chain.route(_live(row).kek_uri)
+        key = await self._call(provider, lambda: _unwrapped(provider, store, row))
+        return await self._wrapped(key.material, row)
+
+    def evict(self, store: str, tenant_id: str) -> None:
+        """Forgets the keys of a tenant."""
+        self._cache.evict_tenant(store, tenant_id)
+
+    async def _wrapped(self, material: bytes, row: TenantKeyRow) -> TenantKeyRow:
+        store, active = await self.store(), self.chain.active
+        context = KeyContext(store, row.tenant_id, row.version)
+        wrapped = await self._call(active, lambda: active.wrap(material, context))
+        value = check_value(EnvelopeKey(material, row.version), store, row.tenant_id)
+        return row._replace(kek_uri=active.uri, wrapped=wrapped, check_value=value)
+
+    async def _call(self, provider: KeyProvider, function: Callable[[], T]) -> T:
+        if provider.blocking and self._backend.suspends:  # only then is somebody awaiting us on a loop
+            return await asyncio.to_thread(function)
+        return function()
+
+
+def _address(store: str, row: TenantKeyRow) -> KeyAddress:
+    return KeyAddress(store, row.tenant_id, row.version, row.kek_uri)
+
+
+def _live(row: TenantKeyRow) -> TenantKeyRow:
+    if checked_key(row).state == "destroyed":
+        raise SecretShredded("the tenant's key was destroyed", hint="nothing can bring it back but a backup")
+    return row
+
+
+def _unwrapped(provider: KeyProvider, store: str, row: TenantKeyRow) -> EnvelopeKey:
+    material = provider.unwrap(row.wrapped or b"", KeyContext(store, row.tenant_id, row.version))
+    # A key service is neither committing nor beyond answering with another of its keys.
+    if not isinstance(material, bytes) or len(material) != KEY_BYTES:
+        raise SecretTampered("a key provider answered with something that is no tenant key")
+    key = EnvelopeKey(material, row.version)
+    if not hmac.compare_digest(check_value(key, store, row.tenant_id), row.check_value):
+        raise SecretTampered("the check value of a tenant key does not verify", hint="row or key service was changed")
+    return key

@@ -1,0 +1,94 @@
+"""A secret backend in memory, for tests and development: it forgets everything with the process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from .rows import Change, Head, Listed, Locked, Rule, SecretRow, Stored, TenantKeyRow
+
+__all__ = ["MemorySecretBackend"]
+
+
+class MemorySecretBackend:
+    """Dictionaries behind one lock.
+
+    Args:
+        allow_memory: accept that a production profile forgets its secrets.
+    """
+
+    suspends: bool = False
+
+    def __init__(self, *, allow_memory: bool = False) -> None:
+        self.volatile: bool = not allow_memory
+        self._lock: threading.Lock = threading.Lock()
+        self._store: str | None = None
+        self._keys: dict[tuple[str, int], TenantKeyRow] = {}
+        self._heads: dict[tuple[str, str], Head] = {}
+        self._rows: dict[tuple[str, str, int], SecretRow] = {}
+
+    async def claim_store(self, candidate: str, created_at: int, /) -> str:
+        """See `SecretBackend`."""
+        with self._lock:
+            self._store = self._store or candidate
+            return self._store
+
+    async def claim_key(self, row: TenantKeyRow, /) -> TenantKeyRow:
+        """See `SecretBackend`."""
+        with self._lock:
+            return self._keys.setdefault((row.tenant_id, row.version), row)
+
+    async def read(self, tenant_id: str, name: str, version: int | None, /) -> Stored | None:
+        """See `SecretBackend`."""
+        with self._lock:
+            head = self._heads.get((tenant_id, name))
+            return None if head is None else self._stored(head, version)
+
+    async def list(self, tenant_id: str, after: str, limit: int, /) -> Listed:
+        """See `SecretBackend`."""
+        with self._lock:
+            names = sorted(name for tenant, name in self._heads if tenant == tenant_id and name > after)
+            return tuple(self._stored(self._heads[tenant_id, name], None) for name in names[:limit])
+
+    async def change(self, tenant_id: str, name: str, version: int | None, rule: Rule, /) -> Change:
+        """See `SecretBackend`."""
+        with self._lock:
+            keys = tuple(row for (tenant, _), row in sorted(self._keys.items()) if tenant == tenant_id)
+            head = self._heads.get((tenant_id, name))
+            found = None if head is None else self._stored(head, version)
+            change = rule(Locked(keys, head, found.current if found else None, found.wanted if found else None))
+            if change.write != "nothing":
+                self._heads[tenant_id, name] = change.head
+                self._rows[tenant_id, name, change.row.version] = change.row
+            return change
+
+    async def keys_outside(self, kek_uri: str, after: tuple[str, int], limit: int, /) -> tuple[TenantKeyRow, ...]:
+        """See `SecretBackend`."""
+        with self._lock:
+            found = [row for key, row in sorted(self._keys.items()) if key > after and row.kek_uri != kek_uri]
+            return tuple([row for row in found if row.state != "destroyed"][:limit])
+
+    async def rewrap_if(self, moves: Sequence[tuple[TenantKeyRow, TenantKeyRow]], /) -> int:
+        """See `SecretBackend`."""
+        done = 0
+        with self._lock:
+            for old, new in moves:
+                if self._keys.get((old.tenant_id, old.version)) == old:
+                    self._keys[old.tenant_id, old.version] = new
+                    done += 1
+        return done
+
+    async def shred(self, tenant_id: str, /) -> tuple[tuple[int, ...], int]:
+        """See `SecretBackend`."""
+        with self._lock:
+            live = [row for key, row in self._keys.items() if key[0] == tenant_id and row.state != "destroyed"]
+            for row in live:
+                self._keys[tenant_id, row.version] = row._replace(wrapped=None, state="destroyed")
+            versions = tuple(sorted(row.version for row in live))
+            return versions, sum(tenant == tenant_id for tenant, _ in self._heads)
+
+    def _stored(self, head: Head, version: int | None) -> Stored:
+        current = self._rows.get((head.tenant_id, head.name, head.current))
+        wanted = current if version is None else self._rows.get((head.tenant_id, head.name, version))
+        wanted_key = self._keys.get((head.tenant_id, wanted.key_version)) if wanted is not None else None
+        return Stored(head, current, self._keys.get((head.tenant_id, head.key_version)), wanted, wanted_key)

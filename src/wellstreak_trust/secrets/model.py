@@ -1,0 +1,161 @@
+"""What callers get: references, descriptions, receipts; and what names, values and labels may be."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from ..core.canonical import canonical_json
+from ..core.clock import aware, from_micros, to_micros
+from ..core.errors import SecretTooLarge, UsageError
+from ..core.secret import Secret
+from .rows import Head, SecretRow
+
+__all__ = ["RewrapReport", "SecretInfo", "SecretRef", "ShredReceipt", "Value"]
+
+Value = str | bytes | Secret[str] | Secret[bytes]
+Kind = Literal["text", "bytes"]
+
+LARGEST: Final = 65_536
+LARGEST_VERSION: Final = 2**63 - 1
+_LABELS_LARGEST: Final = 4_096
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._/-]{0,127}")
+_TENANT_LONGEST: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Which secret, and which version was written."""
+
+    tenant_id: str
+    name: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SecretInfo:
+    """Everything about one version but its value, authenticated.
+
+    Args:
+        state: ``enabled``, ``disabled`` or ``destroyed``; whether it has expired is `not_after` against your clock.
+        kind: ``text`` or ``bytes``.
+        current: whether it is the version that `get` returns.
+        revision: grows with every change of the secret.
+        not_after: not served from then on. rotate_after: due for a new value from then on.
+    """
+
+    tenant_id: str
+    name: str
+    version: int
+    state: str
+    kind: str
+    current: bool
+    revision: int
+    key_version: int
+    created_at: datetime
+    not_after: datetime | None
+    rotate_after: datetime | None
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ShredReceipt:
+    """That a tenant's keys were destroyed; keep it as evidence.
+
+    Args:
+        keys: versions of the tenant key destroyed by this call. secrets: how many secrets became unreadable.
+    """
+
+    store: str
+    tenant_id: str
+    keys: tuple[int, ...]
+    secrets: int
+    shredded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RewrapReport:
+    """What a re-wrap did.
+
+    Args:
+        rewrapped: tenant keys now under the active KEK.
+        failed: (tenant, key version) of rows that do not verify; they were left as they are.
+    """
+
+    rewrapped: int
+    failed: tuple[tuple[str, int], ...]
+
+
+def checked_address(tenant_id: object, name: object) -> None:
+    """Refuses, never normalises: two spellings of one name would be two secrets to some and one to others."""
+    checked_tenant(tenant_id)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UsageError("not a secret's name", hint="1 to 128 of a-z 0-9 . _ / - and a letter or digit first")
+
+
+def checked_tenant(tenant_id: object) -> None:
+    """A tenant id is opaque: 1 to 255 bytes of UTF-8 without NUL, which PostgreSQL cannot store."""
+    try:
+        octets = tenant_id.encode() if isinstance(tenant_id, str) else b""
+    except UnicodeEncodeError:
+        octets = b""
+    if not 0 < len(octets) <= _TENANT_LONGEST or b"\0" in octets:
+        raise UsageError("not a tenant id", hint="a text of 1 to 255 bytes without NUL")
+
+
+def octets_of(value: Value) -> tuple[bytes, Kind]:
+    """The bytes of a value and its kind. Raises `UsageError`, `SecretTooLarge`."""
+    plain: object = value.reveal() if isinstance(value, Secret) else value
+    try:
+        octets = plain.encode() if isinstance(plain, str) else plain
+    except UnicodeEncodeError:
+        raise UsageError("a secret's text has a lone surrogate", hint="store it as bytes") from None
+    if not isinstance(octets, bytes):
+        raise UsageError("a secret is str, bytes or Secret")
+    if len(octets) > LARGEST:
+        raise SecretTooLarge(f"a secret is at most {LARGEST} bytes", hint="keep large files elsewhere, their key here")
+    return octets, "text" if isinstance(plain, str) else "bytes"
+
+
+def labels_text(labels: Mapping[str, str] | None) -> str:
+    """Canonical JSON of labels. Raises `UsageError` for anything but short texts."""
+    found = dict(labels or {})
+    if not all(isinstance(text, str) for text in found.values()):
+        raise UsageError("labels are texts", hint='labels={"team": "billing"}')
+    octets = canonical_json(found)
+    if len(octets) > _LABELS_LARGEST or b"\\u0000" in octets:
+        raise UsageError(f"labels are at most {_LABELS_LARGEST} bytes of JSON")
+    return octets.decode()
+
+
+def micros_of(moment: datetime | None, name: str) -> int | None:
+    """A time as rows hold it. Raises `UsageError` for a naive one."""
+    return None if moment is None else to_micros(aware(moment, name))
+
+
+def info(head: Head, row: SecretRow) -> SecretInfo:
+    """The description of an authenticated row."""
+    labels: dict[str, Any] = json.loads(row.labels)
+    return SecretInfo(
+        row.tenant_id,
+        row.name,
+        row.version,
+        row.state,
+        row.kind,
+        row.version == head.current,
+        head.revision,
+        row.key_version,
+        from_micros(row.created_at),
+        _moment(row.not_after),
+        _moment(row.rotate_after),
+        MappingProxyType(labels),
+    )
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)

@@ -1,0 +1,206 @@
+"""The rules: what counts as authentic, what may be served, and what a write does. Plain functions over rows.
+
+1. Nothing is believed before the head's code, the current row's code and the asked row's code verify, in that order.
+2. The head says which version is current; versions grow by one and are never removed, so a gap is tampering.
+3. Every change raises `revision` by one and makes both codes anew; a change builds only on what has verified.
+4. A destroyed version or key stays destroyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, NoReturn
+
+from ..core.errors import SecretConflict, SecretDisabled, SecretExpired, SecretNotFound, SecretShredded, SecretTampered
+from .codes import signed_head, signed_row, verify_head, verify_row
+from .envelope import EnvelopeContext, EnvelopeKey, seal
+from .model import Kind
+from .rows import Change, Head, Locked, SecretRow, TenantKeyRow, checked_head, checked_key, checked_row
+
+__all__ = [
+    "Address",
+    "KeyAbsent",
+    "Keys",
+    "Move",
+    "Written",
+    "context_of",
+    "moved",
+    "servable",
+    "text_of",
+    "verified",
+    "written",
+]
+
+Keys = Callable[[TenantKeyRow], EnvelopeKey]
+Move = Literal["enabled", "disabled", "destroyed"]
+_LAST_VERSION: Final = 2**31 - 1
+
+
+class KeyAbsent(Exception):
+    """The tenant has no key yet."""
+
+
+class Address(NamedTuple):
+    """Where a secret lives."""
+
+    store: str
+    tenant_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A version to be written; times in microseconds.
+
+    Args:
+        expected: None writes in any case, 0 only where nothing stands, n only over version n.
+        must_exist: refuse to create.
+        labels: canonical JSON; None keeps those of the current version.
+    """
+
+    octets: bytes
+    kind: Kind
+    created_at: int
+    not_after: int | None = None
+    rotate_after: int | None = None
+    labels: str | None = None
+    expected: int | None = None
+    must_exist: bool = False
+
+
+def context_of(address: Address, row: SecretRow) -> EnvelopeContext:
+    """The context of a row's envelope, rebuilt from where it was asked for."""
+    return EnvelopeContext(*address, row.version, f"value/{row.kind}")
+
+
+def not_found() -> SecretNotFound:
+    """Missing secret, missing version, another tenant's secret: one text for all."""
+    return SecretNotFound("no such secret", hint="check name and tenant")
+
+
+def text_of(octets: bytes) -> str:
+    """The text that was sealed. Raises `SecretTampered`."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        raise SecretTampered("a text that is no UTF-8 was sealed") from None
+
+
+def verified(
+    address: Address,
+    head: Head,
+    current: SecretRow | None,
+    key: EnvelopeKey,
+    wanted: SecretRow | None,
+    asked: int | None,
+) -> SecretRow:
+    """The asked row, after rule 1, but for its own code where it is not the current one. Raises `SecretTampered`."""
+    if current is None:
+        raise SecretTampered("the current version of a secret is missing", hint="rows were deleted")
+    checked_head(head)
+    _at(address, checked_row(current), head.current)
+    if (head.tenant_id, head.name) != address[1:]:
+        raise SecretTampered("a head of another address came back")
+    verify_head(key, address.store, head, current)
+    verify_row(key, address.store, current)
+    if asked is None or asked == head.current:
+        return current
+    if wanted is None:
+        if 0 < asked < head.current:
+            raise SecretTampered("a version of a secret is missing", hint="rows were deleted")
+        raise not_found()
+    return _at(address, checked_row(wanted), asked)
+
+
+def _at(address: Address, row: SecretRow, version: int) -> SecretRow:
+    if (row.tenant_id, row.name, row.version) != (*address[1:], version):
+        raise SecretTampered("a row of another address came back")
+    return row
+
+
+def servable(row: SecretRow, now: int) -> bytes:
+    """The envelope of a row that may be opened at `now`. Raises `SecretDisabled`, `SecretShredded`, `SecretExpired`."""
+    if row.state == "disabled":
+        raise SecretDisabled("this version is disabled", hint="enable() it, or put() a new one")
+    if row.envelope is None:
+        raise SecretShredded("this version was destroyed", hint="put() a new one")
+    if row.not_after is not None and row.not_after <= now:
+        raise SecretExpired("this version is past its not_after", hint="rotate() it")
+    return row.envelope
+
+
+def written(address: Address, locked: Locked, keys: Keys, new: Written) -> Change:
+    """A new version on top of what stands.
+
+    Raises:
+        KeyAbsent: the tenant has no key yet. SecretShredded: its keys were destroyed.
+        SecretConflict: compare-and-set lost. SecretNotFound: nothing to rotate.
+    """
+    key = keys(_active(locked.keys))
+    head, current = locked.head, _standing(address, locked, keys)
+    if head is None and new.must_exist:
+        raise not_found()
+    actual = head.current if head is not None else 0
+    if new.expected is not None and new.expected != actual:
+        raise SecretConflict(new.expected, actual)
+    if actual >= _LAST_VERSION:
+        raise SecretTampered("a secret has more versions than can be")
+    kept = current.labels if current is not None and new.must_exist else "{}"
+    row = SecretRow(
+        *(address.tenant_id, address.name, actual + 1, b"", new.kind, key.version, "enabled"),
+        *(new.created_at, new.not_after, new.rotate_after, kept if new.labels is None else new.labels, b""),
+    )
+    row = signed_row(key, address.store, row._replace(envelope=seal(key, new.octets, context_of(address, row))))
+    fresh = Head(address.tenant_id, address.name, 0, 0, 0, None, None, b"") if head is None else head
+    fresh = fresh._replace(current=row.version, revision=fresh.revision + 1, key_version=key.version)
+    return Change(signed_head(key, address.store, fresh, row), row, "insert")
+
+
+def moved(address: Address, locked: Locked, keys: Keys, asked: int | None, to: Move) -> Change:
+    """A version in another state; nothing to write where it is there already.
+
+    Raises:
+        SecretNotFound: no such secret or version. SecretShredded: it was destroyed.
+    """
+    head, current = locked.head, locked.current
+    if head is None or _standing(address, locked, keys) is None or current is None:
+        raise not_found()
+    key = keys(_of(locked.keys, head.key_version))
+    row = verified(address, head, current, key, locked.wanted, asked)
+    if row is not current:
+        verify_row(keys(_of(locked.keys, row.key_version)), address.store, row)
+    if row.state == to:
+        return Change(head, row, "nothing")
+    if row.state == "destroyed":
+        raise SecretShredded("this version was destroyed", hint="put() a new one")
+    row_key = keys(_of(locked.keys, row.key_version))
+    envelope = None if to == "destroyed" else row.envelope
+    after = signed_row(row_key, address.store, row._replace(state=to, envelope=envelope))
+    head = head._replace(revision=head.revision + 1)
+    return Change(signed_head(key, address.store, head, after if row is current else current), after, "update")
+
+
+def _standing(address: Address, locked: Locked, keys: Keys) -> SecretRow | None:
+    """The verified current row, or None where nothing stands."""
+    if locked.head is None:
+        return None
+    key = keys(_of(locked.keys, checked_head(locked.head).key_version))
+    return verified(address, locked.head, locked.current, key, None, None)
+
+
+def _of(rows: tuple[TenantKeyRow, ...], version: int) -> TenantKeyRow:
+    return next((row for row in rows if row.version == version), None) or _keyless()
+
+
+def _keyless() -> NoReturn:
+    raise SecretTampered("the tenant key of a row is missing", hint="key rows were deleted")
+
+
+def _active(rows: tuple[TenantKeyRow, ...]) -> TenantKeyRow:
+    if not rows:
+        raise KeyAbsent
+    found = [row for row in rows if checked_key(row).state == "active"]
+    if not found:
+        raise SecretShredded("the tenant's keys were destroyed", hint="a shredded tenant takes no new secrets")
+    return max(found, key=lambda row: row.version)
