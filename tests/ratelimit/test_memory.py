@@ -52,6 +52,13 @@ def test_a_full_table_keeps_the_exhausted(rule: LimitRule, clock: FixedClock) ->
     assert not api.check(victim).allowed
 
 
+def test_of_a_sample_the_one_with_most_credit_goes(clock: FixedClock) -> None:
+    api = RateLimiter([LimitRule("r", 1_000, MINUTE)], MemoryLimitStore(max_keys=4), clock)
+    for name, cost in (("a", 10), ("b", 1), ("c", 10), ("d", 10), ("e", 10)):
+        api.check({"tenant": name}, cost)
+    assert [api.peek({"tenant": name}).remaining for name in "abcde"] == [990, 1_000, 990, 990, 990]
+
+
 def test_among_equals_the_newest_goes(clock: FixedClock) -> None:
     api = RateLimiter([LimitRule("r", 1, MINUTE)], MemoryLimitStore(max_keys=100), clock)
     for number in range(1_000):
