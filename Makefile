@@ -15,7 +15,7 @@ help: ## what there is
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; } # a half-made one would be taken for whole next time
 
 # A stamp is as new as what it stands for, so a second run starts at once.
 $(VENV)/.demo: requirements/demo.txt requirements/uv.txt pyproject.toml | $(BIN)/python
