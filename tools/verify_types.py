@@ -7,9 +7,21 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def causes(symbols: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """(name, message) of where types get lost; what is unknown only because something else is would hide them."""
+    unknown = [symbol for symbol in symbols if symbol["isExported"] and not symbol["isTypeKnown"]]
+    found = [
+        (symbol["name"], entry["message"].splitlines()[0]) for symbol in unknown for entry in symbol["diagnostics"]
+    ]
+    own = [(name, text) for name, text in found if "partially unknown" not in text and "docstring" not in text]
+    yield from own or found
 
 
 def main() -> int:
@@ -28,9 +40,8 @@ def main() -> int:
     counts = found["exportedSymbolCounts"]
     known, total = counts["withKnownType"], sum(counts.values())
     print(f"verifytypes: {known} of {total} exported symbols have complete types")
-    for symbol in found["symbols"]:
-        if symbol["isExported"] and not symbol["isTypeKnown"]:
-            print(f"  {symbol['name']}: {'; '.join(d['message'].splitlines()[0] for d in symbol['diagnostics'][:2])}")
+    for name, message in causes(found["symbols"]):
+        print(f"  {name}: {message}")
     if not found.get("pyTypedPath") or total < 100:
         print("py.typed or the package was not found")
         return 1
