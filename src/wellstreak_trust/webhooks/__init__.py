@@ -1,0 +1,76 @@
+"""Webhooks: is this delivery genuine, fresh, and not seen before?
+
+::
+
+    verifier("stripe", secrets) ──verify(headers, body)──► VerifiedWebhook ──guard.once(event)──► your handler, once
+
+Providers are data (`Scheme`); one verifier reads them all.
+"""
+
+from ..core.errors import (
+    BodyTooLarge,
+    DuplicateHeader,
+    InFlight,
+    MalformedBody,
+    MalformedHeader,
+    MissingSignature,
+    RawBodyRequired,
+    Replayed,
+    SignatureMismatch,
+    TimestampOutOfTolerance,
+    UnsupportedScheme,
+    UntrustedCertificate,
+    UrlRequired,
+    WeakSecret,
+    WebhookError,
+    WebhookStoreUnavailable,
+)
+from ..core.errors import WebhookKeyUnavailable as KeyUnavailable
+from .challenge import ChallengeResponse
+from .event import VerifiedWebhook
+from .explain import Explanation, explain
+from .memory import MemoryReplayStore
+from .replay import Claim, ReplayGuard
+from .replay_store import Held, ReplayStore
+from .scheme import Mac, Pairs, Plain, Scheme, Source, Timestamp
+from .schemes import custom, schemes
+from .verify import WebhookVerifier, verifier
+
+__all__ = [
+    "BodyTooLarge",
+    "ChallengeResponse",
+    "Claim",
+    "DuplicateHeader",
+    "Explanation",
+    "Held",
+    "InFlight",
+    "KeyUnavailable",
+    "Mac",
+    "MalformedBody",
+    "MalformedHeader",
+    "MemoryReplayStore",
+    "MissingSignature",
+    "Pairs",
+    "Plain",
+    "RawBodyRequired",
+    "ReplayGuard",
+    "ReplayStore",
+    "Replayed",
+    "Scheme",
+    "SignatureMismatch",
+    "Source",
+    "Timestamp",
+    "TimestampOutOfTolerance",
+    "UnsupportedScheme",
+    "UntrustedCertificate",
+    "UrlRequired",
+    "VerifiedWebhook",
+    "WeakSecret",
+    "WebhookError",
+    "WebhookStoreUnavailable",
+    "WebhookVerifier",
+    "custom",
+    "explain",
+    "schemes",
+    "verifier",
+]

@@ -1,0 +1,181 @@
+"""`VerifiedWebhook`: what an authentic delivery says, and how much of it the signature binds."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final, NoReturn
+
+from ..core.canonical import length_prefixed
+from ..core.clock import from_micros
+from ..core.errors import MalformedBody, UsageError
+from .scheme import Source
+
+__all__ = ["Origin", "VerifiedWebhook", "dig", "load_json"]
+
+_LABEL: Final = re.compile(r"[!-~]{1,256}").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What all deliveries of one verifier share."""
+
+    provider: str
+    endpoint: str
+    signed: frozenset[str]
+    id: Source | None
+    type: Source | None
+    window: timedelta
+
+
+class VerifiedWebhook:
+    """An authentic delivery. Only a verifier makes one, so holding one is the proof; it has no truth value."""
+
+    __slots__ = ("_after", "_at", "_before", "_body", "_document", "_headers", "_key_id", "_labels", "_origin")
+
+    _document: Any
+    _labels: tuple[str | None, str | None]
+
+    def __init__(
+        self,
+        origin: Origin,
+        body: bytes,
+        key_id: str,
+        *,
+        before: bytes,
+        after: bytes,
+        at: int | None,
+        headers: dict[str, str],
+    ) -> None:
+        self._origin: Origin = origin
+        self._body: bytes = body
+        self._key_id: str = key_id
+        self._before: bytes = before  # what was signed in front of the body, and behind it
+        self._after: bytes = after
+        self._at: int | None = at  # microseconds since 1970
+        self._headers: dict[str, str] = headers  # those that were read, by lower-case name
+
+    @property
+    def body(self) -> bytes:
+        """The raw bytes that were verified."""
+        return self._body
+
+    @property
+    def key_id(self) -> str:
+        """Which configured secret signed it; tells when an old one is no longer used."""
+        return self._key_id
+
+    @property
+    def provider(self) -> str:
+        """The name of the scheme."""
+        return self._origin.provider
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint the verifier was made for; empty if it was not said."""
+        return self._origin.endpoint
+
+    @property
+    def signed(self) -> frozenset[str]:
+        """What the signature binds: of ``body``, ``url``, ``timestamp``, ``id``. Empty for a mere shared token."""
+        return self._origin.signed
+
+    @property
+    def window(self) -> timedelta:
+        """How long one signature stays acceptable; zero where no time is signed."""
+        return self._origin.window
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """The signed time in UTC; None where the scheme signs none."""
+        return None if self._at is None else from_micros(self._at)
+
+    @property
+    def id(self) -> str | None:
+        """The provider's id of the event. Unsigned (see `id_signed`) it is a label for logs, never a key."""
+        return self._named()[0]
+
+    @property
+    def id_signed(self) -> bool:
+        """Whether the signature binds the id."""
+        return "id" in self._origin.signed and self.id is not None
+
+    @property
+    def type(self) -> str | None:
+        """What the provider calls the event; from a header it is not signed, so decide nothing by it alone."""
+        return self._named()[1]
+
+    @property
+    def replay_key(self) -> str:
+        """64 hex digits, equal for deliveries of one event: over the signed id, else over the signed content.
+
+        Never over an unsigned header, which anybody could change to make an old delivery new; never over the signature,
+        because a rotation window carries two and dropping one would do the same.
+        """
+        where = (self.provider, self.endpoint)
+        if self.id_signed:
+            octets = length_prefixed("replay by id", *where, self.id or "")
+        else:
+            octets = length_prefixed("replay by content", *where, self._before, self._body, self._after)
+        return sha256(octets).hexdigest()
+
+    def json(self) -> Any:
+        """The body parsed, once; raises `MalformedBody` if it is no JSON."""
+        try:
+            return self._document
+        except AttributeError:  # not asked for yet
+            self._document = load_json(self._body)
+            return self._document
+
+    def _named(self) -> tuple[str | None, str | None]:
+        """Id and type, read once."""
+        try:
+            return self._labels
+        except AttributeError:  # not asked for yet
+            self._labels = (self._label(self._origin.id), self._label(self._origin.type))
+            return self._labels
+
+    def _label(self, source: Source | None) -> str | None:
+        if source is None:
+            return None
+        if source.header:
+            text = self._headers.get(source.header.lower(), "")
+        else:
+            try:
+                text = dig(load_json(self._body), source.body)
+            except MalformedBody:
+                return None
+        return text if _LABEL(text) else None
+
+    def __bool__(self) -> NoReturn:
+        raise UsageError("a verified webhook has no truth value", hint="verify() raises when it refuses; test nothing")
+
+    def __repr__(self) -> str:
+        return f"VerifiedWebhook({self.provider!r}, key_id={self.key_id!r})"
+
+
+def load_json(body: bytes) -> Any:
+    """UTF-8 JSON (RFC 8259, 8.1); `MalformedBody` for anything else, however deep or long its numbers are."""
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise MalformedBody("the body is not JSON", hint="some providers send forms: read event.body instead") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def dig(document: Any, path: str) -> str:
+    """The text or whole number at a dotted path, as text; empty if there is none."""
+    for name in path.split("."):
+        document = document.get(name) if isinstance(document, dict) else None
+    if type(document) is int:
+        return str(document) if -_I64 <= document < _I64 else ""
+    return document if type(document) is str else ""
+
+
+_I64: Final = 2**63
