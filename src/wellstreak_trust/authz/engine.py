@@ -1,0 +1,266 @@
+"""`Policy`: who may do what, decided in microseconds and always with a reason."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
+
+from ..core.clock import Clock, SystemClock
+from ..core.errors import AccessDenied, PolicyError, UsageError
+from .decision import Code, Decision
+from .grants import Assignment, assign
+from .judge import judge
+from .loader import build
+from .model import Model, Rules
+from .reader import plain, read
+from .schema import resembling
+
+__all__ = ["Counting", "Policy"]
+
+S = TypeVar("S")
+
+_LOG: Final = logging.getLogger("wellstreak_trust.authz")
+_CLOCK: Final = SystemClock()
+_PRESETS: Final = Path(__file__).with_name("presets")
+
+
+class Counting(Protocol):
+    """Counts what went wrong; `telemetry.Counters` is one."""
+
+    def add(self, name: str, amount: int = 1, **labels: str) -> None:
+        """Adds to one counter."""
+        ...
+
+
+class Policy:
+    """A compiled policy document: immutable, safe to share between threads.
+
+    Made by `load`, `preset`, `from_dict` or `build`. Nothing that a request holds makes a verb raise, and there is no
+    ``a``-twin: deciding does no I/O.
+    """
+
+    __slots__ = ("_clock", "_counters", "_model", "_table", "name", "version")
+
+    name: str
+    version: str
+    _model: Model
+    _table: Mapping[str, Rules]
+    _clock: Clock
+    _counters: Counting | None
+
+    def __init__(self, model: Model, *, clock: Clock = _CLOCK, counters: Counting | None = None) -> None:
+        held = {"name": model.name, "version": model.version, "_model": model, "_table": model.table}
+        for name, value in {**held, "_clock": clock, "_counters": counters}.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a Policy is immutable; load a new one and swap it in a PolicyHolder")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a Policy is immutable")
+
+    def __repr__(self) -> str:
+        return f"Policy({self.name!r}, version={self.version[:12]!r})"
+
+    # --- loading -----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], *, clock: Clock = _CLOCK, counters: Counting | None = None) -> Self:
+        """Reads a document from a ``.toml``, ``.json`` or ``.yaml`` file.
+
+        Args:
+            clock: tells the time to `step_up`.
+            counters: counts ``wst.authz.evaluation_errors``.
+
+        Raises:
+            PolicyError: whatever is wrong with it; `detail` holds the path in the document, `hint` a suggestion.
+            MissingExtra: YAML without ``wellstreak-trust[yaml]``.
+        """
+        return cls(_built(read(path)), clock=clock, counters=counters)
+
+    @classmethod
+    def preset(cls, name: str = "wellstreak", *, clock: Clock = _CLOCK, counters: Counting | None = None) -> Self:
+        """One of the policies that come with the package.
+
+        Raises:
+            PolicyError: there is none of this name.
+        """
+        files = {file.stem: file for file in _PRESETS.glob("*.toml")}
+        if name not in files:
+            raise PolicyError("there is no such preset", hint=resembling(name, files))
+        return cls.load(files[name], clock=clock, counters=counters)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], *, clock: Clock = _CLOCK, counters: Counting | None = None) -> Self:
+        """Compiles a document that is in memory; later edits of it change nothing.
+
+        Raises:
+            PolicyError: whatever is wrong with it.
+        """
+        return cls(_built(document), clock=clock, counters=counters)
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        permissions: Iterable[str] | Mapping[str, Mapping[str, Any]],
+        roles: Mapping[str, Iterable[str | Mapping[str, Any]] | Mapping[str, Any]],
+        clock: Clock = _CLOCK,
+        counters: Counting | None = None,
+        **sections: Any,
+    ) -> Self:
+        """A document in code, with two abbreviations.
+
+        Args:
+            permissions: names, or the tables of the document.
+            roles: what each role allows, or the tables of the document.
+            **sections: the other keys of the document as they are: `name`, `resources`, `forbid`, ...
+
+        Raises:
+            PolicyError: whatever is wrong with it.
+        """
+        tables = permissions if isinstance(permissions, Mapping) else {name: {} for name in _listed(permissions)}
+        held = {name: role if isinstance(role, Mapping) else {"allow": _listed(role)} for name, role in roles.items()}
+        document = {**sections, "schema": 1, "permissions": tables, "roles": held}
+        return cls.from_dict(document, clock=clock, counters=counters)
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    def check(self, subject: object, permission: str, resource: object = None, context: object = None) -> Decision:
+        """Decides; never raises for what a request holds.
+
+        Args:
+            subject: a `Principal`, or a `TenantContext`, which is judged by its tenant and its membership's roles.
+            permission: a name of the catalogue, never a pattern.
+            resource: a mapping or object with `tenant_id` and the declared attributes; None asks about the tenant as
+                a whole.
+            context: a mapping or object with the declared facts about the request.
+        """
+        # The common case, exact types throughout. Whatever is not plainly allowed here, an absent key included, is
+        # judged by the careful path, which finds the same answer and its reason.
+        try:
+            rules = self._table[permission]
+            if type(permission) is str and rules.gate(subject, resource, context):
+                grants = rules.grants
+                for role in subject.roles:  # type: ignore[attr-defined]  # the gate lets only a Principal pass
+                    found = grants.get(role)
+                    if found is not None:
+                        if type(found) is Decision:
+                            return found
+                        for rule in found:
+                            if rule.condition.is_true(subject, resource, context):
+                                return rule.decision
+        except Exception:
+            return self._judge(subject, permission, resource, context)
+        return self._judge(subject, permission, resource, context)
+
+    def require(self, subject: object, permission: str, resource: object = None, context: object = None) -> Decision:
+        """As `check`, but a denial is raised.
+
+        Raises:
+            AccessDenied: with the `decision`; 401 for nobody, 404 for another tenant's resource, else 403.
+        """
+        decision = self.check(subject, permission, resource, context)
+        if not decision.allowed:
+            raise AccessDenied(decision)
+        return decision
+
+    def check_many(
+        self, subject: object, questions: Iterable[tuple[str, object]], context: object = None
+    ) -> list[Decision]:
+        """As a loop of `check` over (permission, resource).
+
+        Raises:
+            UsageError: a question that is no such pair.
+        """
+        try:
+            pairs = [(permission, resource) for permission, resource in questions]
+        except (TypeError, ValueError):
+            raise UsageError("check_many takes pairs", hint='[("docs:read", document), ...]') from None
+        return [self.check(subject, permission, resource, context) for permission, resource in pairs]
+
+    def permissions_for(self, subject: object, resource: object = None, context: object = None) -> frozenset[str]:
+        """The names of everything that `subject` may do."""
+        return frozenset(name for name in self._table if self.check(subject, name, resource, context).allowed)
+
+    def who_can(
+        self, permission: str, subjects: Iterable[S], resource: object = None, context: object = None
+    ) -> list[S]:
+        """Those of `subjects` who may, in their order."""
+        return [subject for subject in subjects if self.check(subject, permission, resource, context).allowed]
+
+    def can_assign(self, subject: object, target: object, roles: Iterable[str]) -> Assignment:
+        """Whether `subject` may leave `target` holding exactly `roles`; never raises for what a request holds.
+
+        This decides *what* may be given. Whether the subject may give at all (``members:invite``) is asked besides.
+
+        Args:
+            target: a `Principal`, `TenantContext` or `Membership` with the roles held now.
+        """
+        try:
+            return assign(self._model, subject, target, roles)
+        except Exception as error:  # whatever a host's object raises, the answer is no
+            self._report("", error)
+            return Assignment(False, "evaluation_error")
+
+    def scope_of(self, permission: str) -> str | None:
+        """``"tenant"``, ``"platform"``, or None for a permission that is not in the catalogue."""
+        rules = self._rules_of(permission)
+        return rules.scope if rules is not None else None
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The catalogue, sorted."""
+        return tuple(sorted(self._table))
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The declared roles, sorted."""
+        return tuple(sorted(self._model.ranks))
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _judge(self, subject: object, permission: object, resource: object, context: object) -> Decision:
+        rules = None
+        try:
+            rules = self._rules_of(permission)
+            if rules is None:
+                return self._unruled("unknown_permission", permission)
+            return judge(rules, subject, resource, context, self._clock)
+        except Exception as error:  # properties that raise, backends that are down: an error never opens
+            self._report(rules.name if rules is not None else "", error)
+            return self._unruled("evaluation_error", "") if rules is None else rules.denials["evaluation_error"]
+
+    def _rules_of(self, permission: object) -> Rules | None:
+        """By the text itself: members of a StrEnum count as their value, whatever they say about equality."""
+        if not issubclass(type(permission), str):
+            return None
+        assert isinstance(permission, str)
+        return self._table.get(str.__str__(permission))
+
+    def _unruled(self, code: Code, permission: object) -> Decision:
+        shown = permission if type(permission) is str and len(permission) <= 128 and permission.isascii() else ""
+        return Decision(False, code, shown, policy_version=self.version)
+
+    def _report(self, permission: str, error: Exception) -> None:
+        # The type alone: the message may hold whatever the host's object holds.
+        _LOG.warning("evaluation_error: %s while deciding %s", type(error).__name__, permission or "a question")
+        if self._counters is not None:
+            self._counters.add("wst.authz.evaluation_errors")
+
+
+def _built(document: object) -> Model:
+    try:
+        return build(plain(document))
+    except PolicyError:
+        raise
+    except Exception as error:  # a mapping that raises, a stack that ends: the caller is promised one class
+        raise PolicyError(f"the document cannot be read: {type(error).__name__}") from None
+
+
+def _listed(names: object) -> Any:
+    """A list out of any collection; text stays text, so that the document's own check refuses it."""
+    return list(names) if isinstance(names, Iterable) and not isinstance(names, str | bytes | Mapping) else names

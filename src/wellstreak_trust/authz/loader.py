@@ -1,0 +1,250 @@
+"""From a validated document to a `Model`; every name is looked up, and one that leads nowhere is refused."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from ..core.canonical import canonical_json
+from ..core.errors import PolicyError, UsageError
+from ..core.principal import StepUp
+from .compile import closed, gate, needs_context
+from .decision import Code, Decision
+from .expression import parse
+from .model import ALWAYS, Condition, Grants, Model, Rule, Rules, Wanted
+from .reader import Plain, spell
+from .schema import PRINCIPAL, RESOURCE, Schema, declare, merge, resembling
+
+if TYPE_CHECKING:
+    from .document import ForbidDocument, PermissionDocument, PolicyDocument, RoleDocument
+
+__all__ = ["build"]
+
+MAX_RULES: Final = 4_000_000  # after expansion: a chain of roles that each inherit everything grows quadratically
+
+_PERMISSION: Final = re.compile(r"[a-z][a-z0-9_.-]*:[a-z][a-z0-9_.-]*")
+_MAX_NAME: Final = 128
+_DENIALS: Final[tuple[Code, ...]] = (
+    "unauthenticated",
+    "tenant_mismatch",
+    "no_grant",
+    "condition_failed",
+    "ceiling",
+    "evaluation_error",
+)
+
+_Held = Mapping[str, Sequence[Rule]]  # by permission
+
+
+def build(source: Plain) -> Model:
+    """The policy that a plain document describes.
+
+    Raises:
+        PolicyError: at the first thing that is wrong, with its path.
+    """
+    from .document import validate  # pydantic costs more to import than everything else here together
+
+    document = validate(source)
+    return _Loader(document).model()
+
+
+def _version(document: PolicyDocument) -> str:
+    try:
+        return sha256(canonical_json(document.model_dump(by_alias=True), any_key=True)).hexdigest()
+    except UsageError as error:
+        raise PolicyError(error.detail) from None
+
+
+class _Loader:
+    """One document on its way to a model."""
+
+    def __init__(self, document: PolicyDocument) -> None:
+        self._document: PolicyDocument = document
+        self._version: str = _version(document)
+        self._schemas: dict[str, Schema] = {}
+        self._conditions: dict[tuple[str, str], Condition] = {}
+        self._ids: set[str] = set()
+        self._expanded: int = 0
+        self._named: dict[str, list[str]] = defaultdict(list)  # by resource of the name: ``docs`` -> ``docs:read``
+
+    def model(self) -> Model:
+        document = self._document
+        for name in document.permissions:
+            self._declare_permission(name)
+        self._declare_attributes()
+        forbids = self._forbids()
+        grants: dict[str, dict[str, Decision | tuple[Rule, ...]]] = {name: {} for name in document.permissions}
+        for role, held in self._closures():
+            for permission, rules in held.items():
+                ready = next((rule.decision for rule in rules if rule.condition.always), None)
+                grants[permission][role] = ready if ready is not None else tuple(rules)
+        table = {
+            name: self._rules(name, details, tuple(forbids[name]), grants[name])
+            for name, details in document.permissions.items()
+        }
+        return Model(document.name, self._version, table, {name: role.rank for name, role in document.roles.items()})
+
+    # --- names -------------------------------------------------------------------------------------------------------
+
+    def _declare_permission(self, name: str) -> None:
+        if len(name) > _MAX_NAME or not _PERMISSION.fullmatch(name):
+            raise PolicyError(
+                f"{spell(('permissions', name))}: not the name of a permission",
+                hint='write "resource:action" in lower case; wildcards belong into roles and forbids',
+            )
+        wanted = self._document.permissions[name].resource
+        if wanted and wanted not in self._document.resources:
+            raise PolicyError(
+                f"{spell(('permissions', name, 'resource'))}: no such resource type",
+                hint=resembling(wanted, self._document.resources),
+            )
+        self._named[name.partition(":")[0]].append(name)
+
+    def _declare_attributes(self) -> None:
+        document = self._document
+        principal = declare(document.principal.attributes, PRINCIPAL, "principal.attributes")
+        context = declare(document.context.attributes, {}, "context.attributes")
+        types = {
+            name: declare(kind.attributes, RESOURCE, spell(("resources", name, "attributes")))
+            for name, kind in document.resources.items()
+        }
+        self._schemas = {name: Schema(principal, declared, context) for name, declared in types.items()}
+        self._schemas[""] = Schema(principal, merge(types.values()), context)
+
+    def _expand(self, name: str, place: str, *, tenant_only: bool) -> list[str]:
+        """The permissions that a name or wildcard stands for; roles get no platform permission by wildcard."""
+        catalogue = self._document.permissions
+        if name in catalogue:
+            return [name]
+        group, _, action = name.partition(":")
+        if name == "*" or (action == "*" and group in self._named):
+            matching = list(catalogue) if name == "*" else self._named[group]
+            found = [each for each in matching if not tenant_only or catalogue[each].scope == "tenant"]
+            if found:
+                self._count(len(found))
+                return found
+            hint = "platform permissions are named one by one" if matching else "the catalogue is empty"
+            raise PolicyError(f"{place}: {name!r} matches nothing", hint=hint)
+        known = {*catalogue, *(f"{each}:*" for each in self._named)}
+        raise PolicyError(f"{place}: {name[:_MAX_NAME]!r} is not in the catalogue", hint=resembling(name, known))
+
+    def _count(self, rules: int) -> None:
+        self._expanded += rules
+        if self._expanded > MAX_RULES:
+            raise PolicyError(f"more than {MAX_RULES} rules once wildcards and inheritance are expanded")
+
+    def _claim(self, identifier: str, place: str) -> str:
+        if identifier in self._ids:
+            raise PolicyError(f"{place}: the id {identifier!r} stands twice", hint="ids name one rule each")
+        self._ids.add(identifier)
+        return identifier
+
+    # --- rules -------------------------------------------------------------------------------------------------------
+
+    def _condition(self, text: str, permission: str, place: str) -> Condition:
+        if not text:
+            return ALWAYS
+        resource = self._document.permissions[permission].resource
+        known = self._conditions.get((text, resource))
+        if known is None:
+            known = Condition.of(text, parse(text, self._schemas[resource], place))
+            self._conditions[text, resource] = known
+        return known
+
+    def _forbids(self) -> Mapping[str, list[Rule]]:
+        found: dict[str, list[Rule]] = {name: [] for name in self._document.permissions}
+        for index, forbid in enumerate(self._document.forbid):
+            place = f"forbid[{index}]"
+            self._claim(forbid.id, f"{place}.id")
+            for name in self._forbidden(forbid, place):
+                condition = self._condition(forbid.when, name, f"{place}.when")
+                found[name].append(Rule(forbid.id, condition, self._decision("forbidden_by_rule", name, forbid.id)))
+        return found
+
+    def _forbidden(self, forbid: ForbidDocument, place: str) -> Iterable[str]:
+        names: dict[str, None] = {}
+        for index, name in enumerate(forbid.permissions):
+            names.update(dict.fromkeys(self._expand(name, f"{place}.permissions[{index}]", tenant_only=False)))
+        return names
+
+    def _closures(self) -> Iterator[tuple[str, _Held]]:
+        """Each role with all it holds, parents before children."""
+        roles = self._document.roles
+        parents = {parent for role in roles.values() for parent in role.inherits}
+        closed: dict[str, _Held] = {}
+        for name in self._in_order():
+            held = self._own(name, roles[name])
+            for parent in roles[name].inherits:
+                for permission, rules in closed[parent].items():
+                    held[permission] = list(dict.fromkeys((*held[permission], *rules)))
+                    self._count(len(rules))
+            if name in parents:
+                closed[name] = held
+            yield name, held
+
+    def _in_order(self) -> list[str]:
+        roles = self._document.roles
+        for name, role in roles.items():
+            if not name or len(name) > _MAX_NAME or not name.isprintable() or name != name.strip():
+                raise PolicyError(f"{spell(('roles', name))}: not the name of a role")
+            for index, parent in enumerate(role.inherits):
+                if parent not in roles:
+                    place = spell(("roles", name, "inherits", index))
+                    raise PolicyError(f"{place}: no such role", hint=resembling(parent, roles))
+        try:
+            return list(TopologicalSorter({name: role.inherits for name, role in roles.items()}).static_order())
+        except CycleError as error:
+            ring = " -> ".join(error.args[1][:8])
+            raise PolicyError(f"roles: inheritance runs in a circle: {ring}") from None
+
+    def _own(self, name: str, role: RoleDocument) -> defaultdict[str, list[Rule]]:
+        held: defaultdict[str, list[Rule]] = defaultdict(list)
+        for index, grant in enumerate(role.allow):
+            place = spell(("roles", name, "allow", index))
+            identifier = self._claim(grant.id or f"{name}.allow[{index}]", place)
+            for permission in self._expand(grant.permission, f"{place}.permission", tenant_only=True):
+                condition = self._condition(grant.when, permission, f"{place}.when")
+                held[permission].append(Rule(identifier, condition, self._decision("allowed", permission, identifier)))
+        return held
+
+    # --- decisions ---------------------------------------------------------------------------------------------------
+
+    def _decision(self, code: Code, permission: str, *rule_ids: str, step_up: StepUp | None = None) -> Decision:
+        return Decision(
+            allowed=code == "allowed",
+            code=code,
+            permission=permission,
+            rule_ids=rule_ids,
+            obligations=(step_up,) if step_up is not None else (),
+            policy_version=self._version,
+            conceal=code == "tenant_mismatch",
+        )
+
+    def _rules(self, name: str, details: PermissionDocument, forbids: tuple[Rule, ...], grants: Grants) -> Rules:
+        asked = details.step_up
+        step_up = StepUp(asked.aal, asked.max_age) if asked is not None else None
+        denials: dict[Code, Decision] = {code: self._decision(code, name) for code in _DENIALS}
+        denials["step_up_required"] = self._decision("step_up_required", name, step_up=step_up)
+        conditional = [rule for entry in grants.values() if isinstance(entry, tuple) for rule in entry]
+        nodes = [condition.node for condition in dict.fromkeys(rule.condition for rule in (*forbids, *conditional))]
+        return Rules(
+            name=name,
+            scope=details.scope,
+            step_up=step_up,
+            forbids=forbids,
+            grants=grants,
+            wanted=Wanted.by(nodes),
+            gate=gate(
+                name,
+                in_tenant=details.scope == "tenant",
+                forbids=[rule.condition.node for rule in forbids],
+                needs_context=needs_context(nodes),
+            )
+            if step_up is None
+            else closed,
+            denials=denials,
+        )

@@ -1,0 +1,118 @@
+"""What a document means: names resolved, wildcards expanded, inheritance closed, conditions compiled.
+
+All the work that does not depend on a request happens here, once. What comes out is a table from permission to
+`Rules`, in which answering takes a number of steps that does not grow with the number of rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..core.principal import StepUp
+from .compile import Test, falsity, truth
+from .decision import Code, Decision
+from .logic import Attribute, Node, Truth, attributes, unknowns
+
+__all__ = ["ALWAYS", "Condition", "Grants", "Model", "Rule", "Rules", "Wanted"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """A compiled `when`."""
+
+    text: str
+    node: Node
+    is_true: Test
+    is_false: Test
+
+    @classmethod
+    def of(cls, text: str, node: Node) -> Condition:
+        """Compiles a parsed condition."""
+        return cls(text, node, truth(node), falsity(node))
+
+    @property
+    def always(self) -> bool:
+        """Whether it is no condition at all."""
+        return self.node == Truth(True)
+
+    def value(self, principal: Any, resource: Any, context: Any) -> bool | None:
+        """TRUE, FALSE or UNKNOWN (None) over complete snapshots."""
+        if self.is_true(principal, resource, context):
+            return True
+        return False if self.is_false(principal, resource, context) else None
+
+    def missing(self, principal: Any, resource: Mapping[str, Any], context: Mapping[str, Any]) -> set[str]:
+        """The attributes that make it UNKNOWN, such as ``resource.owner_id``."""
+
+        def lookup(attribute: Attribute) -> object:
+            if attribute.root == "principal":
+                return principal.named(attribute.name)
+            return (resource if attribute.root == "resource" else context)[attribute.name]
+
+        return {str(attribute) for attribute in unknowns(self.node, lookup)}
+
+
+ALWAYS: Final = Condition.of("", Truth(True))
+"""Stands where a rule has no `when`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """A grant or forbid of one permission, with the decision it leads to."""
+
+    id: str
+    condition: Condition
+    decision: Decision
+
+
+Grants = Mapping[str, Decision | tuple[Rule, ...]]
+"""By role: the ready decision of a grant without condition, else the conditional ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The attribute names that the conditions of a permission read, by root."""
+
+    principal: frozenset[str]
+    resource: frozenset[str]
+    context: frozenset[str]
+
+    @classmethod
+    def by(cls, nodes: list[Node]) -> Wanted:
+        """What these conditions read."""
+        found = {attribute for node in nodes for attribute in attributes(node)}
+        return cls(*(frozenset(each.name for each in found if each.root == root) for root in _ROOTS))
+
+
+_ROOTS: Final = ("principal", "resource", "context")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rules:
+    """Everything about one permission.
+
+    Args:
+        gate: tells in one call whether only a grant is missing (see `compile`).
+        denials: the ready decisions of this permission that name no rule.
+    """
+
+    name: str
+    scope: str
+    step_up: StepUp | None
+    forbids: tuple[Rule, ...]
+    grants: Grants
+    wanted: Wanted
+    gate: Test
+    denials: Mapping[Code, Decision]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A policy without its verbs."""
+
+    name: str
+    version: str
+    table: Mapping[str, Rules]
+    ranks: Mapping[str, int]
