@@ -62,8 +62,8 @@ class Meter(Protocol):
         ...
 
 
-GcraState = int | tuple[int, int]
-"""The arrival time; with what was given back, once anything was."""
+GcraState = int | tuple[int, int, int]
+"""The arrival time. Once anything was given back: with how much in all, and the latest arrival time there ever was."""
 
 
 class Gcra:
@@ -84,41 +84,41 @@ class Gcra:
         need = self.emission * units
         if need > self.tolerance:
             return None
-        over = max(_arrival(state) - now, 0) + need - self.tolerance
+        over = max(_parts(state)[0] - now, 0) + need - self.tolerance
         return max(over, 0) if units else 0
 
     def take(self, state: GcraState | None, units: int, now: int) -> tuple[GcraState, Mark]:
         """See `Meter.take`."""
-        given = state[1] if type(state) is tuple else 0
-        arrival = max(_arrival(state), now) + self.emission * units
-        return (arrival, given) if given else arrival, (arrival, given, now)
+        arrival, given, latest = _parts(state)
+        if latest <= now:
+            given = 0  # every charge that could ask what was given back has drained
+        arrival = max(arrival, now) + self.emission * units
+        return (arrival, given, max(latest, arrival)) if given else arrival, (arrival, given, now)
 
     def give(self, state: GcraState | None, units: int, mark: Mark, now: int) -> GcraState | None:
         """See `Meter.give`."""
-        if state is None:
-            return None
+        arrival, given, latest = _parts(state)
         ended, given_then, taken_at = mark
-        given = state[1] if type(state) is tuple else 0
         length = self.emission * units
-        left = max(ended - (given - given_then) - now, length - (now - taken_at))
-        back = min(length, max(left, 0))
-        return (_arrival(state) - back, given + back) if back else state
+        left = max(ended - max(given - given_then, 0) - now, length - (now - taken_at))
+        back = min(length, left)
+        return state if state is None or back <= 0 else (arrival - back, given + back, latest)
 
     def level(self, state: GcraState | None, now: int) -> tuple[int, int]:
         """See `Meter.level`."""
-        depth = max(_arrival(state) - now, 0)
+        depth = max(_parts(state)[0] - now, 0)
         return max(self.tolerance - depth, 0) // self.emission, depth
 
     def expires(self, state: GcraState | None, now: int) -> int:
         """See `Meter.expires`."""
-        # What was given back is remembered until the last charge that could ask about it has drained.
-        return sum(state) - now if type(state) is tuple else _arrival(state) - now
+        return _parts(state)[2] - now
 
 
-def _arrival(state: GcraState | None) -> int:
-    if type(state) is tuple:
-        return state[0]
-    return state or 0  # type: ignore[return-value]  # no tuple, so a number or None
+def _parts(state: GcraState | None) -> tuple[int, int, int]:
+    if isinstance(state, tuple):
+        return state
+    arrival = state or 0
+    return arrival, 0, arrival
 
 
 class ExactLog:
