@@ -50,39 +50,44 @@ def url_of(request: pytest.FixtureRequest, engine: str, drivers: tuple[str, str]
     return url.replace("postgresql://", f"postgresql+{drivers[1]}://")
 
 
+# One database of each kind for all tests here: making one costs more than a test.
+
+
 @pytest.fixture(scope="module")
-def engines(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engine]]:
-    """One database of each kind for all tests here, because making one costs more than a test."""
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    yield from _made(f"sqlite:///{tmp_path_factory.mktemp('replay') / 'test.db'}")
+
+
+@pytest.fixture(scope="module")
+def postgres(postgres_server: str) -> Iterator[Engine]:
     import psycopg
 
     name = f"wt_replay_{os.getpid()}"
     address = postgres_server.rpartition("/")[0].replace("postgresql://", "postgresql+psycopg://")
     with psycopg.connect(postgres_server, autocommit=True) as server:
         server.execute(f'CREATE DATABASE "{name}"')
-        found = {
-            "sqlite": create_engine(f"sqlite:///{tmp_path_factory.mktemp('replay') / 'test.db'}", pool_size=8),
-            "postgres": create_engine(f"{address}/{name}", pool_size=8),
-        }
-        for one in found.values():
-            Database(one).create_all()
-            HOST.create_all(one)
-        yield found
-        for one in found.values():
-            one.dispose()
+        yield from _made(f"{address}/{name}")
         server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def engine(request: pytest.FixtureRequest, engines: dict[str, Engine]) -> Engine:
-    return _emptied(engines[request.param])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return _emptied(request.getfixturevalue(request.param))
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 def store(request: pytest.FixtureRequest) -> ReplayStore:
     if request.param == "memory":
         return MemoryReplayStore()
-    engines: dict[str, Engine] = request.getfixturevalue("engines")
-    return SqlReplayStore(Database(_emptied(engines[request.param])))
+    return SqlReplayStore(Database(_emptied(request.getfixturevalue(request.param))))
+
+
+def _made(url: str) -> Iterator[Engine]:
+    found = create_engine(url, pool_size=8)
+    Database(found).create_all()
+    HOST.create_all(found)
+    yield found
+    found.dispose()
 
 
 def _emptied(engine: Engine) -> Engine:
