@@ -231,8 +231,10 @@ def _change(connection: Connection, at: dict[str, str], version: int | None, rul
     for _ in range(_CLASHES):
         locked = _lock(connection, at, version)
         change = rule(locked)
-        if change.write == "nothing" or _write_head(connection, locked.head, change.head):
-            _write_row(connection, change)
+        if change.write == "nothing":
+            return change
+        if _write_head(connection, locked.head, change.head):
+            _write_row(connection, change.row, fresh=change.write == "insert")
             return change
     raise StoreUnavailable("a secret changed too often to be written", hint="retry")
 
@@ -250,25 +252,26 @@ def _lock(connection: Connection, at: dict[str, str], version: int | None) -> Lo
 
 def _write_head(connection: Connection, seen: Head | None, head: Head) -> bool:
     if seen is None:
-        fresh = insert(connection, _HEAD).values(head._asdict()).on_conflict_do_nothing()
-        return connection.execute(fresh).rowcount == 1
+        return _inserted(connection, _HEAD, head._asdict())
     here = (_C.tenant_id == head.tenant_id) & (_C.name == head.name) & (_C.revision == seen.revision)
     return connection.execute(update(_HEAD).where(here).values(head._asdict())).rowcount == 1
 
 
-def _write_row(connection: Connection, change: Change) -> None:
-    row = change.row
-    if change.write == "nothing":
-        return
-    if change.write == "insert":
-        written = connection.execute(insert(connection, _VERSION).values(row._asdict()).on_conflict_do_nothing())
+def _write_row(connection: Connection, row: SecretRow, *, fresh: bool) -> None:
+    if fresh:
+        done = _inserted(connection, _VERSION, row._asdict())
     else:
         here = (_VERSION.c.tenant_id == row.tenant_id) & (_VERSION.c.name == row.name)
-        written = connection.execute(
-            update(_VERSION).where(here, _VERSION.c.version == row.version).values(row._asdict())
-        )
-    if written.rowcount != 1:
+        there = update(_VERSION).where(here, _VERSION.c.version == row.version)
+        done = connection.execute(there.values(row._asdict())).rowcount == 1
+    if not done:
         raise SecretTampered("a version's row stands where none can be", hint="rows were added by somebody else")
+
+
+def _inserted(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
+    # Not rowcount: psycopg's is gone by the time SQLAlchemy hands out the result of an INSERT.
+    fresh = insert(connection, table).values(values).on_conflict_do_nothing().returning(table.c.tenant_id)
+    return connection.execute(fresh).one_or_none() is not None
 
 
 def _rewrap(connection: Connection, old: TenantKeyRow, new: TenantKeyRow) -> int:

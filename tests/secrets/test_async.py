@@ -1,0 +1,75 @@
+"""The asynchronous face over asynchronous engines, with a key service that blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from wellstreak_trust.core.errors import SecretConflict, SecretDisabled, SecretShredded
+from wellstreak_trust.secrets import KeyChain, LocalKeyProvider, SecretStore
+from wellstreak_trust.storage.sql import AsyncDatabase, SqlSecretBackend
+
+
+class Remote(LocalKeyProvider):
+    """A local key that claims to be far away, and notes where it is called."""
+
+    def __init__(self, key_id: str, material: bytes) -> None:
+        super().__init__(key_id, material)
+        self.blocking = True
+        self.threads: list[str] = []
+
+    def unwrap(self, blob: bytes, context: Any, /) -> bytes:
+        self.threads.append(threading.current_thread().name)
+        return super().unwrap(blob, context)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("driver", ["aiosqlite", "asyncpg"])
+async def test_both_faces_do_the_same(request: pytest.FixtureRequest, driver: str) -> None:
+    if driver == "aiosqlite":
+        path: Path = request.getfixturevalue("sqlite_path")
+        url = f"sqlite+aiosqlite:///{path}"
+    else:
+        url = request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+asyncpg://")
+    engine = create_async_engine(url)
+    try:
+        await everything(AsyncDatabase(engine))
+    finally:
+        await engine.dispose()
+
+
+async def everything(database: AsyncDatabase) -> None:
+    await database.acreate_all()
+    remote = Remote("k_0011223344556677", bytes(range(64)))
+    await SecretStore(SqlSecretBackend(database), KeyChain([remote])).aput("t1", "a", "first")
+    remote.threads.clear()
+    store = SecretStore(SqlSecretBackend(database), KeyChain([remote]))
+    assert store.suspends
+    found = await asyncio.gather(*(store.aget("t1", "a") for _ in range(8)))
+    assert {secret.reveal() for secret in found} == {"first"}
+    assert len(remote.threads) == 1
+    assert remote.threads[0] != threading.current_thread().name, "a key service was called on the loop"
+    results = await asyncio.gather(
+        *(store.aput("t1", "a", f"v{number}", expected_version=1) for number in range(4)), return_exceptions=True
+    )
+    assert sum(isinstance(result, SecretConflict) for result in results) == 3
+    assert (await store.arotate("t1", "a", b"third")).version == 3
+    async with store.ause("t1", "a") as octets:
+        assert bytes(octets) == b"third"
+    assert not any(octets)
+    await store.adisable("t1", "a")
+    with pytest.raises(SecretDisabled):
+        await store.aget("t1", "a")
+    await store.aenable("t1", "a")
+    await store.adestroy("t1", "a", version=1)
+    assert [found.version for found in await store.alist("t1")] == [3]
+    assert (await store.adescribe("t1", "a", version=1)).state == "destroyed"
+    assert (await store.arewrap()).rewrapped == 0
+    await store.ashred("t1", confirm="t1")
+    with pytest.raises(SecretShredded):
+        await store.aget("t1", "a")
