@@ -24,11 +24,11 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[w.Way]]:
 
 
 def furnish(way: w.Way) -> None:
-    json = ("Content-Type", "application/json")
+    json, own = ("Content-Type", "application/json"), ("Sec-Fetch-Site", "same-origin")
     ada, bo, eve = way.cookie("ada"), way.cookie("bo"), way.cookie("eve")
-    assert way.ask("POST", "/workspaces", json, ada, body=b'{"id": "acme", "name": "Acme"}').status == 201
-    assert way.ask("POST", "/workspaces", json, eve, body=b'{"id": "evil", "name": "Evil"}').status == 201
+    assert way.ask("POST", "/workspaces", json, ada, own, body=b'{"id": "acme", "name": "Acme"}').status == 201
+    assert way.ask("POST", "/workspaces", json, eve, own, body=b'{"id": "evil", "name": "Evil"}').status == 201
     body = b'{"email": "bo@example.com", "role": "member"}'
-    invited = way.ask("POST", "/w/acme/invitations", json, ada, ("Sec-Fetch-Site", "same-origin"), body=body)
+    invited = way.ask("POST", "/w/acme/invitations", json, ada, own, body=body)
     token = invited.body.partition(b'"token": "')[2].partition(b'"')[0]
-    assert way.ask("POST", "/invitations/accept", json, bo, body=b'{"token": "%s"}' % token).status == 200
+    assert way.ask("POST", "/invitations/accept", json, bo, own, body=b'{"token": "%s"}' % token).status == 200
