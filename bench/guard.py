@@ -51,8 +51,8 @@ def build() -> tuple[Trust, dict[str, str]]:
         ),
         limiter=RateLimiter(
             [
-                LimitRule("client", 10**9, timedelta(minutes=1), by=("client",)),
-                LimitRule("tenant", 10**9, timedelta(minutes=1), by=("tenant",)),
+                LimitRule("client", 10**7, timedelta(minutes=1), by=("client",)),
+                LimitRule("tenant", 10**7, timedelta(minutes=1), by=("tenant",)),
             ],
             store=MemoryLimitStore(),
         ),
