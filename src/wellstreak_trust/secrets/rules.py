@@ -137,8 +137,8 @@ def written(address: Address, locked: Locked, keys: Keys, new: Written) -> Chang
         KeyAbsent: the tenant has no key yet. SecretShredded: its keys were destroyed.
         SecretConflict: compare-and-set lost. SecretNotFound: nothing to rotate.
     """
-    key = keys(_active(locked.keys))
     head, current = locked.head, _standing(address, locked, keys)
+    key = keys(_active(locked.keys))  # after that: a tenant that has secrets and no key was tampered with
     if head is None and new.must_exist:
         raise not_found()
     actual = head.current if head is not None else 0
