@@ -67,7 +67,11 @@ ANSWERS = [(), (True,), (True, None), (True, []), (1, []), "yes", 7, 1.0, True, 
            (True, [Level(0, 1, 1, None)] * 2), ("true", [Level(0, 1, 1, None)])]  # fmt: skip
 
 
-@pytest.mark.parametrize("store", [*map(Failing, FAULTS), *(Failing(answer=answer) for answer in ANSWERS)], ids=repr)
+@pytest.mark.parametrize(
+    "store",
+    [*map(Failing, FAULTS), *(Failing(answer=answer) for answer in ANSWERS)],
+    ids=lambda store: f"{type(store.fault).__name__}-{store.answer!r}"[:60],
+)
 def test_each_policy_under_every_fault(store: Failing, clock: FixedClock) -> None:
     for on_outage, admitted in (("closed", 0), ("local", 6), ("open", 20)):
         api = RateLimiter([rule(on_outage)], store, clock)  # type: ignore[arg-type]  # a store by shape
