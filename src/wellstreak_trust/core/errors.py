@@ -462,7 +462,7 @@ class UnsupportedScheme(WebhookError):
 
 
 class MalformedBody(WebhookError):
-    """An authentic body that is not the JSON its provider documents."""
+    """A body that is not the JSON its provider documents."""
 
 
 class BodyTooLarge(WebhookError, code="too_large", title="Content too large", status=413):

@@ -18,6 +18,7 @@ from ..core.clock import Clock, SystemClock, aware, to_micros
 from ..core.errors import (
     BodyTooLarge,
     ConfigurationError,
+    MalformedBody,
     MalformedHeader,
     MissingSignature,
     RawBodyRequired,
@@ -39,6 +40,9 @@ __all__ = ["MAX_BODY", "WebhookVerifier", "verifier"]
 MAX_BODY: Final = 1 << 20
 _SECOND: Final = 1_000_000  # in microseconds
 _MICROSECOND: Final = timedelta(microseconds=1)
+# Where URL and body stand side by side, the body must begin as no URL goes on (RFC 3986, 2): else bytes could move
+# from a query that the sender chooses to the body, under the same signature.
+_OPENS: Final = frozenset(b'{["\r\n\t ')
 
 
 class WebhookVerifier:
@@ -62,6 +66,7 @@ class WebhookVerifier:
         self._clock: Clock = clock
         self._url: str | None = url
         self._needs_url: bool = scheme.needs_url
+        self._joins_url: bool = "{url}{body}" in scheme.content
         self._max_body: int = max_body
         self._content: Content = Content.parse(scheme.content)[0]
         self._reads: Callable[[str, Signatures, Fields], None] = reader(
@@ -110,7 +115,7 @@ class WebhookVerifier:
         found = self._gather(headers)
         signatures, fields = self._presented(found)
         if self._needs_url:
-            fields |= self._public_url(url, method)
+            fields |= self._address(url, method, octets)
         at = self._read_time(fields["timestamp"]) if "timestamp" in fields else None
         content = self._content
         before = (content.before % fields).encode()
@@ -151,7 +156,7 @@ class WebhookVerifier:
                 raise MalformedHeader(f"{self._id_header} is not of [A-Za-z0-9_:-]")
         return signatures, fields
 
-    def _public_url(self, url: str | None, method: str) -> Fields:
+    def _address(self, url: str | None, method: str, body: bytes) -> Fields:
         if not (isinstance(method, str) and method.isascii()):
             raise MalformedHeader("the method is not ASCII")
         found = url if url is not None else self._url
@@ -160,6 +165,8 @@ class WebhookVerifier:
                 f"{self.scheme.name} signs the public URL",
                 hint="verify(..., url='https://…'), as the provider calls it",
             )
+        if self._joins_url and not _has_border(found, body):
+            raise MalformedBody("the border between URL and body is not clear", hint="such bodies are JSON or empty")
         return {"url": found, "method": method}
 
     def _matching(self, before: bytes, body: bytes, after: bytes, signatures: Signatures) -> Key:
@@ -265,6 +272,10 @@ def _required(found: Fields, header: str) -> str:
 def _is_public(url: str) -> bool:
     target = Target.parse(url)
     return target.scheme in ("https", "http") and bool(target.host) and target.port != -1 and url.isprintable()
+
+
+def _has_border(url: str, body: bytes) -> bool:
+    return (not body or body[0] in _OPENS) and not _OPENS.intersection(url.partition("://")[2].encode())
 
 
 def _octets(body: object) -> bytes:
