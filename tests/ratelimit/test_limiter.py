@@ -193,6 +193,12 @@ class TestCosts:
         clock.advance(wait)
         assert api.check(KEYS).allowed
 
+    def test_no_debt_is_too_large_to_tell(self, clock: FixedClock, shape: dict) -> None:
+        api = limiter(rule(10, **shape), clock=clock)
+        api.check(KEYS).settle(10**400)
+        assert not api.check(KEYS).allowed
+        assert api.peek(KEYS).reset_after <= timedelta(days=3_661)
+
     def test_peek_usage_and_reset(self, clock: FixedClock, shape: dict) -> None:
         api = limiter(rule(10, **shape), clock=clock)
         api.check(KEYS, 4)

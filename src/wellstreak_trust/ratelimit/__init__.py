@@ -1,5 +1,8 @@
 """Rate limits: several rules, one atomic decision, verdicts that can be given back, declared outage policies."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ..core.errors import ConfigurationError, RateLimited, StoreMisconfigured, StoreUnavailable, UsageError
 from .engine import Hold, RateLimiter
 from .memory import MemoryLimitStore
@@ -7,6 +10,11 @@ from .outage import CircuitPolicy
 from .rules import LimitRule
 from .store import Charge, Level, LimitStore, Settlement
 from .verdict import UNLIMITED, Usage, Verdict
+
+if TYPE_CHECKING:
+    # A primitive knows no storage; these names are found there on first use, and only if they are used.
+    RedisLimitStore: Any
+    RedisPort: Any
 
 __all__ = [
     "UNLIMITED",
@@ -20,6 +28,8 @@ __all__ = [
     "MemoryLimitStore",
     "RateLimited",
     "RateLimiter",
+    "RedisLimitStore",
+    "RedisPort",
     "Settlement",
     "StoreMisconfigured",
     "StoreUnavailable",
@@ -27,3 +37,9 @@ __all__ = [
     "UsageError",
     "Verdict",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("RedisLimitStore", "RedisPort"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("..storage.redis", __name__), name)

@@ -30,12 +30,17 @@ Mark = tuple[int, ...]
 """What a meter needs to find a charge again."""
 
 _SECOND: Final = 1_000_000_000
+_TEN_YEARS: Final = 3_660 * 86_400 * _SECOND
+_MOST: Final = 2**53 - 1
 _LENGTHS: Final = {"minute": 60 * _SECOND, "hour": 3_600 * _SECOND, "day": 86_400 * _SECOND, "week": 604_800 * _SECOND}
 _MONDAY: Final = 4 * _LENGTHS["day"]  # 1970-01-05; ISO weeks begin on Monday
 
 
 class Meter(Protocol):
     """One algorithm with one rule's numbers. `state` is None for a bucket that is full."""
+
+    most: int
+    """Units that one charge can come to; a settlement beyond is cut, so that no debt outlasts ten years."""
 
     def now(self, clock: Clock) -> int:
         """The time on this meter's scale."""
@@ -69,11 +74,12 @@ GcraState = int | tuple[int, int, int]
 class Gcra:
     """The generic cell rate algorithm; rounds towards strictness."""
 
-    __slots__ = ("emission", "tolerance")
+    __slots__ = ("emission", "most", "tolerance")
 
     def __init__(self, limit: int, per: int, burst: int) -> None:
         self.emission: int = -(-per // limit)
         self.tolerance: int = self.emission * burst
+        self.most: int = _TEN_YEARS // self.emission
 
     def now(self, clock: Clock) -> int:
         """See `Meter.now`."""
@@ -124,11 +130,12 @@ def _parts(state: GcraState | None) -> tuple[int, int, int]:
 class ExactLog:
     """Every admitted charge, until it is `per` old. Entries of one instant are one entry."""
 
-    __slots__ = ("limit", "per")
+    __slots__ = ("limit", "most", "per")
 
     def __init__(self, limit: int, per: int) -> None:
         self.limit: int = limit
         self.per: int = per
+        self.most: int = _MOST
 
     def now(self, clock: Clock) -> int:
         """See `Meter.now`."""
@@ -142,6 +149,7 @@ class ExactLog:
         over = sum(spent for _, spent in live) + units - self.limit
         if units == 0 or over <= 0:
             return 0
+        at = now - self.per
         while over > 0:
             at, spent = live.pop(0)
             over -= spent
@@ -176,12 +184,13 @@ class ExactLog:
 class Calendar:
     """A count for the current UTC window; the only meter on the wall clock."""
 
-    __slots__ = ("anchor_day", "limit", "period")
+    __slots__ = ("anchor_day", "limit", "most", "period")
 
     def __init__(self, limit: int, period: Period, anchor_day: int) -> None:
         self.limit: int = limit
         self.period: Period = period
         self.anchor_day: int = anchor_day
+        self.most: int = _MOST
 
     def now(self, clock: Clock) -> int:
         """See `Meter.now`."""

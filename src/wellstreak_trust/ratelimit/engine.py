@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from ..core.clock import Clock, SystemClock
 from ..core.errors import ConfigurationError, HostError, RateLimited, StoreUnavailable, UsageError
@@ -53,6 +53,7 @@ class RateLimiter:
             raise ConfigurationError("replicas is not a positive number", hint="count the processes", reason="limits")
         self.rules: tuple[LimitRule, ...] = _admitted(rules)
         self.store: LimitStore = MemoryLimitStore() if store is None else store
+        self._memory: MemoryLimitStore | None = self.store if type(self.store) is MemoryLimitStore else None
         self.suspends: bool = suspends(self.store)
         self._clock: Clock = SystemClock() if clock is None else clock
         self._circuit: Circuit = Circuit(circuit or CircuitPolicy(), self._clock, metrics)
@@ -118,7 +119,7 @@ class RateLimiter:
             self._count(self._metrics, verdict)
         return verdict
 
-    _check = synced(acheck)
+    _check: Final = synced(acheck)
 
     def check(self, keys: Keys, cost: int = 1) -> Verdict:
         """As `acheck`, over a store that does not suspend."""
@@ -129,13 +130,13 @@ class RateLimiter:
         """What `check` would say now; takes nothing."""
         return await self._decide(self._charges(keys, cost), cost, commit=False)
 
-    peek = synced(apeek)
+    peek: Final = synced(apeek)
 
     async def ausage(self, keys: Keys) -> dict[str, Usage]:
         """How full the buckets of these keys are, by rule name; rules that do not apply are left out."""
         return (await self._decide(self._charges(keys, 0), 0, commit=False)).usage()
 
-    usage = synced(ausage)
+    usage: Final = synced(ausage)
 
     async def areset(self, keys: Keys) -> None:
         """Fills the buckets of these keys.
@@ -152,7 +153,7 @@ class RateLimiter:
             self._circuit.failed(error)
             raise StoreUnavailable("the limits could not be reset", hint="try again when the store answers") from None
 
-    reset = synced(areset)
+    reset: Final = synced(areset)
 
     def hold(self, keys: Keys, cost: int = 1) -> Hold:
         """A context manager that charges on entry and gives back when its body raises.
@@ -166,14 +167,14 @@ class RateLimiter:
     """For ``async with``."""
 
     async def _decide(self, charges: Sequence[Charge], cost: int, *, commit: bool) -> Verdict:
-        store, circuit = self.store, self._circuit
+        circuit = self._circuit
         if circuit.blocks():
             return self._fallback.decide(charges, circuit, cost=cost, commit=commit)
         try:
-            if type(store) is MemoryLimitStore:
-                allowed, levels = store.decide(charges, self._clock, commit)
+            if self._memory is not None:
+                allowed, levels = self._memory.decide(charges, self._clock, commit)
             else:
-                allowed, levels = await store.take_if(charges, self._clock, commit=commit)
+                allowed, levels = await self.store.take_if(charges, self._clock, commit=commit)
                 _check_shape(allowed, levels, charges)
         except HostError:
             raise  # a bug of the host, such as a sync call over an async client, is no outage

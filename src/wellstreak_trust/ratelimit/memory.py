@@ -37,8 +37,8 @@ class MemoryLimitStore:
         ConfigurationError: `max_keys` is not positive.
     """
 
-    suspends: Final = False
-    is_memory: Final = True
+    suspends: bool = False
+    is_memory: bool = True
 
     def __init__(self, *, allow_memory: bool = False, max_keys: int = 1_000_000) -> None:
         if type(max_keys) is not int or max_keys < 1:

@@ -120,9 +120,7 @@ class Verdict:
 
     def usage(self) -> dict[str, Usage]:
         """How full each bucket is, by rule name."""
-        return {
-            rule.name: Usage(rule.limit, level.remaining, _duration(level.reset)) for rule, level in self._rules()
-        }
+        return {rule.name: Usage(rule.limit, level.remaining, _duration(level.reset)) for rule, level in self._rules()}
 
     def headers(self) -> dict[str, str]:
         """``RateLimit-Policy``, ``RateLimit`` and ``Retry-After``; hidden rules stay out of the first two."""
@@ -148,7 +146,7 @@ class Verdict:
         """
         await self._asettle(0)
 
-    refund = synced(arefund)
+    refund: Final = synced(arefund)
 
     async def asettle(self, cost: int) -> None:
         """The final charge, where `check` took an estimate; afterwards `refund` and `settle` do nothing.
@@ -161,7 +159,7 @@ class Verdict:
         """
         await self._asettle(units_of(cost))
 
-    settle = synced(asettle)
+    settle: Final = synced(asettle)
 
     async def _asettle(self, cost: int) -> None:
         with _ONCE:  # never held over an await
@@ -170,8 +168,8 @@ class Verdict:
             return
         await accounts.settle(
             [
-                Settlement(charge.rule, charge.key, charge.units, cost * charge.rule.cost, level.mark)
-                for charge, level in zip(self._charges, self._levels, strict=True)
+                Settlement(rule, key, units, min(cost * rule.cost, rule.meter.most), level.mark)
+                for (rule, key, units), level in zip(self._charges, self._levels, strict=True)
                 if level.mark is not None
             ]
         )
