@@ -33,11 +33,12 @@ while True:
 """
 
 FULL = """
-import resource, signal
+import os, resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 log.emit(event())
 unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
-resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, unlimited[1]))
+wal = os.path.getsize(sys.argv[1].removeprefix("sqlite:///") + "-wal")
+resource.setrlimit(resource.RLIMIT_FSIZE, (wal + 400_000, unlimited[1]))
 stored, refused = 1, 0
 while refused < 3:
     try:
