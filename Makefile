@@ -46,7 +46,7 @@ bench: $(VENV)/.bench ## ratios against peers and limits, interleaved
 	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 docs: $(VENV)/.test ## the manual, warnings as errors
-	@$(BIN)/python -m sphinx -n -W --keep-going -q -b html docs docs/_build/html
+	@$(BIN)/python -m sphinx -N -n -W --keep-going -q -b html docs docs/_build/html
 
 lock: $(BIN)/python ## export the pinned requirements anew
 	@tools/lock $(BIN)
