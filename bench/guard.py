@@ -84,8 +84,8 @@ def asgi(app: Any, headers: dict[str, str]) -> Callable[[], Awaitable[None]]:
     async def once() -> None:
         scope = {
             "type": "http", "method": "POST", "path": "/w/acme/billing", "raw_path": b"/w/acme/billing",
-            "query_string": b"", "headers": lines, "scheme": "https", "client": ("203.0.113.9", 1), "server": ("h", 443),
-            "root_path": "", "http_version": "1.1",
+            "query_string": b"", "headers": lines, "scheme": "https", "client": ("203.0.113.9", 1),
+            "server": ("h", 443), "root_path": "", "http_version": "1.1",
         }  # fmt: skip
         status = 0
 

@@ -41,7 +41,8 @@ def call_wsgi(app: Any, method: str, target: str, lines: Lines, body: bytes) -> 
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
         "QUERY_STRING": query, "SERVER_NAME": HOST, "SERVER_PORT": "443", "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "203.0.113.9", "wsgi.version": (1, 0), "wsgi.url_scheme": "https", "wsgi.input": io.BytesIO(body),
+        "REMOTE_ADDR": "203.0.113.9", "wsgi.version": (1, 0), "wsgi.url_scheme": "https",
+        "wsgi.input": io.BytesIO(body),
         "wsgi.errors": io.StringIO(), "wsgi.multithread": False, "wsgi.multiprocess": False, "wsgi.run_once": False,
         "CONTENT_LENGTH": str(len(body)),
     }  # fmt: skip

@@ -222,7 +222,7 @@ def test_what_cannot_work_is_refused() -> None:
     with pytest.raises(UsageError):
         Feature(on_unknown="maybe")  # type: ignore[arg-type]  # what the test is about
     with pytest.raises(UsageError):
-        snapshot(as_of=datetime(2026, 1, 1))  # noqa: DTZ001 - a naive time is the fault
+        snapshot(as_of=datetime(2026, 1, 1))
     with pytest.raises(UsageError):
         EntitlementSnapshot("pro", "active", END, {"sso": True})  # type: ignore[dict-item]  # what the test is about
 

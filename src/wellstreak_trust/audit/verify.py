@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
-from typing import Literal, NoReturn
+from typing import Final, Literal, NoReturn
 
 from ..core.errors import NoteInvalid, UsageError
 from ..core.sansio import synced
@@ -103,7 +103,7 @@ async def averify(
     return _judged(evidence, pin)
 
 
-verify = synced(averify)
+verify: Final = synced(averify)
 
 
 @dataclass(frozen=True, slots=True)

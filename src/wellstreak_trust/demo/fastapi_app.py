@@ -47,7 +47,9 @@ def _endpoint(host: Host, route: Route) -> Any:
 
     guard = Guarded(route.operation, resource=fetch if resource is not None else None)
 
-    async def endpoint(request: Request, grant: Any = Depends(guard)) -> Response:
+    wanted: Any = Depends(guard)
+
+    async def endpoint(request: Request, grant: Any = wanted) -> Response:
         return _respond(await route.handler(await call(request, grant)))
 
     return endpoint

@@ -127,7 +127,9 @@ class Host:
             SqlSecretBackend(port), KeyChain([LocalKeyProvider.from_file(paths.kek)]), audit=self.audit
         )
         probe = HttpProbe("whoami", f"{provider_url}/whoami", allow_private=True)
-        self.connections: Connections = Connections(SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit)
+        self.connections: Connections = Connections(
+            SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit
+        )
         self.billing: WebhookVerifier = verifier("stripe", secrets=[BILLING_SECRET])
         self.replays: ReplayGuard = ReplayGuard(SqlReplayStore(port))
         self.security_txt: SecurityTxt = SecurityTxt(

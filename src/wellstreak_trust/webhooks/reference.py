@@ -1,6 +1,6 @@
 """The scheme table of the manual, written from the schemes themselves::
 
-    python -m wellstreak_trust.webhooks.reference > docs/reference/webhook-schemes.md
+python -m wellstreak_trust.webhooks.reference > docs/reference/webhook-schemes.md
 """
 
 from __future__ import annotations

@@ -138,9 +138,9 @@ class ReplayGuard:
         except Unavailable as error:
             raise _down(error) from None
 
-    claim = synced(aclaim)
-    commit = synced(acommit)
-    release = synced(arelease)
+    claim: Final = synced(aclaim)
+    commit: Final = synced(acommit)
+    release: Final = synced(arelease)
 
     def once(self, event: Replayable) -> Once:
         """``with guard.once(event):`` (or ``async with``) around the handler.
@@ -183,8 +183,8 @@ class Once:
         except WebhookStoreUnavailable:  # the handler's own error is the one to see
             error.add_note("the replay claim could not be released: it lapses with its lease")
 
-    _enter = synced(_aenter)
-    _leave = synced(_aleave)
+    _enter: Final = synced(_aenter)
+    _leave: Final = synced(_aleave)
 
     def __enter__(self) -> Claim:
         return self._enter()
