@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 LOCKS = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "package-lock.json", "yarn.lock"}
 HOSTS = "|".join(f"{name}\\.org" for name in ("py" + "pi", "python" + "hosted", "registry\\.npm" + "js"))
 ADDRESS = re.compile(
-    rf"--(?:extra-)?index-url|--find-links|index-url\s*=|https?://[^\s\"')]+/simple/?\b|/packages/[0-9a-f]{{2}}/|{HOSTS}"
+    rf"--(?:extra-)?index-url|--find[-]links|index-url\s*=|https?://[^\s\"')]+/simple/?\b|/packages/[0-9a-f]{{2}}/|{HOSTS}"
 )
 HOME = re.compile(r"(?<![\w.:/])/(?:root|home/[a-z][\w-]*|Users/[A-Za-z][\w-]*|work)/")
 
