@@ -9,9 +9,15 @@ import pytest
 
 from wellstreak_trust.core import Membership, Principal, TenantContext
 from wellstreak_trust.core.errors import AuditUnavailable, SecretConflict, SecretDisabled, SecretNotFound
-from wellstreak_trust.secrets import SecretStore
+from wellstreak_trust.secrets import MemorySecretBackend, SecretBackend, SecretStore
 
 NAME = "slack/bot"
+
+
+@pytest.fixture
+def backend() -> SecretBackend:
+    """What is recorded does not depend on where rows live."""
+    return MemorySecretBackend()
 
 
 def test_every_action_is_recorded_without_its_value(store: SecretStore, sink: Any) -> None:

@@ -8,7 +8,8 @@ and range before anything else looks at a row, so that an edited one is `SecretT
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, NamedTuple, NoReturn, Protocol
+from itertools import product
+from typing import Final, Literal, NamedTuple, NoReturn, Protocol
 
 from ..core.errors import SecretTampered
 
@@ -156,15 +157,23 @@ class SecretBackend(Protocol):
 
 # --- shape -----------------------------------------------------------------------------------------------------------
 
-_TEXT: Final = frozenset((str,))
-_BYTES: Final = frozenset((bytes,))
-_INT: Final = frozenset((int,))
-_NONE: Final = frozenset((type(None),))
-_KEY_SHAPE: Final = (_TEXT, _INT, _TEXT, _BYTES | _NONE, _BYTES, _TEXT, _INT)
-_HEAD_SHAPE: Final = (_TEXT, _TEXT, _INT, _INT, _INT, _TEXT | _NONE, _INT | _NONE, _BYTES)
-_ROW_SHAPE: Final = (
-    *(_TEXT, _TEXT, _INT, _BYTES | _NONE, _TEXT, _INT),
-    *(_TEXT, _INT, _INT | _NONE, _INT | _NONE, _TEXT, _BYTES),
+_Types = tuple[type, ...]
+
+
+def _shapes(*columns: _Types) -> frozenset[_Types]:
+    """Every combination of the types that the columns may hold: one look-up tells whether a row is one of them."""
+    return frozenset(product(*columns))
+
+
+_TEXT: Final = (str,)
+_BYTES: Final = (bytes,)
+_INT: Final = (int,)
+_NONE: Final = (type(None),)
+_KEY_SHAPES: Final = _shapes(_TEXT, _INT, _TEXT, _BYTES + _NONE, _BYTES, _TEXT, _INT)
+_HEAD_SHAPES: Final = _shapes(_TEXT, _TEXT, _INT, _INT, _INT, _TEXT + _NONE, _INT + _NONE, _BYTES)
+_ROW_SHAPES: Final = _shapes(
+    *(_TEXT, _TEXT, _INT, _BYTES + _NONE, _TEXT, _INT),
+    *(_TEXT, _INT, _INT + _NONE, _INT + _NONE, _TEXT, _BYTES),
 )
 _KEY_STATES: Final = frozenset(("active", "decrypt_only", "destroyed"))
 _STATES: Final = frozenset(("enabled", "disabled", "destroyed"))
@@ -173,25 +182,26 @@ _KINDS: Final = frozenset(("text", "bytes"))
 
 def checked_key(row: TenantKeyRow) -> TenantKeyRow:
     """The row, if it can be one; raises `SecretTampered`."""
-    sound = _shaped(row, _KEY_SHAPE) and row.state in _KEY_STATES and 0 < row.version < 2**32
+    sound = tuple(map(type, row)) in _KEY_SHAPES and row.state in _KEY_STATES and 0 < row.version < 2**32
     return row if sound and (row.wrapped is None) == (row.state == "destroyed") else _refuse("tenant key")
 
 
 def checked_head(head: Head) -> Head:
     """The head, if it can be one; raises `SecretTampered`."""
-    sound = _shaped(head, _HEAD_SHAPE) and head.current > 0 and head.revision > 0 and 0 < head.key_version < 2**32
+    sound = (
+        tuple(map(type, head)) in _HEAD_SHAPES
+        and head.current > 0
+        and head.revision > 0
+        and 0 < head.key_version < 2**32
+    )
     return head if sound else _refuse("head")
 
 
 def checked_row(row: SecretRow) -> SecretRow:
     """The row, if it can be one; raises `SecretTampered`."""
-    sound = _shaped(row, _ROW_SHAPE) and row.version > 0 and 0 < row.key_version < 2**32
+    sound = tuple(map(type, row)) in _ROW_SHAPES and row.version > 0 and 0 < row.key_version < 2**32
     sound = sound and row.kind in _KINDS and row.state in _STATES
     return row if sound and (row.envelope is None) == (row.state == "destroyed") else _refuse("version")
-
-
-def _shaped(row: tuple[Any, ...], shape: tuple[frozenset[type], ...]) -> bool:
-    return len(row) == len(shape) and all(type(value) in kinds for value, kinds in zip(row, shape, strict=True))
 
 
 def _refuse(what: str) -> NoReturn:

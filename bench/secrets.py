@@ -1,0 +1,105 @@
+"""Sealing and reading secrets beside bare AES-GCM and Fernet: ``python bench/secrets.py``.
+
+Rounds are interleaved, because machines drift; the figure is the median of the rounds, the ratio that of the medians.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Column, LargeBinary, MetaData, Table, Text, create_engine, select
+
+from wellstreak_trust.core import SystemClock, drive
+from wellstreak_trust.secrets import EnvelopeContext, EnvelopeKey, KeyChain, LocalKeyProvider, SecretStore, envelope
+from wellstreak_trust.storage.sql import Database, SqlSecretBackend
+
+ROUNDS = 15
+Case = Callable[[], object]
+
+
+def interleaved(cases: dict[str, Case], repeat: int) -> dict[str, float]:
+    """Median microseconds of each case."""
+    spent: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(ROUNDS):
+        for name, case in cases.items():
+            start = time.perf_counter()
+            for _ in range(repeat):
+                case()
+            spent[name].append((time.perf_counter() - start) / repeat * 1e6)
+    return {name: median(rounds) for name, rounds in spent.items()}
+
+
+def sealing(size: int) -> dict[str, Case]:
+    """Seal and open `size` bytes."""
+    plaintext, gcm, fernet = os.urandom(size), AESGCM(os.urandom(32)), Fernet(Fernet.generate_key())
+    key, context = EnvelopeKey(os.urandom(64)), EnvelopeContext("5f0c" * 8, "tn_01HX", "slack/bot", 3, "value/bytes")
+
+    def raw() -> bytes:
+        nonce = os.urandom(12)
+        return gcm.decrypt(nonce, gcm.encrypt(nonce, plaintext, b"context"), b"context")
+
+    return {
+        "raw AES-GCM": raw,
+        "envelope": lambda: envelope.open(key, envelope.seal(key, plaintext, context), context),
+        "Fernet": lambda: fernet.decrypt(fernet.encrypt(plaintext)),
+    }
+
+
+def reading(folder: Path) -> dict[str, Case]:
+    """A warm `get` beside SELECT and Fernet through the same driver and transaction rules."""
+    engine = create_engine(f"sqlite:///{folder / 'bench.db'}")
+    database = Database(engine)
+    database.create_all()
+    store = SecretStore(SqlSecretBackend(database), KeyChain([LocalKeyProvider.generate(folder / "kek.json")]))
+    store.put("tn_01HX", "slack/bot", "x" * 64)
+    metadata, fernet = MetaData(), Fernet(Fernet.generate_key())
+    plain = Table("plain", metadata, Column("name", Text, primary_key=True), Column("value", LargeBinary))
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.execute(plain.insert().values(name="slack/bot", value=fernet.encrypt(b"x" * 64)))
+    query = select(plain.c.value).where(plain.c.name == "slack/bot")
+
+    def peer() -> bytes:
+        return fernet.decrypt(drive(database.run(lambda c: c.execute(query).scalar_one(), read=True)))
+
+    return {"SELECT + Fernet": peer, "get": lambda: store.get("tn_01HX", "slack/bot").reveal()}
+
+
+def rotating(folder: Path) -> float:
+    """Seconds to bring 1,000 tenants under another key-encryption key."""
+    database = Database(create_engine(f"sqlite:///{folder / 'rewrap.db'}"))
+    database.create_all()
+    old, new = (LocalKeyProvider.generate(folder / name) for name in ("old.json", "new.json"))
+    store = SecretStore(SqlSecretBackend(database), KeyChain([old]))
+    for number in range(1_000):
+        store.put(f"tenant-{number}", "slack/bot", "x")
+    start = time.perf_counter()
+    assert SecretStore(SqlSecretBackend(database), KeyChain([new, old])).rewrap().rewrapped == 1_000
+    return time.perf_counter() - start
+
+
+def show(title: str, found: dict[str, float]) -> None:
+    base = next(iter(found.values()))
+    print(f"\n{title}")
+    for name, spent in found.items():
+        print(f"  {name:<18}{spent:>10.2f} µs{spent / base:>8.2f} x")
+
+
+def main() -> None:
+    print(f"medians of {ROUNDS} interleaved rounds, {SystemClock().now():%Y-%m-%d}")
+    for size, repeat in ((64, 1_000), (1_024, 1_000), (65_536, 100)):
+        show(f"seal + open, {size:,} B", interleaved(sealing(size), repeat))
+    with tempfile.TemporaryDirectory() as folder:
+        show("read 64 B from SQLite, warm", interleaved(reading(Path(folder)), 200))
+        print(f"\nre-wrap 1,000 tenants\n  {rotating(Path(folder)) * 1e3:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
