@@ -14,7 +14,7 @@ from time import process_time_ns
 from typing import Any
 
 from wellstreak_trust.authz import Policy
-from wellstreak_trust.core import Principal
+from wellstreak_trust.core import Membership, Principal, TenantContext
 
 ROUNDS = 31
 CALLS = 4_000
@@ -22,7 +22,7 @@ NAMES = [f"docs:action_{number}" for number in range(38)] + ["docs:read", "docs:
 MEMBER = ["docs:read", *NAMES[:10]]
 ADMIN = NAMES[:30]
 
-Question = tuple[Principal, str, dict[str, Any]]
+Question = tuple[Principal | TenantContext, str, dict[str, Any]]
 
 
 def document(grants: int) -> dict[str, Any]:
@@ -35,19 +35,19 @@ def document(grants: int) -> dict[str, Any]:
         roles[f"custom_{number}"] = {"allow": [NAMES[(number + step) % 38] for step in range(10)]}
     return {
         "schema": 1,
-        "permissions": dict.fromkeys(NAMES, {}),
+        "permissions": {name: {} for name in NAMES},
         "resources": {"doc": {"attributes": {"owner_id": "string", "suspended": "bool"}}},
         "roles": roles,
         "forbid": [{"id": "suspended", "permissions": ["*"], "when": "resource.suspended"}],
     }
 
 
-def closure() -> Callable[[Principal, str, dict[str, Any]], bool]:
+def closure() -> Callable[[Any, str, dict[str, Any]], bool]:
     """The limit: no reasons, no missing values, no types, no ceilings."""
     grants = {"member": frozenset(MEMBER), "admin": frozenset(MEMBER + ADMIN), "owner": frozenset(NAMES)}
     owned = frozenset(("docs:update",))
 
-    def check(subject: Principal, permission: str, resource: dict[str, Any]) -> bool:
+    def check(subject: Any, permission: str, resource: dict[str, Any]) -> bool:
         if resource["tenant_id"] != subject.tenant_id or resource["suspended"]:
             return False
         for role in subject.roles:
@@ -62,10 +62,12 @@ def closure() -> Callable[[Principal, str, dict[str, Any]], bool]:
 
 def questions() -> dict[str, Question]:
     doc = {"type": "doc", "id": "d1", "tenant_id": "t1", "owner_id": "u1", "suspended": False}
+    plain = Principal("u1")
     return {
         "plain grant": (Principal("u1", tenant_id="t1", roles=frozenset(("member",))), "docs:read", doc),
         "own resource": (Principal("u1", tenant_id="t1", roles=frozenset(("member",))), "docs:update", doc),
         "two roles": (Principal("u1", tenant_id="t1", roles=frozenset(("member", "owner"))), "docs:action_37", doc),
+        "in a context": (TenantContext("t1", plain, Membership("t1", "u1", frozenset(("member",)))), "docs:read", doc),
         "denied": (Principal("u1", tenant_id="t1", roles=frozenset(("member",))), "docs:action_37", doc),
         "other tenant": (Principal("u1", tenant_id="t2", roles=frozenset(("member",))), "docs:read", doc),
     }

@@ -78,21 +78,20 @@ def gate(permission: str, *, in_tenant: bool, forbids: Sequence[Node], needs_con
 
     Not TRUE means no more than "look closely": the careful path then finds the answer and its reason.
     """
-    s, r = _name("s"), _name("r")
-    parts = [_is_exactly(s, "Principal")]
+    s, r, c = _name("s"), _name("r"), _name("c")
     if in_tenant:
-        emitter = _Emitter()
-        tenant = ast.Subscript(r, ast.Constant("tenant_id"), _LOAD)
-        parts += (_is_exactly(r, "dict"), _is_exactly(emitter.bind(tenant, "t"), "str"))
-        parts.append(_compare(_name("t"), ast.Eq(), _member(s, "tenant_id")))
-    else:
-        parts.append(_or(_compare(r, ast.Is(), ast.Constant(None)), _is_exactly(r, "dict")))
+        theirs = ast.NamedExpr(ast.Name("t", ast.Store()), ast.Subscript(r, ast.Constant("tenant_id"), _LOAD))
+        mine = _member(s, "tenant_id")
+        same = _and(_is_exactly(r, "dict"), _is_exactly(theirs, "str"), _compare(_name("t"), ast.Eq(), mine))
+        parts = [_or(same, _and(_is_none(r), ast.UnaryOp(ast.Not(), _is_none(mine))))]
+    else:  # only a principal itself: what a membership gives never reaches the platform
+        parts = [_is_exactly(s, "Principal"), _or(_is_none(r), _is_exactly(r, "dict"))]
     if needs_context:
-        parts.append(_or(_compare(_name("c"), ast.Is(), ast.Constant(None)), _is_exactly(_name("c"), "dict")))
+        parts.append(_or(_is_none(c), _is_exactly(c, "dict")))
     parts += (_Emitter(forbid).false(forbid) for forbid in forbids)
     scopes = _member(s, "scopes")
     inside = _and(_is_exactly(scopes, "frozenset"), _compare(ast.Constant(permission), ast.In(), scopes))
-    parts.append(_or(_compare(scopes, ast.Is(), ast.Constant(None)), inside))
+    parts.append(_or(_is_none(scopes), inside))
     return _function(_and(*parts))
 
 
@@ -122,9 +121,9 @@ class _Emitter:
 
     __slots__ = ("_guarded", "_names")
 
-    def __init__(self, node: Node | None = None) -> None:
-        found = atoms(node) if node is not None else ()
-        self._guarded: frozenset[Attribute] = frozenset(atom.attribute for atom in found if isinstance(atom, Has))
+    def __init__(self, node: Node) -> None:
+        asked = (atom.attribute for atom in atoms(node) if isinstance(atom, Has))
+        self._guarded: frozenset[Attribute] = frozenset(asked)
         self._names: int = 0
 
     def true(self, node: Node) -> ast.expr:
@@ -171,10 +170,6 @@ class _Emitter:
             case Member(left, right):
                 return self._compared(left, ast.NotIn(), right)
 
-    def bind(self, value: ast.expr, name: str) -> ast.expr:
-        """``(name := value)``."""
-        return ast.NamedExpr(ast.Name(name, ast.Store()), value)
-
     def _compared(self, left: Operand, operator: ast.cmpop, right: Operand) -> ast.expr:
         """Each operand is read once, proved to be of its type, and only then compared."""
         tests: list[ast.expr] = []
@@ -189,7 +184,7 @@ class _Emitter:
             return read
         self._names += 1
         name = f"v{self._names}"
-        tests.append(self._known(self.bind(read, name), operand.type))
+        tests.append(self._known(ast.NamedExpr(ast.Name(name, ast.Store()), read), operand.type))
         return _name(name)
 
     def _known(self, value: ast.expr, wanted: Type) -> ast.expr:
@@ -227,6 +222,10 @@ def _compare(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> ast.expr:
 def _is_exactly(value: ast.expr, class_name: str) -> ast.expr:
     # `type()`, not isinstance nor __class__: both can be made to lie.
     return _compare(_call(_name("type"), value), ast.Is(), _name(class_name))
+
+
+def _is_none(value: ast.expr) -> ast.expr:
+    return _compare(value, ast.Is(), ast.Constant(None))
 
 
 def _and(*parts: ast.expr) -> ast.expr:

@@ -10,11 +10,12 @@ from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
 
 from ..core.clock import Clock, SystemClock
 from ..core.errors import AccessDenied, PolicyError, UsageError
+from ..core.principal import Principal
 from .decision import Code, Decision
 from .grants import Assignment, assign
-from .judge import judge
+from .judge import actor_of, judge
 from .loader import build
-from .model import Model, Rules
+from .model import Model, Quick, Rules
 from .reader import plain, read
 from .schema import resembling
 
@@ -42,18 +43,22 @@ class Policy:
     ``a``-twin: deciding does no I/O.
     """
 
-    __slots__ = ("_clock", "_counters", "_model", "_table", "name", "version")
+    __slots__ = ("_clock", "_counters", "_model", "_quick", "_table", "name", "version")
 
     name: str
     version: str
     _model: Model
     _table: Mapping[str, Rules]
+    _quick: Mapping[str, Quick]
     _clock: Clock
     _counters: Counting | None
 
     def __init__(self, model: Model, *, clock: Clock = _CLOCK, counters: Counting | None = None) -> None:
         held = {"name": model.name, "version": model.version, "_model": model, "_table": model.table}
-        for name, value in {**held, "_clock": clock, "_counters": counters}.items():
+        quick: dict[str, Quick] = {
+            name: (rules.gate, rules.grants.get, rules.denials["no_grant"]) for name, rules in model.table.items()
+        }
+        for name, value in {**held, "_quick": quick, "_clock": clock, "_counters": counters}.items():
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -139,20 +144,24 @@ class Policy:
                 a whole.
             context: a mapping or object with the declared facts about the request.
         """
-        # The common case, exact types throughout. Whatever is not plainly allowed here, an absent key included, is
-        # judged by the careful path, which finds the same answer and its reason.
+        # The common answers, over exact types. Whatever this does not prove, an absent key included, is judged by the
+        # careful path, which finds the same answer and its reason.
         try:
-            rules = self._table[permission]
-            if type(permission) is str and rules.gate(subject, resource, context):
-                grants = rules.grants
-                for role in subject.roles:  # type: ignore[attr-defined]  # the gate lets only a Principal pass
-                    found = grants.get(role)
-                    if found is not None:
-                        if type(found) is Decision:
-                            return found
-                        for rule in found:
-                            if rule.condition.is_true(subject, resource, context):
-                                return rule.decision
+            gate, held_by, no_grant = self._quick[permission]
+            who = subject if type(subject) is Principal else actor_of(subject)
+            if type(permission) is str and gate(who, resource, context):
+                unmet = False
+                for role in who.roles:  # type: ignore[union-attr]  # the gate lets nobody pass without roles
+                    held = held_by(role)
+                    if held is not None:
+                        if type(held) is Decision:
+                            return held
+                        for is_true, decision, _ in held:
+                            if is_true(who, resource, context):
+                                return decision
+                        unmet = True
+                if not unmet:
+                    return no_grant
         except Exception:
             return self._judge(subject, permission, resource, context)
         return self._judge(subject, permission, resource, context)

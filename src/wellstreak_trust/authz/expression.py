@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, NoReturn
 
 from ..core.errors import PolicyError
-from .logic import All, Attribute, Constant, Either, Equal, Flag, Has, Less, Member, Node, Not, Operand, Truth
+from .logic import All, Attribute, Constant, Either, Equal, Flag, Has, Less, Member, Node, Operand, Truth, negated
 from .schema import ROOTS, Schema, resembling
 
 __all__ = ["MAX_DEPTH", "MAX_TEXT", "parse"]
@@ -164,13 +164,13 @@ class _Reader:
         return left
 
     def _unary(self, depth: int) -> _Term:
-        negated = False
+        odd = False
         outer = depth
         while self._is("!"):
             self._advance()
             depth += 1
             self._limit(depth)
-            negated = not negated
+            odd = not odd
         self._limit(depth)
         if self._is("-"):
             self._advance()
@@ -182,7 +182,7 @@ class _Reader:
         if depth == outer:
             return term
         inner = self.condition(term)
-        return _Condition(Not(inner.node), inner.weight) if negated else inner
+        return _Condition(negated(inner.node), inner.weight) if odd else inner
 
     def _limit(self, depth: int) -> None:
         if depth > MAX_DEPTH:
@@ -307,7 +307,7 @@ class _Reader:
         if isinstance(left, _Condition) and isinstance(right, _Condition):
             if sign in _ORDERS:
                 self.fail("booleans have no order", "order compares strings or integers")
-            return self._weigh(*_same(left, right, negated=sign == "!="))
+            return self._weigh(*_same(left, right, unequal=sign == "!="))
         assert isinstance(left, _Value)
         assert isinstance(right, _Value)
         if left.type not in ("string", "int"):
@@ -328,15 +328,15 @@ class _Reader:
         return self._weigh(Either(tuple(node for node, _ in each)), sum(weight for _, weight in each))
 
 
-def _same(left: _Condition, right: _Condition, *, negated: bool = False) -> tuple[Node, int]:
+def _same(left: _Condition, right: _Condition, *, unequal: bool = False) -> tuple[Node, int]:
     """Equality of booleans, in connectives; a constant on either side leaves the other one."""
     for constant, other in ((right, left), (left, right)):
         if isinstance(constant.node, Truth):
-            node = other.node if constant.node.value is not negated else Not(other.node)
+            node = other.node if constant.node.value is not unequal else negated(other.node)
             return node, other.weight
-    both, neither = All((left.node, right.node)), All((Not(left.node), Not(right.node)))
+    both, neither = All((left.node, right.node)), All((negated(left.node), negated(right.node)))
     found = Either((both, neither))
-    return Not(found) if negated else found, 2 * (left.weight + right.weight)
+    return negated(found) if unequal else found, 2 * (left.weight + right.weight)
 
 
 def _compared(sign: str, left: Operand, right: Operand) -> Node:
@@ -344,11 +344,11 @@ def _compared(sign: str, left: Operand, right: Operand) -> Node:
     if sign in ("==", "!="):
         first, second = sorted((left, right), key=_order)
         node = _folded(Equal(first, second))
-        return node if sign == "==" else Not(node)
+        return node if sign == "==" else negated(node)
     if sign in (">", "<="):
         left, right = right, left
     node = _folded(Less(left, right))
-    return node if sign in ("<", ">") else Not(node)
+    return node if sign in ("<", ">") else negated(node)
 
 
 def _order(operand: Operand) -> tuple[bool, str]:

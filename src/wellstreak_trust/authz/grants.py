@@ -15,7 +15,7 @@ from ..core.principal import Principal
 from ..core.tenant import Membership, TenantContext
 from .decision import Decision
 from .implication import implies
-from .judge import Actor, actor_of
+from .judge import Actor, actor_of, names
 from .logic import Either, Node, Truth
 from .model import Model, Rules
 
@@ -77,9 +77,8 @@ def _compared(model: Model, giver: Actor, taker: Actor, given: frozenset[str]) -
         if lacking or _rank(model, taker.roles) >= _rank(model, giver.roles):
             return _refused("target_outranks", lacking)
     if giver.scopes is not None:
-        uncovered = [
-            name for name, rules in model.table.items() if _conditions(rules, given) and name not in giver.scopes
-        ]
+        scopes = names(giver.scopes)
+        uncovered = [name for name, rules in model.table.items() if _conditions(rules, given) and name not in scopes]
         if uncovered:
             return _refused("ceiling", uncovered)
     return Assignment(True, "allowed")
@@ -126,7 +125,7 @@ def _conditions(rules: Rules, roles: frozenset[str]) -> list[Node]:
         entry = rules.grants.get(role, ())
         if isinstance(entry, Decision):
             return [Truth(True)]
-        found += (rule.condition.node for rule in entry)
+        found += (rule.condition.node for _, _, rule in entry)
     return list(dict.fromkeys(found))
 
 

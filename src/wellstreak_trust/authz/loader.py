@@ -15,7 +15,7 @@ from ..core.principal import StepUp
 from .compile import closed, gate, needs_context
 from .decision import Code, Decision
 from .expression import parse
-from .model import ALWAYS, Condition, Grants, Model, Rule, Rules, Wanted
+from .model import ALWAYS, Condition, Held, Model, Rule, Rules, Wanted
 from .reader import Plain, spell
 from .schema import PRINCIPAL, RESOURCE, Schema, declare, merge, resembling
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build"]
 
-MAX_RULES: Final = 4_000_000  # after expansion: a chain of roles that each inherit everything grows quadratically
+MAX_RULES: Final = 2_000_000  # after expansion: a chain of roles that each inherit everything grows quadratically
 
 _PERMISSION: Final = re.compile(r"[a-z][a-z0-9_.-]*:[a-z][a-z0-9_.-]*")
 _MAX_NAME: Final = 128
@@ -59,6 +59,10 @@ def _version(document: PolicyDocument) -> str:
         raise PolicyError(error.detail) from None
 
 
+def _conditional(rules: Iterable[Rule]) -> Held:
+    return tuple((rule.condition.is_true, rule.decision, rule) for rule in rules)
+
+
 class _Loader:
     """One document on its way to a model."""
 
@@ -77,11 +81,11 @@ class _Loader:
             self._declare_permission(name)
         self._declare_attributes()
         forbids = self._forbids()
-        grants: dict[str, dict[str, Decision | tuple[Rule, ...]]] = {name: {} for name in document.permissions}
+        grants: dict[str, dict[str, Held]] = {name: {} for name in document.permissions}
         for role, held in self._closures():
             for permission, rules in held.items():
                 ready = next((rule.decision for rule in rules if rule.condition.always), None)
-                grants[permission][role] = ready if ready is not None else tuple(rules)
+                grants[permission][role] = ready if ready is not None else _conditional(rules)
         table = {
             name: self._rules(name, details, tuple(forbids[name]), grants[name])
             for name, details in document.permissions.items()
@@ -224,12 +228,14 @@ class _Loader:
             conceal=code == "tenant_mismatch",
         )
 
-    def _rules(self, name: str, details: PermissionDocument, forbids: tuple[Rule, ...], grants: Grants) -> Rules:
+    def _rules(
+        self, name: str, details: PermissionDocument, forbids: tuple[Rule, ...], grants: Mapping[str, Held]
+    ) -> Rules:
         asked = details.step_up
         step_up = StepUp(asked.aal, asked.max_age) if asked is not None else None
         denials: dict[Code, Decision] = {code: self._decision(code, name) for code in _DENIALS}
         denials["step_up_required"] = self._decision("step_up_required", name, step_up=step_up)
-        conditional = [rule for entry in grants.values() if isinstance(entry, tuple) for rule in entry]
+        conditional = [rule for held in grants.values() if isinstance(held, tuple) for _, _, rule in held]
         nodes = [condition.node for condition in dict.fromkeys(rule.condition for rule in (*forbids, *conditional))]
         return Rules(
             name=name,

@@ -36,6 +36,8 @@ __all__ = [
     "evaluate",
     "is_of",
     "is_strings",
+    "negated",
+    "operands",
     "unknowns",
 ]
 
@@ -132,6 +134,11 @@ class Either:
     """``||``: TRUE absorbs UNKNOWN."""
 
     nodes: tuple[Node, ...]
+
+
+def negated(node: Node) -> Node:
+    """The negation; two of them are none."""
+    return node.node if isinstance(node, Not) else Not(node)
 
 
 Comparison = Equal | Less | Member

@@ -6,7 +6,7 @@ All the work that does not depend on a request happens here, once. What comes ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from .compile import Test, falsity, truth
 from .decision import Code, Decision
 from .logic import Attribute, Node, Truth, attributes, unknowns
 
-__all__ = ["ALWAYS", "Condition", "Grants", "Model", "Rule", "Rules", "Wanted"]
+__all__ = ["ALWAYS", "Condition", "Held", "Model", "Quick", "Rule", "Rules", "Wanted"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,8 +67,11 @@ class Rule:
     decision: Decision
 
 
-Grants = Mapping[str, Decision | tuple[Rule, ...]]
-"""By role: the ready decision of a grant without condition, else the conditional ones."""
+Held = Decision | tuple[tuple[Test, Decision, Rule], ...]
+"""What a role holds of a permission: the ready decision where no condition stands, else the conditional grants."""
+
+Quick = tuple[Test, Callable[[str], Held | None], Decision]
+"""What `Policy.check` asks first: the gate, what a role holds, and the answer when no role holds anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class Rules:
     scope: str
     step_up: StepUp | None
     forbids: tuple[Rule, ...]
-    grants: Grants
+    grants: Mapping[str, Held]
     wanted: Wanted
     gate: Test
     denials: Mapping[Code, Decision]
