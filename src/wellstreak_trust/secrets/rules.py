@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, NoReturn
 
 from ..core.errors import SecretConflict, SecretDisabled, SecretExpired, SecretNotFound, SecretShredded, SecretTampered
@@ -59,7 +59,7 @@ class Written:
         labels: canonical JSON; None keeps those of the current version.
     """
 
-    octets: bytes
+    octets: bytes = field(repr=False)  # error reporters print locals
     kind: Kind
     created_at: int
     not_after: int | None = None
@@ -92,8 +92,9 @@ def verified(
     head: Head,
     current: SecretRow | None,
     key: EnvelopeKey,
-    wanted: SecretRow | None,
-    asked: int | None,
+    *,
+    wanted: SecretRow | None = None,
+    asked: int | None = None,
 ) -> SecretRow:
     """The asked row, after rule 1, but for its own code where it is not the current one. Raises `SecretTampered`."""
     if current is None:
@@ -167,7 +168,7 @@ def moved(address: Address, locked: Locked, keys: Keys, asked: int | None, to: M
     if head is None or _standing(address, locked, keys) is None or current is None:
         raise not_found()
     key = keys(_of(locked.keys, head.key_version))
-    row = verified(address, head, current, key, locked.wanted, asked)
+    row = verified(address, head, current, key, wanted=locked.wanted, asked=asked)
     if row is not current:
         verify_row(keys(_of(locked.keys, row.key_version)), address.store, row)
     if row.state == to:
@@ -186,7 +187,7 @@ def _standing(address: Address, locked: Locked, keys: Keys) -> SecretRow | None:
     if locked.head is None:
         return None
     key = keys(_of(locked.keys, checked_head(locked.head).key_version))
-    return verified(address, locked.head, locked.current, key, None, None)
+    return verified(address, locked.head, locked.current, key)
 
 
 def _of(rows: tuple[TenantKeyRow, ...], version: int) -> TenantKeyRow:

@@ -132,7 +132,7 @@ class Vault:
 
     async def _verified(self, address: Address, found: Stored, asked: int | None, mark: int) -> Authentic:
         key = await self._key(found.key)
-        row = verified(address, found.head, found.current, key, found.wanted, asked)
+        row = verified(address, found.head, found.current, key, wanted=found.wanted, asked=asked)
         self._marks.passed(address, found.head.revision, mark)
         if row is not found.current:
             key = await self._key(found.wanted_key)
