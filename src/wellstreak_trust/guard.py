@@ -59,7 +59,7 @@ class Operation:
         name: stable name, such as ``billing.update``; the ``route`` key of limits where the request has no route.
         permission: ``resource:action`` of the policy's catalogue.
         feature: what the subscription must include; None asks nothing, so that a suspended tenant can still pay.
-        limits: further `LimitRule`s of this operation; every rule of the limiter applies besides.
+        limits: further rules (`LimitRule`) of this operation; every rule of the limiter applies besides.
         connection: provider whose connection must be active.
         audit: action name recorded before and after; None records refusals only.
         step_up: assurance this operation wants beyond what the policy's permission asks.

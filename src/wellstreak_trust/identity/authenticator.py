@@ -68,7 +68,7 @@ class Authenticator:
     """Finds the one credential of a request and has it proved by the first member that takes it.
 
     Args:
-        members: `SessionManager`, `ApiKeys`, `JwtVerifier`, or the host's own `CredentialMember`s.
+        members: `SessionManager`, `ApiKeys`, `JwtVerifier`, or a `CredentialMember` of the host.
 
     Raises:
         ConfigurationError: no member, or something that is none.

@@ -177,7 +177,7 @@ def testing_context(
 
     Args:
         roles: the membership's roles.
-        id, **principal: fields of the `Principal`.
+        id: of the `Principal`; further keywords are its other fields.
     """
     if isinstance(roles, str):
         raise UsageError("roles is a collection of names", hint="roles=('member',)")
