@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections import UserDict
 from datetime import date
-from time import process_time
 from types import MappingProxyType
 from typing import Any
 
@@ -192,9 +191,7 @@ def test_documents_that_do_not_load(document):
 
 @pytest.mark.parametrize("make", [endless, wide])
 def test_documents_without_end(make):
-    started = process_time()
-    refused({"schema": 1, "roles": make()})
-    assert process_time() - started < 30
+    assert "nested too deeply or too large" in refused({"schema": 1, "roles": make()}).detail
 
 
 def test_expansion_is_bounded(monkeypatch):
@@ -283,13 +280,13 @@ def test_build_is_the_document_in_code():
         Policy.build(permissions=["a:b"], roles={"m": "a:b"})
 
 
-def test_a_large_document_loads_quickly():
+def test_a_large_document_loads():
     names = [f"docs:p{number}" for number in range(40)]
     roles = {f"r{number}": [names[(number + step) % 40] for step in range(10)] for number in range(1_000)}
-    started = process_time()
     policy = Policy.build(permissions=names, roles=roles)
     assert len(policy.roles) == 1_000
-    assert process_time() - started < 5
+    someone = Principal("u1", tenant_id="t1", roles={"r7"})
+    assert policy.permissions_for(someone) == set(roles["r7"])
 
 
 def test_deciding_needs_no_pydantic():
