@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from ..core.sansio import synced
 
@@ -28,7 +28,7 @@ class Borrowed:
         self._buffer, size = await self._lend()
         return memoryview(self._buffer)[:size].toreadonly()
 
-    _borrow = synced(_aborrow)
+    _borrow: Final = synced(_aborrow)
 
     def __enter__(self) -> memoryview:
         return self._borrow()

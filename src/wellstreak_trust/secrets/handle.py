@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..core.sansio import synced
 from ..core.secret import Secret
@@ -46,7 +46,7 @@ class TenantSecrets:
             labels=labels,
         )
 
-    put = synced(aput)
+    put: Final = synced(aput)
 
     async def arotate(
         self,
@@ -67,52 +67,52 @@ class TenantSecrets:
             labels=labels,
         )
 
-    rotate = synced(arotate)
+    rotate: Final = synced(arotate)
 
     async def aget(self, name: str, *, version: int | None = None) -> Secret[str] | Secret[bytes]:
         """`SecretStore.get`."""
         return await self._store.aget(self.tenant_id, name, version=version)
 
-    get = synced(aget)
+    get: Final = synced(aget)
 
     def use(self, name: str, *, version: int | None = None) -> Borrowed:
         """`SecretStore.use`."""
         return self._store.use(self.tenant_id, name, version=version)
 
-    ause = use
+    ause: Final = use
 
     async def adescribe(self, name: str, *, version: int | None = None) -> SecretInfo:
         """`SecretStore.describe`."""
         return await self._store.adescribe(self.tenant_id, name, version=version)
 
-    describe = synced(adescribe)
+    describe: Final = synced(adescribe)
 
     async def alist(self, *, after: str = "", limit: int = 100) -> tuple[SecretInfo, ...]:
         """`SecretStore.list`."""
         return await self._store.alist(self.tenant_id, after=after, limit=limit)
 
-    list = synced(alist)
+    list: Final = synced(alist)
 
     async def adisable(self, name: str, *, version: int | None = None) -> SecretInfo:
         """`SecretStore.disable`."""
         return await self._store.adisable(self.tenant_id, name, version=version)
 
-    disable = synced(adisable)
+    disable: Final = synced(adisable)
 
     async def aenable(self, name: str, *, version: int | None = None) -> SecretInfo:
         """`SecretStore.enable`."""
         return await self._store.aenable(self.tenant_id, name, version=version)
 
-    enable = synced(aenable)
+    enable: Final = synced(aenable)
 
     async def adestroy(self, name: str, *, version: int | None = None) -> SecretInfo:
         """`SecretStore.destroy`."""
         return await self._store.adestroy(self.tenant_id, name, version=version)
 
-    destroy = synced(adestroy)
+    destroy: Final = synced(adestroy)
 
     async def ashred(self, *, confirm: str) -> ShredReceipt:
         """`SecretStore.shred`."""
         return await self._store.ashred(self.tenant_id, confirm=confirm)
 
-    shred = synced(ashred)
+    shred: Final = synced(ashred)

@@ -101,7 +101,7 @@ class SecretStore:
         new = self._new(value, expected_version, not_after, rotate_after, labels or {})
         return await self._write("secret.written", tenant_id, name, new)
 
-    put = synced(aput)
+    put: Final = synced(aput)
 
     async def arotate(
         self,
@@ -122,7 +122,7 @@ class SecretStore:
         new = self._new(value, expected_version, not_after, rotate_after, labels)
         return await self._write("secret.rotated", tenant_id, name, replace(new, must_exist=True))
 
-    rotate = synced(arotate)
+    rotate: Final = synced(arotate)
 
     async def adisable(self, tenant_id: str, name: str, *, version: int | None = None) -> SecretInfo:
         """Stops serving a version, the current one by default; `enable` undoes it. Raises `SecretNotFound`."""
@@ -130,7 +130,7 @@ class SecretStore:
         await self._trail.record("secret.disabled", tenant_id, name, **_facts(change))
         return info(change.head, change.row)
 
-    disable = synced(adisable)
+    disable: Final = synced(adisable)
 
     async def aenable(self, tenant_id: str, name: str, *, version: int | None = None) -> SecretInfo:
         """Serves a disabled version again. Raises `SecretNotFound`, `SecretShredded`."""
@@ -139,7 +139,7 @@ class SecretStore:
             outcome.update(_facts(change))
         return info(change.head, change.row)
 
-    enable = synced(aenable)
+    enable: Final = synced(aenable)
 
     async def adestroy(self, tenant_id: str, name: str, *, version: int | None = None) -> SecretInfo:
         """Removes a version's ciphertext for good; its row stays as a tombstone. Raises `SecretNotFound`."""
@@ -148,7 +148,7 @@ class SecretStore:
             outcome.update(_facts(change))
         return info(change.head, change.row)
 
-    destroy = synced(adestroy)
+    destroy: Final = synced(adestroy)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -165,7 +165,7 @@ class SecretStore:
         await self._trail.record("secret.read", tenant_id, name, version=found.row.version)
         return Secret(octets) if found.row.kind == "bytes" else Secret(text_of(octets))
 
-    get = synced(aget)
+    get: Final = synced(aget)
 
     def use(self, tenant_id: str, name: str, *, version: int | None = None) -> Borrowed:
         """``with store.use(...) as octets`` (or ``async with``): the value in a buffer that is wiped at the end.
@@ -180,14 +180,14 @@ class SecretStore:
 
         return Borrowed(lend, suspends=self.suspends)
 
-    ause = use
+    ause: Final = use
 
     async def adescribe(self, tenant_id: str, name: str, *, version: int | None = None) -> SecretInfo:
         """Everything but the value, authenticated, in whatever state it is. Raises `SecretNotFound`."""
         found = await self._vault.read(tenant_id, name, version)
         return info(found.head, found.row)
 
-    describe = synced(adescribe)
+    describe: Final = synced(adescribe)
 
     async def alist(self, tenant_id: str, *, after: str = "", limit: int = 100) -> tuple[SecretInfo, ...]:
         """Descriptions of a tenant's secrets at their current version, by name.
@@ -199,7 +199,7 @@ class SecretStore:
             raise UsageError(f"a page has 1 to {_MOST_LISTED} secrets and starts after a name")
         return tuple(info(found.head, found.row) for found in await self._vault.page(tenant_id, after, limit))
 
-    list = synced(alist)
+    list: Final = synced(alist)
 
     # --- keys --------------------------------------------------------------------------------------------------------
 
@@ -218,7 +218,7 @@ class SecretStore:
             outcome.update(rewrapped=report.rewrapped, failed=len(report.failed))
         return report
 
-    rewrap = synced(arewrap)
+    rewrap: Final = synced(arewrap)
 
     async def ashred(self, tenant_id: str, *, confirm: str) -> ShredReceipt:
         """Destroys a tenant's keys: nothing of it can be opened again, and it takes no new secrets.
@@ -235,7 +235,7 @@ class SecretStore:
             outcome.update(keys=len(keys), secrets=secrets)
         return ShredReceipt(store, tenant_id, keys, secrets, self._clock.now())
 
-    shred = synced(ashred)
+    shred: Final = synced(ashred)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
