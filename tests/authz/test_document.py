@@ -128,6 +128,8 @@ def test_later_edits_change_nothing(edited):
         ("p.toml", "a = " + "[" * 5_000), ("p.toml", b"schema = 1\nname = '\xc3'"), ("p.toml", ""),
         ("p.yaml", "schema: 1\nschema: 1"), ("p.yaml", "schema: 1\nroles: {m: {rank: 1, rank: 2}}"),
         ("p.yaml", "a: &x {}\nb: *x"), ("p.yaml", "base: &x {schema: 1}\n<<: *x"), ("p.yaml", "{<<: {schema: 1}}"),
+        ("p.yaml", "a: !!timestamp x"), ("p.yaml", "a: !!bool x"),
+        ("p.yaml", "a: !!int ''"), ("p.yaml", "a: !!binary é"),
         ("p.yaml", "!!python/object/apply:os.system ['true']"), ("p.yaml", "schema: 1\n1: 2"), ("p.yaml", "- 1"),
         ("p.yaml", "schema: 1\n? [a]\n: 1"), ("p.yaml", "schema: 2020-01-01"), ("p.yaml", "a: b: c"),
         ("p.yaml", "[" * 5_000), ("p.yaml", "a: 1\n---\nb: 2"), ("p.yaml", ""), ("p.yaml", "\x00"),

@@ -296,6 +296,15 @@ def test_an_error_never_opens_and_is_counted(caplog):
     assert "hunter2" not in caplog.text
 
 
+def test_broken_telemetry_does_not_turn_a_denial_into_an_error():
+    class Broken:
+        def add(self, name, amount=1, **labels):
+            raise OSError
+
+    policy = Policy.from_dict(DOCUMENT, counters=Broken())
+    assert policy.check(user("admin"), "docs:read", Down()).code == "evaluation_error"
+
+
 @pytest.mark.parametrize("resource", [5, "t1", b"t1", [], [("tenant_id", "t1")], object(), Mock(), MagicMock()])
 def test_what_is_no_resource_of_this_tenant(policy, resource):
     decision = policy.check(user("admin"), "docs:read", resource)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
@@ -127,7 +128,7 @@ class Policy:
         Raises:
             PolicyError: whatever is wrong with it.
         """
-        tables = permissions if isinstance(permissions, Mapping) else {name: {} for name in _listed(permissions)}
+        tables = permissions if isinstance(permissions, Mapping) else {name: {} for name in permissions}
         held = {name: role if isinstance(role, Mapping) else {"allow": _listed(role)} for name, role in roles.items()}
         document = {**sections, "schema": 1, "permissions": tables, "roles": held}
         return cls.from_dict(document, clock=clock, counters=counters)
@@ -256,9 +257,10 @@ class Policy:
 
     def _report(self, permission: str, error: Exception) -> None:
         # The type alone: the message may hold whatever the host's object holds.
-        _LOG.warning("evaluation_error: %s while deciding %s", type(error).__name__, permission or "a question")
-        if self._counters is not None:
-            self._counters.add("wst.authz.evaluation_errors")
+        with suppress(Exception):  # telemetry that is down must not turn a denial into an exception
+            _LOG.warning("evaluation_error: %s while deciding %s", type(error).__name__, permission or "a question")
+            if self._counters is not None:
+                self._counters.add("wst.authz.evaluation_errors")
 
 
 def _built(document: object) -> Model:

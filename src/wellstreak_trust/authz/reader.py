@@ -14,7 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from ..core.errors import MissingExtra, PolicyError
+from ..core.errors import MissingExtra, PolicyError, TrustError
 from .schema import resembling
 
 __all__ = ["Plain", "plain", "read", "spell"]
@@ -50,7 +50,9 @@ def read(path: str | PathLike[str]) -> Plain:
         raise PolicyError(f"not UTF-8 at byte {error.start}", hint="save the file as UTF-8") from None
     except RecursionError:
         raise PolicyError("nested too deeply") from None
-    except (ValueError, TypeError) as error:  # what the three parsers, and Path, raise for malformed input
+    except TrustError:
+        raise
+    except Exception as error:  # three parsers, and PyYAML's constructors raise whatever Python does
         raise PolicyError(f"does not parse: {_first_line(error)}") from None
 
 
