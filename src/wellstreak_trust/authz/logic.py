@@ -9,9 +9,9 @@ TRUE, FALSE and UNKNOWN are Python's True, False and None.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 __all__ = [
     "TYPES",
@@ -150,7 +150,9 @@ Lookup = Callable[[Attribute], object]
 
 def is_strings(value: object) -> bool:
     """Whether `value` is a plain collection of plain strings."""
-    return type(value) in _COLLECTIONS and all(type(item) is str for item in value)  # type: ignore[attr-defined]  # a collection by the first test
+    if type(value) not in _COLLECTIONS:
+        return False
+    return all(type(item) is str for item in cast("Iterable[object]", value))
 
 
 def is_of(value: object, wanted: Type) -> bool:
