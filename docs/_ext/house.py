@@ -38,7 +38,7 @@ class ErrorCodes(_Table):
     def rows(self) -> Iterator[Sequence[str]]:
         from wellstreak_trust.core.errors import TrustError
 
-        found = sorted(_leaves(TrustError), key=lambda kind: (kind.status, kind.code, kind.__name__))
+        found = sorted(set(_leaves(TrustError)), key=lambda kind: (kind.status, kind.code, kind.__name__))
         for kind in found:
             why = (kind.__doc__ or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`").strip()
             yield f"`{kind.code}`", str(kind.status), kind.title, why, f"`{kind.__name__}`"

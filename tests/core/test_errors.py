@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
+from collections.abc import Iterator
 from datetime import timedelta
-from inspect import isclass
 
 import pytest
 
 from wellstreak_trust.core import errors
 from wellstreak_trust.core.errors import TrustError
 
-TREE = [value for value in vars(errors).values() if isclass(value) and issubclass(value, TrustError)]
+
+def descendants(kind: type[TrustError]) -> Iterator[type[TrustError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        if child.__bases__[0] is kind and child.__module__.startswith("wellstreak_trust."):
+            yield from descendants(child)
+
+
+TREE = list(descendants(TrustError))
 LEAVES = [kind for kind in TREE if not kind.__dict__.get("abstract", False)]
 PRIVATE = "xoxb-private-detail"
 
@@ -43,6 +52,45 @@ def make(kind: type[TrustError]) -> TrustError:
     return kind(PRIVATE, hint=PRIVATE)
 
 
+def drawn() -> dict[str, tuple[str | None, str]]:
+    """Each name of the drawing with the name above it and what stands beside it."""
+    found: dict[str, tuple[str | None, str]] = {}
+    above: list[str] = []
+    for lead, name, beside in re.findall(r"^    ([│├└─ ]*)(\w+)  +(.+)$", errors.__doc__ or "", re.MULTILINE):
+        del above[len(lead) // 4 :]
+        found[name] = (above[-1] if above else None, beside)
+        above.append(name)
+    return found
+
+
+def test_the_drawing_is_the_tree() -> None:
+    assert drawn() == {
+        kind.__name__: (
+            None if kind is TrustError else kind.__bases__[0].__name__,
+            ("abstract" if kind not in LEAVES else f"{kind.status} {kind.code}")
+            + "".join(f", also {base.__name__}" for base in kind.__bases__[1:] if base is not Exception),
+        )
+        for kind in TREE
+    }
+
+
+def test_every_class_is_exported_and_stands_in_this_package() -> None:
+    assert sorted(errors.__all__) == sorted(kind.__name__ for kind in TREE)
+    assert {kind.__module__.rpartition(".")[0] for kind in TREE} == {errors.__name__}
+
+
+def test_a_code_has_one_status_except_where_the_document_must_not_tell() -> None:
+    statuses: dict[str, set[int]] = {}
+    for kind in LEAVES:
+        statuses.setdefault(kind.code, set()).add(kind.status)
+    assert {code: found for code, found in statuses.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
+def test_every_401_carries_a_challenge(kind: type[TrustError]) -> None:
+    assert (kind.status == 401) is ("WWW-Authenticate" in dict(make(kind).headers()))
+
+
 @pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
 def test_problem_documents_hold_nothing_private(kind: type[TrustError]) -> None:
     error = make(kind)
@@ -57,7 +105,8 @@ def test_problem_documents_hold_nothing_private(kind: type[TrustError]) -> None:
 @pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
 def test_only_the_hosts_own_bugs_explain_themselves_in_str(kind: type[TrustError]) -> None:
     shown = str(make(kind))
-    assert (PRIVATE in shown) is issubclass(kind, errors.HostError)
+    explains = issubclass(kind, errors.HostError) and not issubclass(kind, errors.WebhookError)
+    assert (PRIVATE in shown) is explains
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TREE if kind not in LEAVES], ids=lambda kind: kind.__name__)
