@@ -215,7 +215,9 @@ class Connections:
             if report.generation not in (None, held.generation):
                 return held
             if isinstance(report, Success):
-                if held.state != "active" or held.secret_version != version:
+                # Only what is proved can be refreshed: a success with a rotated credential would open the gate.
+                proved = held.evidence is not None and held.evidence.proves(held.generation, version)
+                if held.state != "active" or not proved:
                     return held
                 return replace(held, evidence=Evidence(held.generation, version, now), last_ok=now, faults=0)
             code = report.code if report.code in CODES else "error"
@@ -245,12 +247,10 @@ class Connections:
         if record.state != "active" and not (record.state == "degraded" and "degraded" in allow):
             raise ConnectionNotActive(record.state, record.reason, hint=_hint(record))
         evidence = record.evidence
-        if evidence is None or evidence.generation != record.generation:
+        if evidence is None:
             raise ConnectionNotActive(record.state, "stale_evidence", hint=_HINTS["stale_evidence"])
-        if record.secret is not None:
-            current = await self._current_version(tenant_id, record.secret)
-            if evidence.secret_version != current:
-                raise ConnectionNotActive(record.state, "secret_changed", hint=_HINTS["secret_changed"])
+        if not evidence.proves(record.generation, await self._current_version(tenant_id, record.secret)):
+            raise ConnectionNotActive(record.state, "secret_changed", hint=_HINTS["secret_changed"])
         age = self._clock.now() - evidence.observed_at
         if not timedelta() <= age <= max_age:
             raise ConnectionNotActive(record.state, "stale_evidence", hint=_HINTS["stale_evidence"])

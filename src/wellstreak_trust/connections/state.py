@@ -58,6 +58,10 @@ class Evidence:
     secret_version: int | None
     observed_at: datetime
 
+    def proves(self, generation: int, secret_version: int | None) -> bool:
+        """Whether it was observed with exactly this configuration and credential."""
+        return (self.generation, self.secret_version) == (generation, secret_version)
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRecord:

@@ -59,13 +59,11 @@ class SqlConnectionStore:
 
         def work(connection: Connection) -> bool:
             if record.version == 0:
-                return bool(
-                    connection.execute(insert(connection, _ROWS).values(values).on_conflict_do_nothing()).rowcount
-                )
+                fresh = insert(connection, _ROWS).values(values).on_conflict_do_nothing().returning(_ROWS.c.version)
+                return connection.execute(fresh).first() is not None  # drivers disagree on the rowcount of an INSERT
             here = (_ROWS.c.tenant_id == record.tenant_id) & (_ROWS.c.provider == record.provider)
-            return bool(
-                connection.execute(update(_ROWS).where(here, _ROWS.c.version == record.version).values(values)).rowcount
-            )
+            stands = here & (_ROWS.c.version == record.version)
+            return connection.execute(update(_ROWS).where(stands).values(values)).rowcount == 1
 
         return await self._database.run(work)
 
