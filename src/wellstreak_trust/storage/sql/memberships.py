@@ -1,4 +1,4 @@
-"""Workspaces, memberships and invitations in SQL: lock the workspace's row, load, ask the rule, write the difference."""
+"""Workspaces, members and invitations in SQL: lock the workspace's row, load, ask the rule, write the difference."""
 
 from __future__ import annotations
 
@@ -141,9 +141,7 @@ def _write(connection: Connection, before: WorkspaceState, after: WorkspaceState
 def _put(connection: Connection, table: Table, row: dict[str, Any]) -> None:
     keys = [column.name for column in table.primary_key]
     changed = {name: value for name, value in row.items() if name not in keys}
-    connection.execute(
-        insert(connection, table).values(row).on_conflict_do_update(index_elements=keys, set_=changed)
-    )
+    connection.execute(insert(connection, table).values(row).on_conflict_do_update(index_elements=keys, set_=changed))
 
 
 def _settings(state: WorkspaceState) -> dict[str, Any]:
