@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Final
 
 from ..core.errors import InvalidRequest, MissingExtra
 from ..core.problem import respond
 from ..guard import Grant, Operation
-from .shared import Declaration, declaration_of, refuse_undeclared
-from .starlette import TrustMiddleware, edge_of, entered, facts_of, public
+from .shared import Declaration, refuse_undeclared
+from .starlette import TrustMiddleware, declared_routes, edge_of, entered, facts_of, public, trust_in
 
 try:
     from fastapi import FastAPI
     from fastapi.dependencies.models import Dependant
-    from fastapi.exceptions import RequestValidationError
+    from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
     from fastapi.routing import iter_route_contexts
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
+    from starlette.websockets import WebSocket
 except ImportError:
     raise MissingExtra(
         "the FastAPI adapter needs FastAPI", hint="pip install 'wellstreak-trust[fastapi]'", reason="extra"
     ) from None
 
 __all__ = ["Guarded", "TrustMiddleware", "assert_all_routes_declared", "edge_of", "facts_of", "problems", "public"]
+
+
+_POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1
 
 
 class Guarded:
@@ -56,22 +60,27 @@ def problems(app: FastAPI) -> None:
         answer = respond(InvalidRequest())
         return Response(answer.body, answer.status, dict(answer.headers))
 
+    async def malformed_socket(socket: WebSocket, error: Exception) -> None:
+        del error
+        await socket.close(_POLICY_VIOLATION)
+
     app.add_exception_handler(RequestValidationError, malformed)
+    app.add_exception_handler(WebSocketRequestValidationError, malformed_socket)
 
 
 def assert_all_routes_declared(app: FastAPI, *, public: Mapping[str, str] | None = None) -> None:
     """Refuses an app in which a route, included routers and mounts too, is neither guarded nor public.
 
     Raises:
-        ConfigurationError: names every such path.
+        ConfigurationError: names every such path; or an operation that the app's `Trust` cannot serve.
     """
-    found: list[tuple[str, Declaration | None]] = []
-    for context in iter_route_contexts(app.routes):
-        route: Any = context
-        endpoint = getattr(route, "endpoint", None) or getattr(route, "app", None)
-        declared = declaration_of(endpoint) or _guard_in(getattr(route, "dependant", None))
-        found.append((getattr(route, "path", "") or str(endpoint), declared))
-    refuse_undeclared(found, public or {})
+    found = declared_routes(app.routes, opened=_opened, look=lambda route: _guard_in(getattr(route, "dependant", None)))
+    refuse_undeclared(found, public or {}, trust_in(app))
+
+
+def _opened(routes: Iterable[Any]) -> Iterable[Any]:
+    """Included routers are one nested entry without a path (FastAPI 0.165)."""
+    return iter_route_contexts(list(routes))
 
 
 def _guard_in(dependant: Dependant | None) -> Declaration | None:

@@ -11,10 +11,11 @@ from ..core.errors import ConfigurationError, MissingExtra, TrustError
 from ..core.http import RequestFacts
 from ..guard import Grant, Operation
 from ..trust import Trust
-from .shared import Declaration, Edge, declaration_of, declare, refuse_undeclared, scoped, wsgi_facts
+from .shared import Declaration, Edge, declaration_of, declare, outcome_of_status, refuse_undeclared
+from .streams import scoped
 
 try:
-    from flask import Flask, Response, current_app, g, make_response, request
+    from flask import Flask, Response, current_app, make_response, request
     from werkzeug.exceptions import HTTPException
 except ImportError:
     raise MissingExtra(
@@ -34,10 +35,19 @@ class TrustExtension:
 
     Args:
         trust: the composition; its stores must be blocking, because Flask views are.
+        scheme_is_trusted: False where TLS ends at a proxy that is not in ``Trust(client_address=...)``.
+        forwarded_host: take ``X-Forwarded-Host`` from the proxies that are.
     """
 
-    def __init__(self, trust: Trust, app: Flask | None = None) -> None:
-        self.edge: Edge = Edge(trust)
+    def __init__(
+        self,
+        trust: Trust,
+        app: Flask | None = None,
+        *,
+        scheme_is_trusted: bool = True,
+        forwarded_host: bool = False,
+    ) -> None:
+        self.edge: Edge = Edge(trust, scheme_is_trusted=scheme_is_trusted, forwarded_host=forwarded_host)
         if self.edge.guard.suspends:
             raise ConfigurationError(
                 "Flask cannot await this Trust", hint="build its stores over Database(engine)", reason="store_suspends"
@@ -46,7 +56,13 @@ class TrustExtension:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Registers the preflight answer, the header decoration and the error handler."""
+        """Registers the preflight answer, the header decoration and the error handler.
+
+        Raises:
+            ConfigurationError: the app has a `Trust` already; two would both speak in every answer.
+        """
+        if _NAME in app.extensions:
+            raise ConfigurationError("this app has a Trust", hint="one TrustExtension an app", reason="two_trusts")
         app.extensions[_NAME] = self
         app.register_error_handler(TrustError, self._render)
         app.before_request(self._preflight)
@@ -71,9 +87,10 @@ class TrustExtension:
 
 def facts_of() -> RequestFacts:
     """The facts of the current request, read once."""
-    found: RequestFacts | None = g.get("trust_facts")
+    found: RequestFacts | None = _held("facts")
     if found is None:
-        found = g.trust_facts = wsgi_facts(request.environ, route=request.endpoint)
+        found = _edge().facts.wsgi(request.environ, route=request.endpoint)
+        _hold("facts", found)
     return found
 
 
@@ -83,10 +100,19 @@ def current_grant() -> Grant:
     Raises:
         ConfigurationError: outside a guarded view.
     """
-    found: Grant | None = g.get("trust_grant")
+    found: Grant | None = _held("grant")
     if found is None:
         raise ConfigurationError("no grant here", hint="put @guarded(operation) below the route", reason="no_grant")
     return found
+
+
+# On the request, not on `g`: an application context that somebody keeps open serves several requests with one `g`.
+def _held(name: str) -> Any:
+    return getattr(request, f"_{_NAME}_{name}", None)
+
+
+def _hold(name: str, value: object) -> None:
+    setattr(request, f"_{_NAME}_{name}", value)
 
 
 def _edge() -> Edge:
@@ -112,19 +138,21 @@ def guarded(
         def guarded_view(*args: P.args, **kwargs: P.kwargs) -> Response:
             fetch = (lambda tenant: resource(request)) if callable(resource) else resource
             with _edge().guard.enter(facts_of(), operation, fetch) as grant:
-                g.trust_grant = grant
+                _hold("grant", grant)
                 if wants_grant:
                     kwargs["grant"] = grant
                 try:
                     response = make_response(current_app.ensure_sync(view)(*args, **kwargs))
                 except HTTPException as error:
-                    grant.finish("error" if (error.code or 500) >= 500 else "failure")
+                    grant.finish(outcome_of_status(_status_of(error)))
                     raise
                 if response.is_streamed:
-                    response.response = scoped(grant.tenant, response.iter_encoded())
+                    body: Any = response.response
+                    response.response = scoped(grant.tenant, body)
+                grant.finish(outcome_of_status(response.status_code))
                 return response
 
-        return declare(guarded_view, Declaration(operation=operation))
+        return declare(guarded_view, Declaration(operation=operation), of=view)
 
     return decorate
 
@@ -138,16 +166,22 @@ def public(reason: str) -> Callable[[Callable[P, T]], Callable[P, Response]]:
             _edge().guard.admit(facts_of())
             return make_response(current_app.ensure_sync(view)(*args, **kwargs))
 
-        return declare(open_view, Declaration(reason=reason))
+        return declare(open_view, Declaration(reason=reason), of=view)
 
     return decorate
+
+
+def _status_of(error: HTTPException) -> int:
+    """``abort(response)`` carries a whole response instead of a code."""
+    return error.response.status_code if error.response is not None else error.code or 500
 
 
 def assert_all_routes_declared(app: Flask, *, public: Mapping[str, str] | None = None) -> None:
     """Refuses an app in which a rule, blueprints and static files included, is neither guarded nor public.
 
     Raises:
-        ConfigurationError: names every such path.
+        ConfigurationError: names every such path; or an operation that the app's `Trust` cannot serve.
     """
     found = [(str(rule), declaration_of(app.view_functions.get(rule.endpoint))) for rule in app.url_map.iter_rules()]
-    refuse_undeclared(found, public or {})
+    held: TrustExtension | None = app.extensions.get(_NAME)
+    refuse_undeclared(found, public or {}, held.edge if held is not None else None)

@@ -1,4 +1,4 @@
-"""What all adapters share: reading a request, declaring a route, decorating and rendering an answer.
+"""What all adapters share: declaring a route, decorating and rendering an answer.
 
 An adapter answers five questions only: where the `Trust` lives, when a grant closes, how facts are read, how a refusal
 is rendered, and which routes are declared. Everything else is here or below, so that three frameworks cannot differ.
@@ -6,36 +6,28 @@ is rendered, and which routes are declared. Everything else is here or below, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
 
+from ..core.address import ClientAddress
 from ..core.errors import ConfigurationError, TrustError
+from ..core.event import Outcome
 from ..core.http import RequestFacts
 from ..core.problem import ProblemResponse, respond
-from ..core.tenant import TenantContext
 from ..guard import Guard, Operation
-from ..tenancy import tenant_scope
 from ..trust import Trust
+from .facts import FactsReader
 
-__all__ = [
-    "Declaration",
-    "Edge",
-    "asgi_facts",
-    "declaration_of",
-    "declare",
-    "refuse_undeclared",
-    "scoped",
-    "wsgi_facts",
-]
+__all__ = ["Declaration", "Edge", "declaration_of", "declare", "outcome_of_status", "refuse_undeclared"]
 
 E = TypeVar("E")
-T = TypeVar("T")
 
+_LOG: Final = logging.getLogger("wellstreak_trust.adapters")
 _MARK: Final = "__wellstreak_trust__"
-_PATH_SAFE: Final = "/:@!$&'()*+,;=-._~%"
 _VARY: Final = "Sec-Fetch-Site, Origin"
+_WRAPPERS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +38,53 @@ class Declaration:
     reason: str | None = None
 
 
-def declare(endpoint: E, declaration: Declaration) -> E:
+def declare(endpoint: E, declaration: Declaration, *, of: object = None) -> E:
     """Marks an endpoint.
 
+    Args:
+        of: what was wrapped to make it.
+
     Raises:
-        ConfigurationError: an open route without a reason.
+        ConfigurationError: an open route without a reason, or a second declaration over another one.
     """
     if declaration.operation is None and not (declaration.reason or "").strip():
         raise ConfigurationError("a public route needs a reason", hint="@public(reason='...')", reason="public_reason")
+    before = declaration_of(of)
+    if before is not None and before != declaration:
+        # Both would run; the route would be listed under the outer one alone.
+        raise ConfigurationError(
+            "a route is declared twice, and differently",
+            hint="one @guarded or @public a route",
+            reason="declared_twice",
+        )
     setattr(endpoint, _MARK, declaration)
     return endpoint
 
 
 def declaration_of(endpoint: object) -> Declaration | None:
     """The declaration of an endpoint, also below further decorators that use ``functools.wraps``."""
-    seen = 0
-    while endpoint is not None and seen < 32:
+    for _ in range(_WRAPPERS):
         found = getattr(endpoint, _MARK, None)
         if isinstance(found, Declaration):
             return found
-        endpoint, seen = getattr(endpoint, "__wrapped__", None), seen + 1
+        endpoint = getattr(endpoint, "__wrapped__", None)
+        if endpoint is None:
+            break
     return None
 
 
-def refuse_undeclared(routes: Iterable[tuple[str, Declaration | None]], public: Mapping[str, str]) -> None:
-    """Refuses to start while a route says nothing.
+def refuse_undeclared(
+    routes: Iterable[tuple[str, Declaration | None]], public: Mapping[str, str], edge: Edge | None = None
+) -> None:
+    """Refuses to start while a route says nothing, or names an operation that cannot be served.
 
     Args:
         routes: (path, declaration) of every route.
         public: path to reason, for routes that a framework makes by itself (static files, API descriptions).
+        edge: vets the operations, where it is known.
     """
-    missing = sorted({path for path, found in routes if found is None and not public.get(path, "").strip()})
+    found = list(routes)
+    missing = sorted({path for path, declared in found if declared is None and not public.get(path, "").strip()})
     if missing:
         raise ConfigurationError(
             f"undeclared routes: {', '.join(missing)}",
@@ -84,63 +92,38 @@ def refuse_undeclared(routes: Iterable[tuple[str, Declaration | None]], public: 
             "framework routes by assert_all_routes_declared(..., public={path: reason})",
             reason="undeclared_route",
         )
+    if edge is not None:
+        for operation in {id(d.operation): d.operation for _, d in found if d is not None and d.operation}.values():
+            edge.guard.vet(operation)
 
 
-def asgi_facts(scope: Mapping[str, Any], *, route: str | None = None) -> RequestFacts:
-    """Facts of an ASGI scope; header lines stay apart, as ASGI hands them over."""
-    headers = [(bytes(name), bytes(value)) for name, value in scope.get("headers", ())]
-    raw_path = scope.get("raw_path")
-    path = raw_path.decode("latin-1") if raw_path else quote(scope.get("path", "/"), safe=_PATH_SAFE)
-    client = scope.get("client")
-    return RequestFacts(
-        scope.get("method", "GET"),
-        _url(scope.get("scheme", "http"), _host_line(headers), path, scope.get("query_string", b"").decode("latin-1")),
-        headers,
-        peer=client[0] if client else None,
-        route=route,
-    )
-
-
-def wsgi_facts(environ: Mapping[str, Any], *, route: str | None = None) -> RequestFacts:
-    """Facts of a WSGI environment; servers have joined repeated lines by commas already (PEP 3333)."""
-    headers = [(key[5:].replace("_", "-").title(), value) for key, value in environ.items() if key.startswith("HTTP_")]
-    headers += [
-        (name, environ[key])
-        for key, name in (("CONTENT_TYPE", "Content-Type"), ("CONTENT_LENGTH", "Content-Length"))
-        if environ.get(key)
-    ]
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "/")
-    return RequestFacts(
-        environ.get("REQUEST_METHOD", "GET"),
-        _url(
-            environ.get("wsgi.url_scheme", "http"),
-            environ.get("HTTP_HOST", ""),
-            quote(path.encode("latin-1", "replace"), safe=_PATH_SAFE),
-            environ.get("QUERY_STRING", ""),
-        ),
-        headers,
-        peer=environ.get("REMOTE_ADDR") or None,
-        route=route,
-    )
-
-
-def _host_line(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    return next((value.decode("latin-1") for name, value in headers if name.lower() == b"host"), "")
-
-
-def _url(scheme: str, host: str, path: str, query: str) -> str:
-    return f"{scheme}://{host}{path}" + (f"?{query}" if query else "")
+def outcome_of_status(status: int) -> Outcome:
+    """How an operation is recorded whose answer has this status, returned or raised by a framework's exception."""
+    if status < 400:
+        return "success"
+    if status >= 500:
+        return "error"
+    return "denied" if status == 403 else "failure"
 
 
 class Edge:
-    """One `Trust` at the edge of one application."""
+    """One `Trust` at the edge of one application.
 
-    def __init__(self, trust: Trust) -> None:
+    Args:
+        scheme_is_trusted, forwarded_host: see `FactsReader`.
+    """
+
+    def __init__(self, trust: Trust, *, scheme_is_trusted: bool = True, forwarded_host: bool = False) -> None:
         self.trust: Trust = trust
         self.guard: Guard = Guard(trust)
+        self.facts: FactsReader = FactsReader(
+            trust.client_address or ClientAddress(), scheme_is_trusted=scheme_is_trusted, forwarded_host=forwarded_host
+        )
 
     def problem(self, error: TrustError) -> ProblemResponse:
-        """The answer to a refusal."""
+        """The answer to a refusal. What is no caller's fault is logged with its detail: the answer has none."""
+        if error.status >= 500:
+            _LOG.error("%s [%s] %s", error.detail or error.title, error.code, error.hint, exc_info=error)
         return respond(error)
 
     def preflight(self, facts: RequestFacts) -> list[tuple[str, str]] | None:
@@ -151,15 +134,22 @@ class Edge:
         return list(_pairs(self.trust.cors.decide(facts).headers))
 
     def decorate(self, facts: RequestFacts, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The response's headers with CORS, `Vary` and the security headers; what the host set is kept."""
+        """The response's headers with CORS, `Vary` and the security headers.
+
+        What the host set is kept, except that the one CORS policy speaks alone: browsers refuse two opinions.
+        """
         found = list(headers)
+        varies = _VARY
         if self.trust.cors is not None:
-            for name, value in _pairs(self.trust.cors.decide(facts).headers):
-                found = _vary(found, value) if name.lower() == "vary" else [*found, (name, value)]
-        found = _vary(found, _VARY)
+            said = list(_pairs(self.trust.cors.decide(facts).headers))
+            names = {name.lower() for name, _ in said} - {"vary"}
+            varies = ", ".join([value for name, value in said if name.lower() == "vary"] + [_VARY])
+            found = [pair for pair in found if pair[0].lower() not in names]
+            found += [pair for pair in said if pair[0].lower() in names]
+        found = _vary(found, varies)
         if self.trust.security_headers is not None:
             found = self.trust.security_headers.apply(found)
-        if facts.target.scheme == "http":
+        if facts.scheme_is_trusted and facts.target.scheme == "http":
             # HSTS over plain http must be ignored by browsers (RFC 6797, 7.2) and only confuses on loopback.
             found = [pair for pair in found if pair[0].lower() != "strict-transport-security"]
         return found
@@ -172,27 +162,8 @@ def _pairs(headers: Any) -> Iterable[tuple[str, str]]:
 def _vary(headers: list[tuple[str, str]], names: str) -> list[tuple[str, str]]:
     """Merges into one Vary instead of overwriting: a lost Vary serves one origin's answer to another."""
     held = [part.strip() for name, value in headers if name.lower() == "vary" for part in value.split(",")]
-    known = {name.lower() for name in held}
-    merged = [*held, *(name for name in map(str.strip, names.split(",")) if name.lower() not in known)]
-    return [pair for pair in headers if pair[0].lower() != "vary"] + [("Vary", ", ".join(filter(None, merged)))]
-
-
-def scoped(tenant: TenantContext | None, body: Iterable[T]) -> Iterator[T]:
-    """A streaming body whose every step runs in the tenant's scope: bodies outlive the view that made them."""
-    return iter(body) if tenant is None else _Scoped(tenant, iter(body))
-
-
-class _Scoped(Iterator[T]):
-    def __init__(self, tenant: TenantContext, body: Iterator[T]) -> None:
-        self._tenant: TenantContext = tenant
-        self._body: Iterator[T] = body
-
-    def __next__(self) -> T:
-        with tenant_scope(self._tenant):
-            return next(self._body)
-
-    def close(self) -> None:
-        """Closes the wrapped body, as WSGI asks (PEP 3333)."""
-        close: Callable[[], object] | None = getattr(self._body, "close", None)
-        if close is not None:
-            close()
+    merged: dict[str, str] = {}
+    for name in (*held, *map(str.strip, names.split(","))):
+        if name:
+            merged.setdefault(name.lower(), name)
+    return [pair for pair in headers if pair[0].lower() != "vary"] + [("Vary", ", ".join(merged.values()))]

@@ -18,7 +18,7 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     from .http import RequestFacts
 
-__all__ = ["ClientAddress"]
+__all__ = ["UNIX", "ClientAddress"]
 
 Address = IPv4Address | IPv6Address
 _Net = tuple[int, int, int]  # version, network, mask
@@ -79,6 +79,13 @@ class ClientAddress:
         if found.version == 4:
             return str(found)
         return f"{IPv6Address(int(found) >> 128 - v6 << 128 - v6)}/{v6}"
+
+    def trusts(self, peer: str | None) -> bool:
+        """Whether a peer is one of the configured proxies, so that what it forwards counts."""
+        if peer == UNIX:
+            return self._unix
+        address = _address(peer) if peer is not None and self._nets else None
+        return address is not None and self._trusts(address)
 
     def _find(self, facts: RequestFacts) -> Address:
         peer = None if facts.peer in (None, UNIX) else _address(facts.peer or "")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
+from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
@@ -15,24 +17,29 @@ from django.utils.module_loading import import_string
 from ...core.errors import ConfigurationError, TrustError
 from ...core.http import RequestFacts
 from ...trust import Trust
-from ..shared import Edge, asgi_facts, wsgi_facts
+from ..shared import Edge
 
 __all__ = ["TrustMiddleware", "edge", "facts_of"]
 
-_FACTS = "_wellstreak_trust_facts"
+_FACTS: Final = "_wellstreak_trust_facts"
+_REFUSAL: Final = "_wellstreak_trust_refusal"
 
 
 @lru_cache(maxsize=8)
-def _load(path: str) -> Edge:
+def _load(path: str, scheme_is_trusted: bool = True, forwarded_host: bool = False) -> Edge:
     found = import_string(path)
     trust = found() if callable(found) else found
     if not isinstance(trust, Trust):
         raise ConfigurationError(f"{path} is no Trust", hint="WELLSTREAK_TRUST = 'module.trust'", reason="no_trust")
-    return Edge(trust)
+    return Edge(trust, scheme_is_trusted=scheme_is_trusted, forwarded_host=forwarded_host)
 
 
 def edge() -> Edge:
     """The edge over the `Trust` that ``settings.WELLSTREAK_TRUST`` names (an instance, or a function returning one).
+
+    ``WELLSTREAK_TRUST_SCHEME_IS_TRUSTED = False`` says that TLS ends at a proxy that is not in
+    ``Trust(client_address=...)``; ``WELLSTREAK_TRUST_FORWARDED_HOST = True`` takes ``X-Forwarded-Host`` from those
+    that are.
 
     Raises:
         ConfigurationError: the setting is missing or names something else.
@@ -44,7 +51,11 @@ def edge() -> Edge:
             hint="WELLSTREAK_TRUST = 'project.security.trust'",
             reason="no_trust",
         )
-    return _load(path)
+    return _load(
+        path,
+        getattr(settings, "WELLSTREAK_TRUST_SCHEME_IS_TRUSTED", True),
+        getattr(settings, "WELLSTREAK_TRUST_FORWARDED_HOST", False),
+    )
 
 
 def facts_of(request: HttpRequest) -> RequestFacts:
@@ -54,9 +65,20 @@ def facts_of(request: HttpRequest) -> RequestFacts:
     held: RequestFacts | None = getattr(request, _FACTS, None)
     if held is None or held.route != route:
         scope: Any = getattr(request, "scope", None)
-        held = asgi_facts(scope, route=route) if scope is not None else wsgi_facts(request.META, route=route)
+        reader = edge().facts
+        held = reader.asgi(scope, route=route) if scope is not None else reader.wsgi(request.META, route=route)
         setattr(request, _FACTS, held)
     return held
+
+
+def _remember(sender: object, request: HttpRequest | None = None, **kwargs: object) -> None:
+    """Keeps a refusal that other middleware raised: Django makes a bare 500 of it below us, and only signals it."""
+    error = sys.exc_info()[1]
+    if request is not None and isinstance(error, TrustError):
+        setattr(request, _REFUSAL, error)
+
+
+got_request_exception.connect(_remember, dispatch_uid="wellstreak_trust")
 
 
 class TrustMiddleware:
@@ -81,9 +103,9 @@ class TrustMiddleware:
             return early
         try:
             response = self.get_response(request)
-        except TrustError as error:
+        except TrustError as error:  # only where DEBUG_PROPAGATE_EXCEPTIONS is on
             response = self._render(error)
-        return self._decorate(request, response)
+        return self._finished(request, response)
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         early = self._preflight(request)
@@ -93,7 +115,7 @@ class TrustMiddleware:
             response = await self.get_response(request)
         except TrustError as error:
             response = self._render(error)
-        return self._decorate(request, response)
+        return self._finished(request, response)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         """Renders what a view raised; Django would make a 500 of it before `__call__` could see it."""
@@ -101,21 +123,20 @@ class TrustMiddleware:
 
     def _render(self, error: TrustError) -> HttpResponse:
         problem = self.edge.problem(error)
-        response = HttpResponse(problem.body, status=problem.status)
-        for name, value in problem.headers:
-            response[name] = value
-        return response
+        return HttpResponse(problem.body, status=problem.status, headers=dict(problem.headers))
 
     def _preflight(self, request: HttpRequest) -> HttpResponse | None:
         pairs = self.edge.preflight(facts_of(request))
-        if pairs is None:
-            return None
-        response = HttpResponse(b"", status=204)
-        for name, value in pairs:
-            response[name] = value
-        return response
+        return None if pairs is None else HttpResponse(b"", status=204, headers=dict(pairs))
 
-    def _decorate(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        for name, value in self.edge.decorate(facts_of(request), list(response.items())):
+    def _finished(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        refusal: TrustError | None = getattr(request, _REFUSAL, None)
+        if refusal is not None and response.status_code == 500:
+            response = self._render(refusal)
+        pairs = self.edge.decorate(facts_of(request), list(response.items()))
+        kept = {name.lower() for name, _ in pairs}
+        for name in [name for name, _ in response.items() if name.lower() not in kept]:
+            del response[name]
+        for name, value in pairs:
             response[name] = value
         return response

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from ..shared import Declaration, declaration_of, refuse_undeclared
+from .middleware import edge
 
 __all__ = ["assert_all_routes_declared"]
 
@@ -16,9 +18,10 @@ def assert_all_routes_declared(urlconf: str | None = None, *, public: Mapping[st
     """Refuses a URL configuration, nested ``include()``s too, with a view neither guarded nor public.
 
     Raises:
-        ConfigurationError: names every such path.
+        ConfigurationError: names every such path; or an operation that the `Trust` of the settings cannot serve.
     """
-    refuse_undeclared(list(_walk(get_resolver(urlconf).url_patterns, "/")), public or {})
+    held = edge() if getattr(settings, "WELLSTREAK_TRUST", None) else None
+    refuse_undeclared(_walk(get_resolver(urlconf).url_patterns, "/"), public or {}, held)
 
 
 def _walk(patterns: list[Any], prefix: str) -> Iterator[tuple[str, Declaration | None]]:
@@ -27,8 +30,18 @@ def _walk(patterns: list[Any], prefix: str) -> Iterator[tuple[str, Declaration |
         if isinstance(pattern, URLResolver):
             yield from _walk(pattern.url_patterns, path)
         elif isinstance(pattern, URLPattern):
-            # Class-based views hide behind as_view(); the class carries the mark.
-            yield (
-                path,
-                declaration_of(pattern.callback) or declaration_of(getattr(pattern.callback, "view_class", None)),
-            )
+            yield path, _declared(pattern.callback)
+
+
+def _declared(callback: Any) -> Declaration | None:
+    """A class-based view carries its mark on `dispatch`, which `as_view` copies, or on each of its handlers.
+
+    Never on the class: a subclass with a `dispatch` of its own would look guarded and not be.
+    """
+    found = declaration_of(callback)
+    view = getattr(callback, "view_class", None)
+    if found is not None or view is None:
+        return found
+    handlers = [getattr(view, name) for name in view.http_method_names if name != "options" and hasattr(view, name)]
+    declared = [mark for handler in handlers if (mark := declaration_of(handler)) is not None]
+    return declared[0] if declared and len(declared) == len(handlers) else None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from inspect import iscoroutinefunction, signature
+from inspect import signature
 from typing import Any, TypeVar
 
-from asgiref.sync import async_to_sync
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 
+from ...core.errors import ConfigurationError
+from ...core.event import Outcome
 from ...core.sansio import drive
 from ...guard import Grant, Operation, outcome_of
-from ..shared import Declaration, Edge, declare, scoped
+from ..shared import Declaration, Edge, declare, outcome_of_status
+from ..streams import ascoped, scoped
 from .middleware import edge, facts_of
 
 __all__ = ["guarded", "public"]
@@ -22,7 +26,10 @@ __all__ = ["guarded", "public"]
 V = TypeVar("V", bound=Callable[..., Any])
 T = TypeVar("T")
 
-_REFUSALS = (Http404, PermissionDenied, SuspiciousOperation)
+# What Django answers by itself (django.core.handlers.exception).
+_STATUSES: dict[type[Exception], int] = {
+    Http404: 404, PermissionDenied: 403, SuspiciousOperation: 400, BadRequest: 400, MultiPartParserError: 400,
+}  # fmt: skip
 
 
 def guarded(operation: Operation, *, resource: Any = None) -> Callable[[V], V]:
@@ -33,12 +40,12 @@ def guarded(operation: Operation, *, resource: Any = None) -> Callable[[V], V]:
     Args:
         resource: what is acted upon, or a callable of the request, run once the tenant is known.
     """
-    return lambda view: declare(_wrapped(view, _Guarded(operation, resource)), Declaration(operation=operation))
+    return lambda view: _declared(view, _Guarded(operation, resource), Declaration(operation=operation))
 
 
 def public(reason: str) -> Callable[[V], V]:
     """Declares a view open, with the reason; origin and the limits per client still apply."""
-    return lambda view: declare(_wrapped(view, _Open()), Declaration(reason=reason))
+    return lambda view: _declared(view, _Open(), Declaration(reason=reason))
 
 
 class _Open:
@@ -65,49 +72,73 @@ class _Guarded:
 
 
 # Views are the host's own functions, of any signature: they pass through here untyped on purpose.
-def _wrapped(view: Any, way: _Open | _Guarded) -> Any:
+def _declared(view: Any, way: _Open | _Guarded, declaration: Declaration) -> Any:
     if isinstance(view, type):
-        view.dispatch = _wrapped(view.dispatch, way)  # type: ignore[attr-defined]  # django.views.View has it
+        dispatch: Any = view.dispatch  # type: ignore[attr-defined]  # django.views.View has it
+        view.dispatch = declare(_wrapped(dispatch, way), declaration, of=dispatch)  # type: ignore[attr-defined]  # as above
         return view
+    return declare(_wrapped(view, way), declaration, of=view)
+
+
+def _wrapped(view: Any, way: _Open | _Guarded) -> Any:
     hands_over = "grant" in signature(view).parameters
 
     def extra(grant: Grant | None) -> dict[str, Grant]:
         return {"grant": grant} if hands_over and grant is not None else {}
 
+    @wraps(view)
+    async def later(*args: Any, **kwargs: Any) -> Any:
+        grant = await way.aenter(edge(), _request(args))
+        if grant is None:
+            return await view(*args, **kwargs)
+        async with grant:
+            try:
+                response = _streamed(grant, await view(*args, **kwargs, **extra(grant)))
+            except BaseException as error:
+                await grant.afinish(_outcome(error))
+                raise
+            await grant.afinish(outcome_of_status(response.status_code))
+            return response
+
     if iscoroutinefunction(view):
-
-        @wraps(view)
-        async def later(*args: Any, **kwargs: Any) -> Any:
-            grant = await way.aenter(edge(), _request(args))
-            if grant is None:
-                return await view(*args, **kwargs)
-            async with grant:
-                try:
-                    return _streamed(grant, await view(*args, **kwargs, **extra(grant)))
-                except _REFUSALS:
-                    await grant.afinish("failure")
-                    raise
-
         return later
 
     @wraps(view)
     def now(*args: Any, **kwargs: Any) -> Any:
+        if _is_async_class(view, args):
+            return later(*args, **kwargs)
         found = edge()
         grant = _settled(found, way.aenter(found, _request(args)))
         if grant is None:
             return view(*args, **kwargs)
-        grant.enter_scope()
         try:
+            grant.enter_scope()
             response = _streamed(grant, view(*args, **kwargs, **extra(grant)))
         except BaseException as error:
             grant.leave_scope()
-            _settled(found, grant.afinish("failure" if isinstance(error, _REFUSALS) else outcome_of(error)))
+            _settled(found, grant.afinish(_outcome(error)))
             raise
         grant.leave_scope()
-        _settled(found, grant.afinish())
+        _settled(found, grant.afinish(outcome_of_status(response.status_code)))
         return response
 
     return now
+
+
+def _is_async_class(view: Any, args: tuple[Any, ...]) -> bool:
+    """Whether this is `dispatch` of a class with asynchronous handlers: a plain function that returns a coroutine.
+
+    The instance is the first argument, or bound into the partial that Django's `method_decorator` makes.
+    """
+    owner = args[0] if args else None
+    if isinstance(owner, HttpRequest):
+        owner = getattr(getattr(view, "func", view), "__self__", None)
+    return getattr(view, "__name__", "") == "dispatch" and bool(getattr(owner, "view_is_async", False))
+
+
+def _outcome(error: BaseException) -> Outcome:
+    status = next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), None)
+    return outcome_of(error) if status is None else outcome_of_status(status)
 
 
 def _settled(found: Edge, operation: Coroutine[Any, Any, T]) -> T:
@@ -122,11 +153,14 @@ def _settled(found: Edge, operation: Coroutine[Any, Any, T]) -> T:
 
 
 def _request(args: tuple[Any, ...]) -> HttpRequest:
-    return next(arg for arg in args if isinstance(arg, HttpRequest))
+    for arg in args:
+        if isinstance(arg, HttpRequest):
+            return arg
+    raise ConfigurationError("a guarded view was called without its request", hint="view(request, ...)", reason="view")
 
 
 def _streamed(grant: Grant, response: HttpResponseBase) -> HttpResponseBase:
-    if isinstance(response, StreamingHttpResponse) and not response.is_async:
+    if isinstance(response, StreamingHttpResponse):
         body: Any = response.streaming_content
-        response.streaming_content = scoped(grant.tenant, body)
+        response.streaming_content = ascoped(grant.tenant, body) if response.is_async else scoped(grant.tenant, body)
     return response

@@ -1,0 +1,289 @@
+"""`Guard`: the stages, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isgeneratorfunction
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
+
+from ..core.address import ClientAddress
+from ..core.errors import (
+    AccessDenied,
+    ConfigurationError,
+    EntitlementDenied,
+    InvalidCredential,
+    NotFound,
+    OriginDenied,
+    TenantNotFound,
+    TrustError,
+)
+from ..core.principal import Principal, StepUp
+from ..core.sansio import suspends, synced
+from ..core.tenant import TenantContext
+from ..tenancy import tenant_scope
+from .faults import Dependency
+from .grant import Grant, Operation
+from .limits import Limits
+from .trail import Trail
+
+if TYPE_CHECKING:
+    from ..core.http import RequestFacts
+    from ..trust import Trust
+
+__all__ = ["Guard", "refuse_generators"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_VERBS: Final = {
+    "authenticator": "aauthenticate", "tenants": "aresolve", "policy": "check", "origin": "check", "audit": "aemit",
+    "limiter": "acheck", "connections": "arequire_active",
+}  # fmt: skip
+_OPTIONAL: Final = frozenset(("limiter", "connections"))
+_ORIGIN, _AUTHENTICATOR, _TENANTS = Dependency("origin"), Dependency("authenticator"), Dependency("tenants")
+_POLICY, _CONNECTIONS = Dependency("policy"), Dependency("connections")
+
+
+class Guard:
+    """The pipeline over one `Trust`. Make one per host and keep it.
+
+    A part that raises what is no `TrustError` counts as down (503); every way out but the last one gives back what
+    the tenant's limits took, and leaves no tenant scope.
+
+    Raises:
+        ConfigurationError: a part without the verb that the guard asks it by.
+    """
+
+    def __init__(self, trust: Trust) -> None:
+        _require_verbs(trust)
+        self.trust: Trust = trust
+        self.suspends: bool = suspends(
+            trust.authenticator, trust.tenants, trust.limiter, trust.audit, trust.connections
+        )
+        address = trust.client_address or ClientAddress()
+        self._limits: Limits = Limits(trust.limiter, address)
+        self._trail: Trail = Trail(trust, address)
+
+    async def aadmit(self, facts: RequestFacts, *, route: str = "public") -> Any:
+        """The stages before any credential: origin, then limits per client. Public routes run these alone.
+
+        Returns the limiter's verdict, or None without a limiter.
+
+        Raises:
+            OriginDenied, RateLimited
+        """
+        self.require_origin(facts)
+        return await self._limits.afirst(self._limits.keys(facts, route))
+
+    admit: Final = synced(aadmit)
+
+    def require_origin(self, facts: RequestFacts) -> None:
+        """The first stage alone, for handshakes whose other stages come later. Raises `OriginDenied`."""
+        with _ORIGIN:
+            verdict = self.trust.origin.check(facts)
+            allowed, reason = verdict.allowed, verdict.reason
+        if allowed is not True:
+            raise OriginDenied(reason)
+
+    async def aenter(self, facts: RequestFacts, operation: Operation, resource: Any = None) -> Grant:
+        """Takes a request through every stage.
+
+        Args:
+            resource: what is acted upon, or a callable of the `TenantContext` (a coroutine function with the async
+                face) that fetches it inside the tenant's scope; a callable that finds None is a 404. What it raises
+                is the host's own and passes unchanged.
+
+        Returns:
+            A `Grant`; enter it as a context manager around the operation.
+
+        Raises:
+            TrustError: the first stage that refuses. The refusal is recorded.
+        """
+        grant = Grant(facts, operation, self._trail, suspends=self.suspends)
+        try:
+            await self._pass(grant, resource)
+        except TrustError as refusal:
+            await grant.arefund()
+            await self._trail.arefusal(grant, refusal)
+            raise
+        except BaseException:  # cancelled or interrupted, or the host's own resource callable
+            await grant.afinish("error")
+            raise
+        return grant
+
+    enter: Final = synced(aenter)
+
+    def vet(self, operation: Operation) -> None:
+        """Refuses an operation that this `Trust` could never serve; adapters ask when the host starts.
+
+        Raises:
+            ConfigurationError: a permission outside the catalogue, limits that nothing counts, or a connection
+                without a gate.
+        """
+        if hasattr(self.trust.policy, "scope_of") and self.trust.policy.scope_of(operation.permission) is None:
+            raise ConfigurationError(
+                f"{operation.name} asks for {operation.permission!r}, which the policy does not know",
+                hint="declare it under [permissions], or correct the operation",
+                reason="unknown_permission",
+            )
+        self._limits.vet(operation)
+        if operation.connection is not None:
+            self._gate(operation, platform=self._is_platform(operation))
+
+    async def _pass(self, grant: Grant, resource: Any) -> None:
+        trust, operation = self.trust, grant.operation
+        self.require_origin(grant.facts)
+        keys = self._limits.keys(grant.facts, operation.name, operation.limits)
+        await self._limits.afirst(keys)
+        await self._identify(grant)
+        found = await _fetch(resource, grant.tenant)
+        with _POLICY:
+            grant.decision = trust.policy.check(grant.subject, operation.permission, found)
+            allowed = grant.decision.allowed is True
+        self._trail.count("wst.authz.decisions", outcome=_word(allowed), permission=operation.permission)
+        if not allowed:
+            raise _denial(grant.decision)
+        self._require_step_up(operation.step_up, grant.principal)
+        grant.verdict = await self._limits.asecond(grant, keys)
+        if operation.connection is not None:
+            grant.connection = await self._require_connection(grant, operation.connection)
+        await self._trail.aattempt(grant)
+
+    async def _identify(self, grant: Grant) -> None:
+        """Who asks and, unless the platform itself is acted upon, in which tenant."""
+        with _AUTHENTICATOR:
+            principal = await self.trust.authenticator.aauthenticate(grant.facts)
+        if not isinstance(principal, Principal):
+            raise InvalidCredential("the authenticator returned nobody", reason="none")
+        grant.principal = principal
+        if self._is_platform(grant.operation):
+            return
+        with _TENANTS:
+            tenant = await self.trust.tenants.aresolve(grant.facts, principal)
+        if not isinstance(tenant, TenantContext):
+            raise TenantNotFound("the resolver returned no context")
+        grant.tenant, grant.principal = tenant, tenant.principal
+        await _require_feature(tenant, grant.operation.feature)
+
+    def _is_platform(self, operation: Operation) -> bool:
+        """A policy of the host's own may know no scopes: then everything happens in a tenant."""
+        scope_of = getattr(self.trust.policy, "scope_of", None)
+        if scope_of is None:
+            return False
+        with _POLICY:
+            return bool(scope_of(operation.permission) == "platform")
+
+    def _require_step_up(self, step_up: StepUp | None, principal: Principal | None) -> None:
+        if step_up is not None and (principal is None or not step_up.met_by(principal, self.trust.clock.now())):
+            raise step_up.challenge()
+
+    async def _require_connection(self, grant: Grant, provider: str) -> Any:
+        gate = self._gate(grant.operation, platform=grant.tenant is None)
+        with _CONNECTIONS:
+            return await gate.arequire_active(cast("TenantContext", grant.tenant).tenant_id, provider)
+
+    def _gate(self, operation: Operation, *, platform: bool) -> Any:
+        if self.trust.connections is None or platform:
+            raise ConfigurationError(
+                f"{operation.name} needs the connection {operation.connection!r}",
+                hint="give Trust(connections=Connections(...)) and a tenant-scoped permission",
+                reason="connections",
+            )
+        return self.trust.connections
+
+    # --- for hosts without an adapter --------------------------------------------------------------------------------
+
+    def operation(
+        self, operation: Operation, *, resource: Any = None
+    ) -> Callable[[Callable[Concatenate[Grant, P], T]], Callable[Concatenate[RequestFacts, P], T]]:
+        """Decorates a function (or coroutine function) of a `Grant`: it is called with `RequestFacts` instead."""
+
+        def decorate(function: Callable[Concatenate[Grant, P], T]) -> Callable[Concatenate[RequestFacts, P], T]:
+            refuse_generators(function)
+            if iscoroutinefunction(function):
+                later = function
+
+                @wraps(function)
+                async def guarded_later(facts: RequestFacts, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+                    async with await self.aenter(facts, operation, resource) as grant:
+                        return await later(grant, *args, **kwargs)
+
+                return cast("Callable[Concatenate[RequestFacts, P], T]", guarded_later)
+
+            @wraps(function)
+            def guarded(facts: RequestFacts, /, *args: P.args, **kwargs: P.kwargs) -> T:
+                with self.enter(facts, operation, resource) as grant:
+                    return function(grant, *args, **kwargs)
+
+            return guarded
+
+        return decorate
+
+
+def refuse_generators(function: object) -> None:
+    """Refuses to decorate a generator function: its body would run after the grant is closed.
+
+    Raises:
+        ConfigurationError: with the way to stream all the same.
+    """
+    if isgeneratorfunction(function) or isasyncgenfunction(function):
+        raise ConfigurationError(
+            "a guarded function cannot be a generator: its body would run outside the grant",
+            hint="return the iterator, or a streaming response, from a plain function",
+            reason="guarded_generator",
+        )
+
+
+def _require_verbs(trust: Trust) -> None:
+    for field, verb in _VERBS.items():
+        part = getattr(trust, field)
+        if not callable(getattr(part, verb, None)) and not (part is None and field in _OPTIONAL):
+            raise ConfigurationError(
+                f"{field} is {type(part).__name__}, which has no {verb}()",
+                hint=f"give the part of this package, or a class with {verb}()",
+                reason="part",
+            )
+
+
+async def _require_feature(tenant: TenantContext, feature: str | None) -> None:
+    if feature is None:
+        return
+    if tenant.entitlements is None:
+        raise ConfigurationError(
+            f"an operation asks for the feature {feature!r}, but the resolver has no entitlements",
+            hint="TenantResolver(sources, memberships, entitlements=Entitlements(source))",
+            reason="entitlements",
+        )
+    with _TENANTS:
+        answer = await tenant.entitlements.acheck(tenant, feature)
+        allowed = answer.allowed is True
+    if not allowed:
+        raise EntitlementDenied(answer.reason, limit=answer.limit, used=answer.used, resets_at=answer.resets_at)
+
+
+async def _fetch(resource: Any, tenant: TenantContext | None) -> Any:
+    """The resource, fetched inside the tenant's scope once the tenant is proved."""
+    if not callable(resource):
+        return resource
+    if tenant is None:
+        found = resource(None)
+        found = await found if isawaitable(found) else found
+    else:
+        with tenant_scope(tenant):
+            found = resource(tenant)
+            found = await found if isawaitable(found) else found
+    if found is None:
+        raise NotFound("the resource does not exist in this tenant")
+    return found
+
+
+def _denial(decision: Any) -> TrustError:
+    for obligation in decision.obligations:
+        if isinstance(obligation, StepUp):
+            return obligation.challenge()
+    return AccessDenied(decision)
+
+
+def _word(allowed: bool) -> str:
+    return "allowed" if allowed else "denied"
