@@ -100,10 +100,10 @@ def test_the_environment_takes_a_document_or_a_bare_key(monkeypatch: pytest.Monk
     assert bare.uri == EnvKeyProvider(BARE).uri != document.uri
     assert bare.unwrap(document.wrap(KEY, CONTEXT), CONTEXT) == KEY
     monkeypatch.setenv("WT_TEST_KEK", json.dumps(GOOD))
-    assert EnvKeyProvider.from_env("WT_TEST_KEK").uri == document.uri
+    assert EnvKeyProvider.from_env("WT_TEST_KEK", os.environ).uri == document.uri
     monkeypatch.delenv("WT_TEST_KEK")
     with pytest.raises(ConfigurationError, match="WT_TEST_KEK"):
-        EnvKeyProvider.from_env("WT_TEST_KEK")
+        EnvKeyProvider.from_env("WT_TEST_KEK", os.environ)
 
 
 @pytest.mark.parametrize("text", ["", "changeme", "x" * 88, BARE[:-4], base64.b64encode(bytes(32)).decode()])

@@ -24,6 +24,7 @@ def trust() -> Any:
 
 
 def make_app(host: Host) -> WSGIHandler:
+    """The host as an application of this framework; refuses to start with an undeclared route."""
     _HELD["host"] = host
     settings.configure(
         SECRET_KEY="unused: the host keeps no state in Django",

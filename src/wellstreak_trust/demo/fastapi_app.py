@@ -18,6 +18,7 @@ from .routes import ROUTES, Call, Reply, Route
 
 
 def make_app(host: Host) -> FastAPI:
+    """The host as an application of this framework; refuses to start with an undeclared route."""
     app = FastAPI(openapi_url=None)
     app.add_middleware(TrustMiddleware, trust=host.trust)
     problems(app)

@@ -13,6 +13,7 @@ from .routes import ROUTES, Call, Reply, Route
 
 
 def make_app(host: Host) -> flask.Flask:
+    """The host as an application of this framework; refuses to start with an undeclared route."""
     app = flask.Flask(__name__, static_folder=None)
     TrustExtension(host.trust).init_app(app)
     for number, route in enumerate(ROUTES):

@@ -86,10 +86,12 @@ class Paths:
 
     @property
     def database(self) -> Path:
+        """The one SQLite file."""
         return self.folder / "host.db"
 
     @property
     def kek(self) -> Path:
+        """The key-encryption key."""
         return self.folder / "kek.json"
 
 

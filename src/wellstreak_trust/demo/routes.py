@@ -86,6 +86,7 @@ class Route:
 
 
 async def sign_in(call: Call) -> Reply:
+    """Checks e-mail and password and opens a session."""
     said = call.json("email", "password")
     user = await call.host.user(said["email"])
     # An unknown user costs the same hash as a wrong password, so that time does not tell them apart.
@@ -103,6 +104,7 @@ async def sign_in(call: Call) -> Reply:
 
 
 async def create_workspace(call: Call) -> Reply:
+    """Founds a workspace owned by whoever is signed in."""
     principal = await call.host.trust.authenticator.aauthenticate(call.facts)
     said = call.json("id", "name")
     member = await call.host.memberships.acreate_workspace(principal, tenant_id=said["id"], name=said["name"], seats=5)
@@ -111,12 +113,14 @@ async def create_workspace(call: Call) -> Reply:
 
 
 async def accept(call: Call) -> Reply:
+    """Accepts an invitation for whoever is signed in."""
     principal = await call.host.trust.authenticator.aauthenticate(call.facts)
     member = await call.host.memberships.aaccept(call.json("token")["token"], principal)
     return Reply({"workspace": member.tenant_id, "roles": sorted(member.roles)})
 
 
 async def invite(call: Call) -> Reply:
+    """Invites somebody; a real host would mail the token."""
     said = call.json("email", "role")
     tenant = call.granted.tenant
     assert tenant is not None
@@ -126,29 +130,35 @@ async def invite(call: Call) -> Reply:
 
 
 async def read_workspace(call: Call) -> Reply:
+    """The workspace and its AI settings."""
     return Reply({"workspace": call.tenant_id, "ai": await call.host.setting(call.tenant_id, "ai")})
 
 
 async def list_members(call: Call) -> Reply:
+    """Who belongs to the workspace."""
     members = await call.host.memberships.alist(require_tenant())
     return Reply([{"id": m.principal_id, "roles": sorted(m.roles)} for m in members])
 
 
 async def read_billing(call: Call) -> Reply:
+    """The plan."""
     return Reply({"plan": await call.host.setting(call.tenant_id, "plan")})
 
 
 async def change_plan(call: Call) -> Reply:
+    """Changes the plan."""
     await call.host.put_setting(call.tenant_id, "plan", call.json("plan")["plan"])
     return Reply({"plan": await call.host.setting(call.tenant_id, "plan")})
 
 
 async def change_ai(call: Call) -> Reply:
+    """Changes how the AI workforce speaks."""
     await call.host.put_setting(call.tenant_id, "ai", call.json("tone")["tone"])
     return Reply({"ai": await call.host.setting(call.tenant_id, "ai")})
 
 
 async def connect(call: Call) -> Reply:
+    """Stores a messaging token, never to be shown again, and defines the connection."""
     said = call.json("token")
     ref = await call.host.secrets.for_tenant(require_tenant()).aput("messenger/bot", said["token"])
     await call.host.connections.adefine(call.tenant_id, "messenger", config={}, secret="messenger/bot")
@@ -156,22 +166,26 @@ async def connect(call: Call) -> Reply:
 
 
 async def read_integration(call: Call) -> Reply:
+    """The state of the connection; no token."""
     status = await call.host.connections.astatus(call.tenant_id, "messenger")
     info = await call.host.secrets.for_tenant(require_tenant()).adescribe("messenger/bot")
     return Reply({"state": status.state, "reason": status.reason, "hint": status.hint, "secret_version": info.version})
 
 
 async def test_integration(call: Call) -> Reply:
+    """Asks the provider with the stored token."""
     status = await call.host.test_connection(call.tenant_id)
     return Reply({"state": status.state, "reason": status.reason})
 
 
 async def send_message(call: Call) -> Reply:
+    """Acts through the connection the guard proved active."""
     gate = call.granted.connection
     return Reply({"sent": call.json("text")["text"], "generation": gate.generation})
 
 
 async def create_agent(call: Call) -> Reply:
+    """Creates an agent owned by its maker."""
     principal = call.granted.principal
     assert principal is not None
     made = await call.host.add_agent(call.tenant_id, principal.id, call.json("name")["name"])
@@ -179,25 +193,30 @@ async def create_agent(call: Call) -> Reply:
 
 
 async def the_agent(call: Call) -> Any:
+    """The agent of a route, as a policy resource."""
     return await call.host.agent(call.params["tenant"], call.params["agent"])
 
 
 async def read_agent(call: Call) -> Reply:
+    """One agent."""
     found = await the_agent(call)
     return Reply({"agent": found["id"], "name": found["name"]})
 
 
 async def update_agent(call: Call) -> Reply:
+    """Renames an agent."""
     await call.host.rename_agent(call.tenant_id, call.params["agent"], call.json("name")["name"])
     return Reply({"agent": call.params["agent"]})
 
 
 async def read_audit(call: Call) -> Reply:
+    """The workspace's trail, newest first."""
     events = await call.host.audit.aevents(call.tenant_id, limit=100)
     return Reply([{"seq": e["seq"], "action": e["action"], "outcome": e["outcome"]} for e in events])
 
 
 async def billing_hook(call: Call) -> Reply:
+    """A billing event: verified, applied once, in the order billing gave it."""
     host = call.host
     try:
         event = host.billing.verify(call.facts.headers.items(), call.body)
@@ -214,14 +233,17 @@ async def billing_hook(call: Call) -> Reply:
 
 
 async def security_txt(call: Call) -> Reply:
+    """Where to report a vulnerability."""
     return Reply(call.host.security_txt.render(), media="text/plain; charset=utf-8")
 
 
 async def list_workspaces(call: Call) -> Reply:
+    """The operators' console."""
     return Reply({"operator": call.granted.request_id})
 
 
 async def break_glass(call: Call) -> Reply:
+    """An operator enters a customer's workspace, with a reason and a ticket, on the record."""
     said = call.json("tenant", "reason", "ticket")
     who = call.granted.principal
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-import os
+from collections.abc import Mapping
 
 from ...core.canonical import length_prefixed
 from ...core.errors import ConfigurationError
@@ -37,9 +37,9 @@ class EnvKeyProvider(LocalKey):
             super().__init__(derived_id(material), material)
 
     @classmethod
-    def from_env(cls, name: str) -> EnvKeyProvider:
-        """Reads the variable `name`; raises `ConfigurationError` where it is not set."""
-        text = os.environ.get(name)  # noqa: TID251  this call is the host's request to read that variable
+    def from_env(cls, name: str, environ: Mapping[str, str]) -> EnvKeyProvider:
+        """Reads the variable `name` of `environ` (``os.environ``); raises `ConfigurationError` where it is not set."""
+        text = environ.get(name)
         if not text:
             raise ConfigurationError(
                 f"{name} is not set",
