@@ -30,7 +30,7 @@ def main() -> int:
             show(steps, f"wellstreak_trust on {framework}, over HTTP at {url}")
             differs = [step for step in steps if not step.held]
             print(f"{len(steps) - len(differs)} held, {len(differs)} differ, {time.monotonic() - begun:.1f} s")
-            if os.environ.get("SERVE"):
+            if os.environ.get("SERVE", "") not in ("", "0"):
                 _explore(url)
     return 1 if differs else 0
 
