@@ -9,7 +9,7 @@ from wellstreak_trust.core.problem import document, respond
 
 
 def test_document_members() -> None:
-    found = document("denied", "Forbidden", 403, instance="/x", limit=3)
+    found = document("denied", "Forbidden", 403, instance="/x", members={"limit": 3})
     assert found == {
         "type": "urn:wellstreak-trust:problem:denied",
         "title": "Forbidden",

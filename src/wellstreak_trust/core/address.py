@@ -13,7 +13,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     from .http import RequestFacts
@@ -25,6 +25,7 @@ _Net = tuple[int, int, int]  # version, network, mask
 
 UNIX: Final = "unix"
 _MAX_PORT: Final = 65_535
+_MAX_TEXT: Final = 45  # the longest spelling: v6 with an embedded v4
 _FIELD: Final = re.compile(r"[a-z0-9-]{1,64}")  # no underscore: WSGI folds it into a hyphen, so clients could send it
 
 
@@ -53,11 +54,12 @@ class ClientAddress:
     ) -> None:
         if isinstance(trusted_proxies, str | bytes):
             raise _refuse("trusted_proxies is one text", "give a list: trusted_proxies=['10.0.0.0/8']")
-        self._unix: bool = UNIX in trusted_proxies
-        self._nets: tuple[_Net, ...] = tuple(_net(entry) for entry in trusted_proxies if entry != UNIX)
-        self._header: str = header.lower()
-        if not _FIELD.fullmatch(self._header):
+        proxies = tuple(trusted_proxies)
+        self._unix: bool = UNIX in proxies
+        self._nets: tuple[_Net, ...] = tuple(_net(entry) for entry in proxies if entry != UNIX)
+        if not isinstance(header, str) or not _FIELD.fullmatch(header.lower()):
             raise _refuse("header is not a field name", "such as header='x-forwarded-for'")
+        self._header: str = header.lower()
         if hops is not None and (type(hops) is not int or not 1 <= hops <= 64):
             raise _refuse("hops is not 1 to 64", "the number of proxies in front of the host, or None")
         if type(max_hops) is not int or not 1 <= max_hops <= 64:
@@ -74,7 +76,13 @@ class ClientAddress:
         return str(self._find(facts))
 
     def key(self, facts: RequestFacts, v6: int = 64) -> str:
-        """The rate-limit group: an IPv4 address whole, an IPv6 address by its /`v6` network (one customer's line)."""
+        """The rate-limit group: an IPv4 address whole, an IPv6 address by its /`v6` network (one customer's line).
+
+        Raises:
+            UsageError: `v6` is not 1 to 128. ConfigurationError: as `of`.
+        """
+        if type(v6) is not int or not 1 <= v6 <= 128:
+            raise UsageError("v6 is a prefix length, 1 to 128", hint="64 is one customer's line, 48 one site")
         found = self._find(facts)
         if found.version == 4:
             return str(found)
@@ -84,17 +92,12 @@ class ClientAddress:
         """Whether a peer is one of the configured proxies, so that what it forwards counts."""
         if peer == UNIX:
             return self._unix
-        address = _address(peer) if peer is not None and self._nets else None
+        address = _address(peer)
         return address is not None and self._trusts(address)
 
     def _find(self, facts: RequestFacts) -> Address:
-        peer = None if facts.peer in (None, UNIX) else _address(facts.peer or "")
-        if facts.peer == UNIX:
-            found = self._walk(facts, None) if self._unix else None
-        elif peer is not None and self._trusts(peer):
-            found = self._walk(facts, peer)
-        else:
-            found = peer
+        peer = _address(facts.peer)  # None for "unix" too
+        found = self._walk(facts, peer) if self.trusts(facts.peer) else peer
         if found is None:
             raise _refuse(
                 "the request has no usable client address",
@@ -129,6 +132,8 @@ def _refuse(detail: str, hint: str) -> ConfigurationError:
 
 def _net(entry: str) -> _Net:
     try:
+        if not isinstance(entry, str):  # ip_network(10) is 0.0.0.10/32
+            raise TypeError
         net = ip_network(entry, strict=True)
     except (ValueError, TypeError):
         raise _refuse(
@@ -142,11 +147,14 @@ def _net(entry: str) -> _Net:
     return net.version, int(first), int(net.netmask)
 
 
-@lru_cache(maxsize=4096)
-def _address(text: str) -> Address | None:
+def _address(text: str | None) -> Address | None:
     """A canonical address or None; zone ids are refused, they name an interface of *this* machine."""
-    if "%" in text or len(text) > 45:
-        return None
+    # Long text never reaches the cache: 4,096 entries of a whole header each would be a quarter of a gigabyte.
+    return None if not text or len(text) > _MAX_TEXT or "%" in text else _parsed(text)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Address | None:
     try:
         found = ip_address(text)
     except ValueError:

@@ -2,7 +2,8 @@
 
 `length_prefixed` is injective for any list of byte strings: no separator that a part could contain, so no bytes can
 move from one part to the next. `canonical_json` is JSON on a domain so small that every serialiser agrees on it byte
-for byte (sorted keys, no spaces, UTF-8 unescaped, no floats); what lies outside is refused, never normalised.
+for byte (sorted keys, no spaces, UTF-8 unescaped, no floats); what lies outside is refused, never normalised. Within
+that domain it is the JSON Canonicalization Scheme (RFC 8785).
 """
 
 from __future__ import annotations
@@ -48,11 +49,13 @@ def _fixed(number: int, octets: int, *, signed: bool) -> bytes:
 def length_prefixed(*parts: bytes | str) -> bytes:
     """``u32(count) || u32(len p1) || p1 || ...``; text as UTF-8 without normalisation.
 
-    Raises `UsageError` for text that is no Unicode (lone surrogates).
+    Raises `UsageError` for text that is no Unicode (lone surrogates), and for a part that is neither bytes nor text.
     """
     pieces = [len(parts).to_bytes(4, "big")]
     for part in parts:
         octets = _utf8(part) if isinstance(part, str) else part
+        if not isinstance(octets, bytes):
+            raise UsageError(f"a part is bytes or text, not {type(octets).__name__}")
         pieces += (len(octets).to_bytes(4, "big"), octets)
     return b"".join(pieces)
 
@@ -86,13 +89,13 @@ def _admit(value: object, place: str, depth: int, any_key: bool) -> None:
             raise UsageError(f"{place}: an integer beyond 2^53-1", hint="send it as text")
     elif depth >= MAX_DEPTH:
         raise UsageError(f"{place}: nested deeper than {MAX_DEPTH} levels")
-    elif isinstance(value, dict):
-        for key, item in value.items():
+    elif kind is dict:  # exactly: a subclass may show the encoder other items than it showed here
+        for key, item in value.items():  # type: ignore[attr-defined]  # kind is dict
             if type(key) is not str or not (any_key or _KEY.fullmatch(key)):
                 raise UsageError(f"{place}: a key outside [A-Za-z0-9_.-]+")
             _admit(item, f"{place}.{key}", depth + 1, any_key)
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
+    elif kind is list or kind is tuple:
+        for index, item in enumerate(value):  # type: ignore[arg-type]  # kind is a sequence
             _admit(item, f"{place}[{index}]", depth + 1, any_key)
     else:
         raise UsageError(f"{place}: {kind.__name__} is not part of canonical JSON", hint="floats as text or scaled int")

@@ -11,14 +11,27 @@ from dataclasses import dataclass
 from typing import Final
 
 from .address import ClientAddress
+from .errors import UsageError
 
 __all__ = ["ClientAddress", "Headers", "RequestFacts", "Target"]
 
 HeaderSource = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
 
+_MAX_PORT: Final = 65_535
+
+
 def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else bytes(value).decode("latin-1")
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, bytes):  # bytes(10**9) would allocate it
+        raise UsageError(f"a field line is str or bytes, not {type(value).__name__}")
+    return value.decode("latin-1")
+
+
+def _folded(name: str) -> str:
+    # Field names are ASCII (RFC 9110, 5.1), and lower() turns the Kelvin sign into k: "coo\u212aie" is no cookie.
+    return name.lower() if name.isascii() else name
 
 
 class Headers:
@@ -35,24 +48,24 @@ class Headers:
         self._lines: tuple[tuple[str, str], ...] = tuple((_text(name), _text(value)) for name, value in pairs)
         index: dict[str, list[str]] = {}
         for name, value in self._lines:
-            index.setdefault(name.lower(), []).append(value)
+            index.setdefault(_folded(name), []).append(value)
         self._index: dict[str, list[str]] = index
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first field line of that name."""
-        found = self._index.get(name.lower())
+        found = self._index.get(_folded(name))
         return found[0] if found else default
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every field line of that name, in order; controls that authenticate count them."""
-        return tuple(self._index.get(name.lower(), ()))
+        return tuple(self._index.get(_folded(name), ()))
 
     def items(self) -> tuple[tuple[str, str], ...]:
         """All field lines as sent."""
         return self._lines
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._index
+        return isinstance(name, str) and _folded(name) in self._index
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._lines)
@@ -79,10 +92,10 @@ class Target:
 
     @classmethod
     def parse(cls, url: str) -> Target:
-        """Splits an absolute URL or a path. Total: garbage lands in `path`."""
+        """Splits an absolute URL (RFC 3986, 3) or a path. Total: garbage lands in `path`."""
         scheme, mark, rest = url.partition("://")
-        if not mark:
-            scheme, rest = "", url
+        if not mark or not scheme or any(char in scheme for char in "/?#"):  # the query may hold a URL of its own
+            scheme, mark, rest = "", "", url
         end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
         authority = rest[:end] if mark else ""
         tail = rest[end:] if mark else rest
@@ -92,15 +105,16 @@ class Target:
 
 
 def _host_and_port(authority: str) -> tuple[str, int | None]:
+    if "@" in authority:  # user information: its user must never be taken for the host (RFC 9110, 4.2.4)
+        return authority.lower(), -1
     host, mark, port = authority.rpartition(":")
     if not mark or port.endswith("]"):
         return authority.lower(), None
-    if port.isascii() and port.isdigit() and int(port[:6]) <= _MAX_PORT:
-        return host.lower(), int(port[:6])
+    if not port:  # "h:" is "h" (RFC 3986, 3.2.3)
+        return host.lower(), None
+    if port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= _MAX_PORT:
+        return host.lower(), int(port)
     return host.lower(), -1
-
-
-_MAX_PORT: Final = 65_535
 
 
 class RequestFacts:
@@ -162,24 +176,27 @@ class RequestFacts:
     @property
     def target(self) -> Target:
         """The URL's parts."""
-        if self._target is None:
-            object.__setattr__(self, "_target", Target.parse(self.url))
-        assert self._target is not None
-        return self._target
+        found = self._target
+        if found is None:
+            found = Target.parse(self.url)
+            object.__setattr__(self, "_target", found)
+        return found
 
     @property
     def cookies(self) -> tuple[tuple[str, str], ...]:
         """All (name, value) pairs of all Cookie field lines, repeated names included (RFC 6265, 4.2)."""
-        if self._cookies is None:
+        found = self._cookies
+        if found is None:
             pairs = (
                 pair.strip(" \t").partition("=") for line in self.headers.get_all("cookie") for pair in line.split(";")
             )
-            object.__setattr__(self, "_cookies", tuple((name, value) for name, mark, value in pairs if mark))
-        assert self._cookies is not None
-        return self._cookies
+            found = tuple((name, value) for name, mark, value in pairs if mark)
+            object.__setattr__(self, "_cookies", found)
+        return found
 
     @property
     def host(self) -> str:
-        """The Host field in lower case without port; empty if absent or sent twice."""
+        """The Host field in lower case without port; empty if absent or sent twice (RFC 9112, 3.2)."""
         lines = self.headers.get_all("host")
-        return _host_and_port(lines[0])[0] if len(lines) == 1 else ""
+        # WSGI servers join repeated fields with a comma, ASGI servers keep them apart.
+        return _host_and_port(lines[0])[0] if len(lines) == 1 and "," not in lines[0] else ""

@@ -12,7 +12,6 @@ Context variables set inside are seen by the caller, as with ``await``.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -29,16 +28,20 @@ def drive(operation: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine that never suspends and returns its result.
 
     Raises:
-        ConfigurationError: it waited for something (`reason` is ``store_suspends``); its ``finally`` blocks have run.
+        ConfigurationError: it waited for something (`reason` is ``store_suspends``); its ``finally`` blocks have run,
+            and what one of them raised is the cause.
     """
     try:
         waits_for = operation.send(None)
     except StopIteration as done:
         result: T = done.value
         return result
-    with suppress(RuntimeError):  # a finally that awaits again must not mask the real fault
+    fault = _suspended(type(waits_for).__name__)
+    try:
         operation.close()
-    raise _suspended(type(waits_for).__name__)
+    except Exception as error:  # a finally that fails, or awaits again, must not mask the real fault
+        raise fault from error
+    raise fault
 
 
 def suspends(*ports: object) -> bool:
