@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from ..core.errors import InvalidRequest, MissingExtra
 from ..core.problem import respond
 from ..guard import Grant, Operation
+from .asgi import POLICY_VIOLATION, TrustMiddleware, edge_of
 from .shared import Declaration, refuse_undeclared
-from .starlette import TrustMiddleware, declared_routes, edge_of, entered, facts_of, public, trust_in
+from .starlette import declared_routes, entered, facts_of, public, trust_in
 
 try:
     from fastapi import FastAPI
@@ -25,9 +26,6 @@ except ImportError:
     ) from None
 
 __all__ = ["Guarded", "TrustMiddleware", "assert_all_routes_declared", "edge_of", "facts_of", "problems", "public"]
-
-
-_POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1
 
 
 class Guarded:
@@ -62,7 +60,7 @@ def problems(app: FastAPI) -> None:
 
     async def malformed_socket(socket: WebSocket, error: Exception) -> None:
         del error
-        await socket.close(_POLICY_VIOLATION)
+        await socket.close(POLICY_VIOLATION)
 
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(WebSocketRequestValidationError, malformed_socket)

@@ -1,24 +1,20 @@
-"""Starlette: ``app.add_middleware(TrustMiddleware, trust=trust)``; pure ASGI, so that context variables and streams
-survive. Route guards are in the FastAPI module's dependency, or `guarded` here for plain endpoints.
-"""
+"""Starlette: ``app.add_middleware(TrustMiddleware, trust=trust)``, then ``@guarded(operation)`` on endpoints."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import Any, Final
+from typing import Any
 
-from ..core.errors import ConfigurationError, MissingExtra, RequestError, TrustError
+from ..core.errors import MissingExtra
 from ..core.event import Outcome
 from ..core.http import RequestFacts
-from ..core.problem import ProblemResponse
 from ..core.tenant import TenantContext
 from ..guard import Grant, Operation, outcome_of, refuse_generators
 from ..tenancy import tenant_scope
-from ..trust import Trust
+from .asgi import CURRENT_SCOPE, INTERNAL_ERROR, Receive, Scope, Send, TrustMiddleware, edge_of, routed, visit_of
 from .shared import Declaration, Edge, declaration_of, declare, outcome_of_status, refuse_undeclared
 
 try:
@@ -45,155 +41,21 @@ __all__ = [
     "trust_in",
 ]
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Endpoint = Callable[..., Any]
 Declared = tuple[str, Declaration | None]
-
-_KEY: Final = "wellstreak_trust"
-_SCOPE: Final[ContextVar[Scope | None]] = ContextVar("wellstreak_trust_asgi_scope", default=None)
-_POLICY_VIOLATION, _INTERNAL_ERROR = 1008, 1011  # RFC 6455, 7.4.1
-
-
-class _Visit:
-    """One connection: copies of the scope share it."""
-
-    __slots__ = ("edge", "facts", "status")
-
-    def __init__(self, edge: Edge, scope: Scope) -> None:
-        self.edge: Edge = edge
-        self.facts: RequestFacts = edge.facts.asgi(scope)
-        self.status: int = 0  # of the answer, once it has started
-
-
-class TrustMiddleware:
-    """Puts the `Trust` into the scope, answers preflights, decorates every response, renders refusals.
-
-    WebSocket handshakes from foreign pages are refused before they are accepted.
-
-    Args:
-        scheme_is_trusted: False where TLS ends at a proxy that is not in ``Trust(client_address=...)``.
-        forwarded_host: take ``X-Forwarded-Host`` from the proxies that are.
-    """
-
-    def __init__(self, app: App, trust: Trust, *, scheme_is_trusted: bool = True, forwarded_host: bool = False) -> None:
-        self.app: App = app
-        self.edge: Edge = Edge(trust, scheme_is_trusted=scheme_is_trusted, forwarded_host=forwarded_host)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One ASGI connection."""
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
-        visit = scope[_KEY] = _Visit(self.edge, scope)
-        token = _SCOPE.set(scope)
-        try:
-            await (self._http if scope["type"] == "http" else self._websocket)(visit, scope, receive, send)
-        finally:
-            _SCOPE.reset(token)
-
-    async def _http(self, visit: _Visit, scope: Scope, receive: Receive, send: Send) -> None:
-        async def decorated(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                visit.status = message["status"]
-                pairs = [(_text(name), _text(value)) for name, value in message.get("headers", ())]
-                message["headers"] = _encoded(self.edge.decorate(visit.facts, pairs))
-            await send(message)
-
-        preflight = self.edge.preflight(visit.facts)
-        if preflight is not None:
-            await _send(send, ProblemResponse(204, tuple(preflight), b""))
-            return
-        try:
-            await self.app(scope, receive, decorated)
-        except TrustError as error:
-            if visit.status:
-                raise  # half an answer is out: the server cuts the connection
-            await _send(decorated, self.edge.problem(error))
-
-    async def _websocket(self, visit: _Visit, scope: Scope, receive: Receive, send: Send) -> None:
-        last = ""
-
-        async def watched(message: Message) -> None:
-            nonlocal last
-            last = message["type"]
-            await send(message)
-
-        try:
-            self.edge.guard.require_origin(visit.facts)
-            await self.app(scope, receive, watched)
-        except TrustError as error:
-            problem = self.edge.problem(error)
-            if not last and "websocket.http.response" in (scope.get("extensions") or {}):
-                await _send(send, problem, prefix="websocket.")
-            elif last in ("", "websocket.accept", "websocket.send"):
-                # Before the handshake is accepted, servers answer a close with 403 (ASGI WebSocket, 2.5).
-                theirs = isinstance(error, RequestError)
-                await send({"type": "websocket.close", "code": _POLICY_VIOLATION if theirs else _INTERNAL_ERROR})
-
-
-def _text(value: bytes) -> str:
-    return value.decode("latin-1")
-
-
-def _encoded(pairs: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
-
-
-async def _send(send: Send, problem: ProblemResponse, prefix: str = "") -> None:
-    headers = _encoded([*problem.headers, ("Content-Length", str(len(problem.body)))])
-    await send({"type": f"{prefix}http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": f"{prefix}http.response.body", "body": problem.body})
-
-
-def edge_of(scope: Mapping[str, Any]) -> Edge:
-    """The edge that the middleware put into the scope.
-
-    Raises:
-        ConfigurationError: the middleware is missing.
-    """
-    return _visit(scope).edge
-
-
-def _visit(scope: Mapping[str, Any]) -> _Visit:
-    found = scope.get(_KEY)
-    if not isinstance(found, _Visit):
-        raise ConfigurationError(
-            "no Trust in this app", hint="app.add_middleware(TrustMiddleware, trust=trust)", reason="no_trust"
-        )
-    return found
 
 
 def facts_of(connection: HTTPConnection) -> RequestFacts:
     """The facts of a request, with the matched route's name."""
-    return _routed(connection.scope)
-
-
-def _routed(scope: Mapping[str, Any]) -> RequestFacts:
-    visit = _visit(scope)
-    route = getattr(scope.get("route"), "name", None) or getattr(scope.get("endpoint"), "__name__", None)
-    if visit.facts.route != route:
-        held = visit.facts
-        visit.facts = RequestFacts(
-            held.method,
-            held.url,
-            held.headers,
-            peer=held.peer,
-            route=route,
-            scheme_is_trusted=held.scheme_is_trusted,
-        )
-    return visit.facts
+    return routed(connection.scope)
 
 
 @asynccontextmanager
 async def entered(connection: HTTPConnection, operation: Operation, resource: Any = None) -> AsyncIterator[Grant]:
     """Takes a request through the guard and into its tenant's scope; `resource` may be a callable of the request."""
     fetch = (lambda tenant: resource(connection)) if callable(resource) else resource
-    visit = _visit(connection.scope)
-    async with await visit.edge.guard.aenter(_routed(connection.scope), operation, fetch) as grant:
+    visit = visit_of(connection.scope)
+    async with await visit.edge.guard.aenter(routed(connection.scope), operation, fetch) as grant:
         try:
             yield grant
         except BaseException as error:
@@ -207,7 +69,7 @@ def _outcome(error: BaseException) -> Outcome:
     if isinstance(error, HTTPException):
         return outcome_of_status(error.status_code)
     if isinstance(error, WebSocketException):
-        return "error" if error.code == _INTERNAL_ERROR else "failure"
+        return "error" if error.code == INTERNAL_ERROR else "failure"
     return "success" if isinstance(error, WebSocketDisconnect) else outcome_of(error)
 
 
@@ -254,8 +116,8 @@ def public(reason: str) -> Callable[[Endpoint], Endpoint]:
 
         @wraps(endpoint)
         async def open_endpoint(*args: Any, **kwargs: Any) -> Any:
-            scope = _SCOPE.get() or {}
-            await edge_of(scope).guard.aadmit(_routed(scope))
+            scope = CURRENT_SCOPE.get() or {}
+            await edge_of(scope).guard.aadmit(routed(scope))
             return await _call(endpoint, *args, **kwargs)
 
         return declare(open_endpoint, Declaration(reason=reason), of=endpoint)
