@@ -3,6 +3,9 @@
 Every ordinary way for a value to end up in a log, page or queue is closed: `repr`, `str`, every format spec, JSON,
 pickle, copies, `vars`, iteration, length, hashing, debug pages, template lookups, pydantic dumps and pydantic error
 texts. The one way out is `reveal()`, which a reviewer can grep for. It is no defence against code that wants to steal.
+
+One leak no field can close: when a *neighbour* of the field is missing, pydantic reports the whole document, raw value
+included. Set ``hide_input_in_errors`` on such a model and answer with ``errors(include_input=False)``.
 """
 
 from __future__ import annotations
@@ -37,19 +40,25 @@ class Secret(Generic[T]):
     Equality is constant in time and holds only between two secrets of one type.
     """
 
-    __slots__ = ("__value",)
+    # A closure and not the value: `inspect.getmembers`, `object.__getstate__`, "{0._Secret__open}".format and debuggers
+    # that walk attributes show what stands in a slot.
+    __slots__ = ("__open",)
+    __open: Callable[[], T]
     __hash__: ClassVar[None] = None  # type: ignore[assignment]  # a hash would let dict order and timing speak of the value
 
     def __init__(self, value: T) -> None:
+        if hasattr(self, "_Secret__open"):
+            raise AttributeError("a Secret is immutable")
         if not isinstance(value, str | bytes):
-            raise UsageError(f"a secret is str or bytes, not {type(value).__name__}")
-        object.__setattr__(self, "_Secret__value", value)
+            kind = type(value).__name__
+            del value  # a traceback that shows locals would print what was nearly a secret
+            raise UsageError(f"a secret is str or bytes, not {kind}")
+        object.__setattr__(self, "_Secret__open", lambda: value)
 
     @_never_called_by_templates
     def reveal(self) -> T:
         """The value itself. Keep it in a local name for as short a time as you can."""
-        value: T = self.__value  # type: ignore[attr-defined]  # set past __setattr__, which refuses
-        return value
+        return self.__open()
 
     def __repr__(self) -> str:
         return f"Secret({MASK!r})"
@@ -99,11 +108,13 @@ class Secret(Generic[T]):
 
         def wrap(value: object) -> object:
             if isinstance(value, Secret):
-                return value if isinstance(value.reveal(), wanted) else MASK
+                return value if isinstance(value, cls) and isinstance(value.reveal(), wanted) else MASK
+            if hasattr(type(value), "get_secret_value"):  # pydantic's own SecretStr and SecretBytes
+                value = value.get_secret_value()  # type: ignore[attr-defined]  # asked for on the line above
             return cls(value) if isinstance(value, wanted) else MASK  # type: ignore[arg-type]  # narrowed above
 
         def admit(value: object) -> object:
-            if not isinstance(value, Secret):
+            if not isinstance(value, cls):
                 raise ValueError("a secret string is wanted")
             return value
 
