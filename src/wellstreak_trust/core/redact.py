@@ -2,18 +2,22 @@
 
 Three rules, in this order: marker types, key names, token shapes inside text. The input is copied, never changed;
 foreign objects are shown by their type name, because a ``__repr__`` may print anything; a rule that fails replaces
-the whole value. Work is bounded, so that a hostile structure costs no more than a large one.
+the whole value. Where a shape could be a harmless word, it is masked: a log line too short is read again, a
+credential in a log is rotated.
+
+Work is bounded, so that a hostile structure costs no more than a large one, and linear in the text: every shape either
+fails within a few characters of where it begins, or consumes what it has looked at.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
-from typing import Final
-
-from .secret import Secret
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
 
 __all__ = ["CUT", "MASKED", "redact", "redact_text"]
 
@@ -22,34 +26,51 @@ CUT: Final = "…(cut)"
 MAX_DEPTH: Final = 8
 MAX_NODES: Final = 1_000
 MAX_TEXT: Final = 8_192
+_MAX_KEY: Final = 64
+_MAX_INT: Final = 2**1024  # a longer one may not even print (ValueError beyond 4,300 digits)
 
 _MARKERS: Final = frozenset(("Secret", "Personal", "SecretStr", "SecretBytes"))  # by name: core imports no pydantic
 _KEYS: Final = frozenset(
-    """authorization proxyauthorization cookie setcookie password passwd passphrase secret token accesstoken
-    refreshtoken idtoken apikey clientsecret privatekey signature otp totp recoverycode sessionid csrf dsn
-    databaseurl""".split()
+    """authorization proxyauthorization cookie setcookie password passwd passphrase secret secretkey token accesstoken
+    refreshtoken idtoken authtoken xauthtoken sessiontoken apikey xapikey clientsecret privatekey signature otp totp
+    recoverycode sessionid csrf csrftoken xcsrftoken csrfmiddlewaretoken dsn databaseurl""".split()
 )
 _NOT_LETTERS: Final = re.compile(r"[-_. ]")
 _PREFIXES: Final = tuple(
-    """whsec_ whsk_ sk_live_ sk_test_ rk_live_ xoxa- xoxb- xoxe- xoxp- xoxr- xoxs- xapp- ghp_ gho_ ghu_ ghs_ ghr_
-    github_pat_ glpat- SG. shpat_ AKIA ASIA wss_ wst_ wsr_ wsk_ wst1.""".split()
+    """whsec_ whsk_ sk_live_ sk_test_ rk_live_ rk_test_ xoxa- xoxb- xoxe- xoxp- xoxr- xoxs- xapp- ghp_ gho_ ghu_ ghs_
+    ghr_ github_pat_ glpat- SG. shpat_ AKIA ASIA wss_ wst_ wsr_ wsk_ wst1.""".split()
 )
+# No shape asks for a border on its left: a credential glued to a word is one all the same.
 _SHAPES: Final = re.compile(
-    r"eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*"  # JSON Web Token
-    r"|(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}"  # Authorization values (RFC 6750, RFC 7617)
-    r"|-----BEGIN [A-Z0-9 ]{1,40}-----[\s\S]*?(?:-----END [A-Z0-9 ]{1,40}-----|\Z)"  # PEM
-    rf"|\b(?:{'|'.join(map(re.escape, _PREFIXES))})[A-Za-z0-9_\-.+/=]{{6,}}"  # provider prefixes and our own
-    r"|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)"  # user and password in a URL
+    r"eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,4}"  # JSON Web Token or what is left of one (RFC 7515, 7516)
+    r"|[Bb](?i:earer)\s++[A-Za-z0-9._~+/=-]+"  # RFC 6750, 2.1
+    r"|[Bb](?i:asic)\s++[A-Za-z0-9+/=_-]{6,}"  # RFC 7617, 2
+    r"|-----BEGIN [A-Z0-9 ]{1,40}-----[\s\S]*?(?:-----END [A-Z0-9 ]{1,40}-----|\Z)"  # RFC 7468, 2
+    rf"|(?:{'|'.join(map(re.escape, _PREFIXES))})[A-Za-z0-9_\-.+/=]{{6,}}"  # provider prefixes and our own
 )
-_HINTS: Final = ("eyJ", "-----BEGIN ", "://", *_PREFIXES)  # no shape matches without one of these, or a scheme's name
+# To the last `@` before the path, because people do not escape their passwords; or to where the text was cut.
+_USERINFO: Final = re.compile(rf"(?<=://)(?:[^\s/?#@:]*:[^\s/]*|[^\s/?#]*)(?=@|{re.escape(CUT)}\Z)")
+_HINTS: Final = ("eyJ", "-----BEGIN ", *_PREFIXES)  # no shape matches without one of these, or a scheme's name
+
+_AS_IS: Final = frozenset((type(None), bool, int, float))
+_SPELLED: Final[Mapping[type, Callable[[Any], str]]] = {
+    date: date.isoformat,
+    datetime: str,
+    time: str,
+    timedelta: str,
+    UUID: str,
+    Decimal: str,
+}
 
 
 def redact_text(text: str) -> str:
     """`text` with everything that looks like a credential replaced, cut at 8 KiB."""
     short = text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + CUT
+    if "://" in short:
+        short = _USERINFO.sub(MASKED, short)
     # Clean text is the usual case, and looking for fixed words costs a tenth of trying every shape at every place.
     if any(hint in short for hint in _HINTS) or "bearer" in (low := short.lower()) or "basic" in low:
-        return _SHAPES.sub(MASKED, short)
+        short = _SHAPES.sub(MASKED, short)
     return short
 
 
@@ -58,8 +79,15 @@ def redact(value: object) -> object:
     return _Walk().visit(value, 0)
 
 
+def _text_of(key: object) -> str | None:
+    """A key's own text, past any method that a subclass has replaced; header names are bytes under ASGI."""
+    if isinstance(key, str):
+        return str.__str__(key)
+    return bytes.decode(key, "latin-1") if isinstance(key, bytes) else None
+
+
 def _is_secret_key(key: str) -> bool:
-    return _NOT_LETTERS.sub("", key).lower() in _KEYS
+    return len(key) <= _MAX_KEY and _NOT_LETTERS.sub("", key).lower() in _KEYS
 
 
 @dataclass(slots=True)
@@ -76,35 +104,55 @@ class _Walk:
             return MASKED
 
     def _rule(self, value: object, depth: int) -> object:
-        if isinstance(value, Secret) or type(value).__name__ in _MARKERS:
+        # By `type`, never by `isinstance`: a lazy proxy answers for the class behind it, and loads it to do so.
+        kind = type(value)
+        if kind is not str and any(base.__name__ in _MARKERS for base in kind.__mro__):
             return MASKED
-        if value is None or isinstance(value, bool | int | float):
-            return value
-        if type(value) is str:
-            return redact_text(value)
-        if isinstance(value, date | timedelta):
-            return str(value)
-        if isinstance(value, Mapping | list | tuple | set | frozenset):
-            if depth >= MAX_DEPTH or self.nodes > MAX_NODES:
-                return CUT
-            return self._container(value, depth)
-        return f"<{type(value).__name__}>"
+        if issubclass(kind, str):
+            return redact_text(str.__str__(value))
+        if issubclass(kind, int | float) or value is None:
+            return _number(value)
+        if kind in _SPELLED:
+            return _SPELLED[kind](value)
+        if not issubclass(kind, Mapping | list | tuple | set | frozenset):
+            return f"<{kind.__name__}>"
+        if depth >= MAX_DEPTH or self.nodes > MAX_NODES:
+            return CUT
+        if issubclass(kind, Mapping):
+            return self._mapping(value, depth)  # type: ignore[arg-type]  # by the line above
+        return self._items(value, depth)  # type: ignore[arg-type]  # a collection by the test before
 
-    def _container(self, value: object, depth: int) -> object:
-        if isinstance(value, Mapping):
-            found: dict[object, object] = {}
-            for key, item in value.items():
-                if self.nodes > MAX_NODES:
-                    found[CUT] = CUT
-                    break
-                name = redact_text(key) if type(key) is str else f"<{type(key).__name__}>"
-                secret = type(key) is str and _is_secret_key(key)
-                found[name] = MASKED if secret else self.visit(item, depth + 1)
-            return found
+    def _mapping(self, value: Mapping[object, object], depth: int) -> dict[object, object]:
+        found: dict[object, object] = {}
+        for key, item in value.items():
+            if self.nodes > MAX_NODES:
+                found[CUT] = CUT
+                break
+            text = _text_of(key)
+            if text is not None and _is_secret_key(text):
+                self.nodes += 1
+                found[text] = MASKED
+                continue
+            shown = key if type(key) in _AS_IS else f"<{type(key).__name__}>"
+            found[shown if text is None else redact_text(text)] = self.visit(item, depth + 1)
+        return found
+
+    def _items(self, value: Iterable[object], depth: int) -> object:
         items: list[object] = []
-        for item in value:  # type: ignore[attr-defined]  # a container by the caller's test
+        for item in value:
             if self.nodes > MAX_NODES:
                 items.append(CUT)
                 break
             items.append(self.visit(item, depth + 1))
-        return tuple(items) if isinstance(value, tuple) else items
+        if not isinstance(value, tuple):
+            return items
+        if len(value) == 2 and _is_secret_key(_text_of(value[0]) or ""):  # a header line, an item of a mapping
+            items[1] = MASKED
+        return tuple(items)
+
+
+def _number(value: Any) -> object:
+    """The plain number under an enumeration or any other subclass, whose `repr` is not known."""
+    kind = type(value)
+    plain = value if kind in _AS_IS else int.__int__(value) if issubclass(kind, int) else float.__float__(value)
+    return CUT if type(plain) is int and not -_MAX_INT < plain < _MAX_INT else plain
