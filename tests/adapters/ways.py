@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class Answer:
         return found[0] if found else None
 
 
-def call_wsgi(app: Any, method: str, target: str, lines: Lines, body: bytes) -> Answer:
+def call_wsgi(app: Any, method: str, target: str, lines: Lines, body: bytes, **given: Any) -> Answer:
     path, _, query = target.partition("?")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
@@ -44,7 +45,7 @@ def call_wsgi(app: Any, method: str, target: str, lines: Lines, body: bytes) -> 
         "REMOTE_ADDR": "203.0.113.9", "wsgi.version": (1, 0), "wsgi.url_scheme": "https",
         "wsgi.input": io.BytesIO(body),
         "wsgi.errors": io.StringIO(), "wsgi.multithread": False, "wsgi.multiprocess": False, "wsgi.run_once": False,
-        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_LENGTH": str(len(body)), **given,
     }  # fmt: skip
     for name, raw in lines:
         value = raw.decode("latin-1") if isinstance(raw, bytes) else raw
@@ -67,13 +68,14 @@ def call_wsgi(app: Any, method: str, target: str, lines: Lines, body: bytes) -> 
     return Answer(seen[0], seen[1], content)
 
 
-async def call_asgi(app: Any, method: str, target: str, lines: Lines, body: bytes) -> Answer:
+async def call_asgi(app: Any, method: str, target: str, lines: Lines, body: bytes, **given: Any) -> Answer:
     path, _, query = target.partition("?")
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "https",
         "path": unquote_to_bytes(path).decode("utf-8", "replace"), "raw_path": path.encode(), "root_path": "",
         "query_string": query.encode(), "client": ("203.0.113.9", 5000), "server": (HOST, 443),
         "headers": [(n.lower().encode(), v if isinstance(v, bytes) else v.encode("latin-1")) for n, v in lines],
+        **given,
     }  # fmt: skip
     sent: list[Any] = []
     inbox = [{"type": "http.request", "body": body, "more_body": False}]
@@ -152,8 +154,21 @@ def fastapi_way(folder: Path) -> Way:
     return Way("fastapi", host, lambda *request: runner.run(call_asgi(app, *request)), runner.run, runner.close)
 
 
+@contextmanager
+def django_settings(mine: Any) -> Iterator[None]:
+    """Puts settings of one project in place: Django keeps them per process, and several projects share this one."""
+    from django.conf import settings
+
+    before, settings._wrapped = settings._wrapped, mine
+    try:
+        yield
+    finally:
+        settings._wrapped = before
+
+
 def django_ways(wsgi_folder: Path, asgi_folder: Path) -> tuple[Way, Way]:
-    """Django keeps its settings per process, so both ways share them and swap the host they serve."""
+    """Both ways share one project and swap the host they serve."""
+    from django.conf import empty, settings
     from django.core.handlers.asgi import ASGIHandler
 
     from wellstreak_trust.adapters.django import middleware
@@ -161,16 +176,19 @@ def django_ways(wsgi_folder: Path, asgi_folder: Path) -> tuple[Way, Way]:
     from wellstreak_trust.demo import django_app
 
     first, second = _blocking_host(wsgi_folder), _blocking_host(asgi_folder)
-    wsgi = django_app.make_app(first)
-    middleware._load.cache_clear()
-    django_app._HELD["host"] = second
-    asgi = ASGIHandler()
+    with django_settings(empty):
+        wsgi = django_app.make_app(first)
+        middleware._EDGES.clear()
+        django_app._HELD["host"] = second
+        asgi = ASGIHandler()
+        mine = settings._wrapped
     runner = asyncio.Runner()
 
     def serve(host: Host, call: Callable[[], Answer]) -> Answer:
-        middleware._load.cache_clear()
+        middleware._EDGES.clear()
         django_app._HELD["host"] = host
-        return call()
+        with django_settings(mine):
+            return call()
 
     return (
         Way("django-wsgi", first, lambda *r: serve(first, lambda: call_wsgi(wsgi, *r)), drive),

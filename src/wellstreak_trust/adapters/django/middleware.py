@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from typing import Any, Final
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -25,17 +24,11 @@ _FACTS: Final = "_wellstreak_trust_facts"
 _REFUSAL: Final = "_wellstreak_trust_refusal"
 
 
-@lru_cache(maxsize=8)
-def _load(path: str, scheme_is_trusted: bool = True, forwarded_host: bool = False) -> Edge:
-    found = import_string(path)
-    trust = found() if callable(found) else found
-    if not isinstance(trust, Trust):
-        raise ConfigurationError(f"{path} is no Trust", hint="WELLSTREAK_TRUST = 'module.trust'", reason="no_trust")
-    return Edge(trust, scheme_is_trusted=scheme_is_trusted, forwarded_host=forwarded_host)
+_EDGES: Final[dict[Any, tuple[object, Edge]]] = {}
 
 
 def edge() -> Edge:
-    """The edge over the `Trust` that ``settings.WELLSTREAK_TRUST`` names (an instance, or a function returning one).
+    """The edge over ``settings.WELLSTREAK_TRUST``: a `Trust`, a function returning one, or the dotted path of either.
 
     ``WELLSTREAK_TRUST_SCHEME_IS_TRUSTED = False`` says that TLS ends at a proxy that is not in
     ``Trust(client_address=...)``; ``WELLSTREAK_TRUST_FORWARDED_HOST = True`` takes ``X-Forwarded-Host`` from those
@@ -44,18 +37,31 @@ def edge() -> Edge:
     Raises:
         ConfigurationError: the setting is missing or names something else.
     """
-    path = getattr(settings, "WELLSTREAK_TRUST", None)
-    if not isinstance(path, str):
-        raise ConfigurationError(
-            "settings.WELLSTREAK_TRUST is missing",
-            hint="WELLSTREAK_TRUST = 'project.security.trust'",
-            reason="no_trust",
-        )
-    return _load(
-        path,
-        getattr(settings, "WELLSTREAK_TRUST_SCHEME_IS_TRUSTED", True),
-        getattr(settings, "WELLSTREAK_TRUST_FORWARDED_HOST", False),
+    named: Any = getattr(settings, "WELLSTREAK_TRUST", None)
+    key = named if isinstance(named, str) else id(named)
+    held = _EDGES.get(key)
+    if held is None or held[0] is not named:
+        held = _EDGES[key] = (named, _made(named))
+    return held[1]
+
+
+def _made(named: Any) -> Edge:
+    try:
+        found = import_string(named) if isinstance(named, str) else named
+    except ImportError as error:
+        raise _no_trust(f"settings.WELLSTREAK_TRUST names nothing: {error}") from None
+    trust = found() if callable(found) else found
+    if not isinstance(trust, Trust):
+        raise _no_trust(f"settings.WELLSTREAK_TRUST is {type(trust).__name__}, which is no Trust")
+    return Edge(
+        trust,
+        scheme_is_trusted=getattr(settings, "WELLSTREAK_TRUST_SCHEME_IS_TRUSTED", True),
+        forwarded_host=getattr(settings, "WELLSTREAK_TRUST_FORWARDED_HOST", False),
     )
+
+
+def _no_trust(detail: str) -> ConfigurationError:
+    return ConfigurationError(detail, hint="WELLSTREAK_TRUST = 'project.security.trust'", reason="no_trust")
 
 
 def facts_of(request: HttpRequest) -> RequestFacts:
