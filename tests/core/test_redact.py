@@ -194,7 +194,7 @@ class _MySecret(SecretStr):
 class _Lazy:
     """Answers for the class behind it, as proxies of web frameworks do."""
 
-    @property
+    @property  # type: ignore[misc]  # as proxies do
     def __class__(self) -> Any:
         raise AssertionError("the object behind was loaded")
 
