@@ -79,7 +79,9 @@ class TrustError(Exception):
 
     def problem(self, instance: str | None = None) -> dict[str, Any]:
         """The RFC 9457 problem document: type, title, status, code, members, and `instance` when given."""
-        return document(self.code, self.title, self.status, type_uri=self.type_uri, instance=instance, members=self.members())
+        return document(
+            self.code, self.title, self.status, type_uri=self.type_uri, instance=instance, members=self.members()
+        )
 
 
 def _restore(cls: type[TrustError], state: dict[str, Any]) -> TrustError:

@@ -1,4 +1,4 @@
-"""Sealing and reading secrets beside bare AES-GCM and Fernet: ``python bench/secrets.py``.
+"""Sealing and reading secrets beside bare AES-GCM and Fernet: ``python bench/secret_store.py``.
 
 Rounds are interleaved, because machines drift; the figure is the median of the rounds, the ratio that of the medians.
 """
