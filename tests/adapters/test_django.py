@@ -8,13 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small import OWN, READ, WRITE, Small, tenant_now
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
-from ways import HOST, Answer, call_asgi, call_wsgi, django_settings
-
-pytest.importorskip("django")
-
 from django.conf import UserSettingsHolder, global_settings
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.core.handlers.asgi import ASGIHandler
@@ -24,6 +17,10 @@ from django.urls import include, path
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
+from small import OWN, READ, WRITE, Small, tenant_now
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+from ways import HOST, Answer, call_asgi, call_wsgi, django_settings
 
 from wellstreak_trust import Operation, Principal
 from wellstreak_trust.adapters.django import assert_all_routes_declared, edge, guarded, public

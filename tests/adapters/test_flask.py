@@ -130,8 +130,6 @@ def test_a_client_that_leaves_closes_what_the_view_opened(site: Site) -> None:
 
 
 def test_async_views_see_the_tenant(site: Site) -> None:
-    pytest.importorskip("asgiref")
-
     @site.app.get("/w/<tenant>/later")
     @guarded(READ)
     async def later(tenant: str, grant: Any) -> str:

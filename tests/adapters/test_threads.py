@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import flask
-import pytest
 from small import READ, Small, tenant_now
 from ways import call_wsgi
 
@@ -64,7 +63,6 @@ def test_flask() -> None:
 
 
 def test_django() -> None:
-    pytest.importorskip("django")
     from django.core.handlers.wsgi import WSGIHandler
     from django.http import HttpResponse
     from django.urls import path
