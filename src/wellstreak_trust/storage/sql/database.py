@@ -2,28 +2,34 @@
 transaction.
 
 Three faces of one verb: `Database` (blocking), `AsyncDatabase` (suspends), and `join(connection)`, which runs inside
-a transaction of the host. Driver errors become `StoreUnavailable` or `StoreMisconfigured` without their text, because
-drivers print statements together with their parameters. `IntegrityError` passes: the stores decide by it.
+a transaction of the host. Driver errors become `StoreUnavailable` or `StoreMisconfigured`; `IntegrityError` passes:
+the stores decide by it.
 
 SQLite: a transaction that may write takes the lock at once (``BEGIN IMMEDIATE``), because a deferred one that
 upgrades cannot wait and fails at random; WAL with ``synchronous=FULL``, because NORMAL does not sync at commit.
+PostgreSQL: always READ COMMITTED, whatever the host's engine says; the stores' statements are written for it, and an
+engine in autocommit mode would tear them apart. It waits for ever on a row lock unless the role says otherwise
+(``ALTER ROLE app SET lock_timeout = '5s'``): set here, it would cost each write a round trip, a quarter of its time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from datetime import timedelta
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from sqlalchemy import Connection, Engine, Table, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import StaticPool
 
-from ...core.errors import StoreMisconfigured, StoreUnavailable, UsageError
+from ...core.errors import ConfigurationError
 from ...core.sansio import synced
 from . import schema
+from .faults import translated
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -34,12 +40,10 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 _READ: Final = "wst_read"
-_PRAGMAS: Final = (
-    "PRAGMA busy_timeout=5000",  # before journal_mode: switching to WAL itself needs the lock
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA secure_delete=ON",
-)
+_HOSTS: Final = "wst_hosts_busy_timeout"
+_PRAGMAS: Final = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA secure_delete=ON")
+_PATIENCE: Final = timedelta(seconds=5)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class SqlPort(Protocol):
@@ -55,13 +59,14 @@ class SqlPort(Protocol):
         ...
 
 
-class _Schema:
+class _Schema(ABC):
     """What every port that owns its transactions can do."""
 
     suspends: bool = False
 
+    @abstractmethod
     async def run(self, work: Work[T], *, read: bool = False) -> T:
-        raise UsageError("not a database")
+        """As `SqlPort.run`."""
 
     async def acreate_all(self) -> int:
         """Creates or migrates all tables; idempotent, safe in processes that start together. Returns the version."""
@@ -73,11 +78,18 @@ class _Schema:
 
 
 class Database(_Schema):
-    """A blocking SQLAlchemy engine. The host's own use of the engine is left as it is."""
+    """A blocking SQLAlchemy engine. The host's own transactions on the engine are left as they are.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: the host's engine; its pool is shared.
+        lock_timeout: how long a write waits for SQLite's lock before it is `StoreUnavailable`.
+    """
+
+    def __init__(self, engine: Engine, *, lock_timeout: timedelta = _PATIENCE) -> None:
         self.engine: Engine = engine
-        self._ours: Engine = _ours(engine)
+        self._ours: Engine = _ours(engine, lock_timeout)
+        # A StaticPool gives one connection to everybody: threads take turns or roll each other back.
+        self._turn: AbstractContextManager[object] = RLock() if isinstance(engine.pool, StaticPool) else nullcontext()
 
     async def run(self, work: Work[T], *, read: bool = False) -> T:
         """Runs `work(connection)` in one transaction and returns its result.
@@ -90,7 +102,7 @@ class Database(_Schema):
         return self._run(work, read)
 
     def _run(self, work: Work[T], read: bool) -> T:
-        with translated(), self._ours.connect() as connection:
+        with self._turn, translated(), self._ours.connect() as connection:
             if read:
                 connection = connection.execution_options(**{_READ: True})
             with connection.begin():
@@ -123,18 +135,28 @@ class ThreadedDatabase(_Schema):
 
 
 class AsyncDatabase(_Schema):
-    """An asynchronous SQLAlchemy engine (``sqlite+aiosqlite``, ``postgresql+asyncpg``, ``postgresql+psycopg``)."""
+    """An asynchronous SQLAlchemy engine (``sqlite+aiosqlite``, ``postgresql+asyncpg``, ``postgresql+psycopg``).
+
+    Args:
+        engine: the host's engine; its pool is shared.
+        lock_timeout: as for `Database`.
+    """
 
     suspends = True
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, lock_timeout: timedelta = _PATIENCE) -> None:
         self.engine: AsyncEngine = engine
-        self._ours: AsyncEngine = type(engine)(_ours(engine.sync_engine))
+        self._ours: AsyncEngine = type(engine)(_ours(engine.sync_engine, lock_timeout))
+        shared = isinstance(engine.pool, StaticPool)
+        self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if shared else nullcontext()
 
     async def run(self, work: Work[T], *, read: bool = False) -> T:
-        """As `Database.run`; `work` itself is the same blocking code, run by ``AsyncConnection.run_sync``."""
+        """As `Database.run`; `work` itself is the same blocking code, run by ``AsyncConnection.run_sync``.
+
+        A cancelled caller leaves no open transaction: it is rolled back before the cancellation goes on.
+        """
         with translated():
-            async with self._ours.connect() as connection:
+            async with self._turn, self._ours.connect() as connection:
                 if read:
                     connection = await connection.execution_options(**{_READ: True})
                 async with connection.begin():
@@ -154,9 +176,9 @@ class JoinedDatabase:
         self._connection: Connection = connection
 
     async def run(self, work: Work[T], *, read: bool = False) -> T:
-        """Runs `work` on the host's connection; neither begins nor commits."""
+        """Runs `work` on the host's connection, inside a savepoint; neither begins nor commits."""
         with translated():
-            return work(self._connection)
+            return work(self._connection) if read else _nested(self._connection, work)
 
 
 class JoinedAsyncDatabase:
@@ -168,9 +190,11 @@ class JoinedAsyncDatabase:
         self._connection: AsyncConnection = connection
 
     async def run(self, work: Work[T], *, read: bool = False) -> T:
-        """Runs `work` on the host's connection; neither begins nor commits."""
+        """Runs `work` on the host's connection, inside a savepoint; neither begins nor commits."""
         with translated():
-            return await self._connection.run_sync(work)
+            if read:
+                return await self._connection.run_sync(work)
+            return await self._connection.run_sync(_nested, work)
 
 
 def create_all(engine: Engine) -> int:
@@ -189,56 +213,64 @@ def insert(connection: Connection, table: Table) -> Any:
     return sqlite.insert(table)
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turns driver errors into ours. ``from None``: SQLAlchemy's texts hold the parameters of the statement."""
-    try:
-        yield
-    except IntegrityError:
-        raise
-    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
-        if _missing_table(error):
-            raise _misconfigured(error) from None
-        raise StoreUnavailable(f"database: {_kind(error)}", hint="check that it runs and is reachable") from None
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise StoreUnavailable(f"database: {_kind(error)}") from None
-        raise _misconfigured(error) from None
-    except SQLAlchemyError as error:
-        raise _misconfigured(error) from None
+def _nested(connection: Connection, work: Work[T]) -> T:
+    """A savepoint, because a clash that a store decides by would else abort the host's transaction (PostgreSQL)."""
+    if connection.dialect.name == "sqlite":
+        driver = connection.connection.driver_connection
+        # The driver begins late; a savepoint outside a transaction would commit when it is released.
+        if driver is not None and not driver.in_transaction:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with connection.begin_nested():
+        return work(connection)
 
 
-def _missing_table(error: Exception) -> bool:
-    return "no such table" in str(getattr(error, "orig", ""))  # SQLite calls it an operational error
-
-
-def _misconfigured(error: Exception) -> StoreMisconfigured:
-    return StoreMisconfigured(
-        f"database: {_kind(error)}", hint="run Database(engine).create_all() and check the role's rights"
-    )
-
-
-def _kind(error: Exception) -> str:
-    origin = getattr(error, "orig", None) or error
-    state = getattr(origin, "sqlstate", None) or getattr(origin, "sqlite_errorname", "")
-    return f"{type(origin).__name__} {state}".strip()
-
-
-def _ours(engine: Engine) -> Engine:
+def _ours(engine: Engine, lock_timeout: timedelta) -> Engine:
     """The same pool behind an engine of our own, so that our transaction rules do not touch the host's sessions."""
+    if lock_timeout < timedelta():
+        raise ConfigurationError("lock_timeout is negative", hint="lock_timeout=timedelta(seconds=5)")
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(isolation_level="READ COMMITTED")
     ours = engine.execution_options()
     if engine.dialect.name == "sqlite":
-        event.listen(ours, "begin", _begin_sqlite)
+        _SqliteRules(lock_timeout // _MILLISECOND).listen(ours)
     return ours
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    if "wst_pragmas" not in connection.info:
-        for pragma in _PRAGMAS:
-            connection.exec_driver_sql(pragma)
-        connection.info["wst_pragmas"] = True
-    if not connection.get_execution_options().get(_READ, False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+class _SqliteRules:
+    """How our transactions begin on SQLite. The pragmas stay with the connection, the patience is given back."""
+
+    def __init__(self, patience_ms: int) -> None:
+        self._patience_ms: int = patience_ms
+
+    def listen(self, engine: Engine) -> None:
+        """Applies the rules to every transaction of `engine`."""
+        event.listen(engine, "begin", self.begin)
+        event.listen(engine, "commit", self.end)
+        event.listen(engine, "rollback", self.end)
+
+    def begin(self, connection: Connection) -> None:
+        """``BEGIN IMMEDIATE``, or nothing for a read: SQLite serves a lone SELECT from one snapshot anyway."""
+        fresh = _HOSTS not in connection.info
+        if fresh:
+            connection.info[_HOSTS] = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+        if connection.info[_HOSTS] != self._patience_ms:  # before journal_mode: switching to WAL itself needs the lock
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={self._patience_ms}")
+        try:
+            for pragma in _PRAGMAS if fresh else ():
+                connection.exec_driver_sql(pragma)
+            if not connection.get_execution_options().get(_READ, False):
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except BaseException:
+            self.end(connection)
+            if fresh:
+                del connection.info[_HOSTS]
+            raise
+
+    def end(self, connection: Connection) -> None:
+        """Gives the connection its host's patience back."""
+        hosts = connection.info.get(_HOSTS, self._patience_ms)
+        if hosts != self._patience_ms:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={hosts}")
 
 
 def _warn_on_loop() -> None:
