@@ -262,12 +262,14 @@ class _SqliteRules:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
         except BaseException:
             self.end(connection)
-            if fresh:
+            if fresh and not connection.invalidated:
                 del connection.info[_HOSTS]
             raise
 
     def end(self, connection: Connection) -> None:
         """Gives the connection its host's patience back."""
+        if connection.invalidated:  # by a cancellation or a lost file: there is nothing left to give back
+            return
         hosts = connection.info.get(_HOSTS, self._patience_ms)
         if hosts != self._patience_ms:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={hosts}")
