@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import UserDict
+from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -26,8 +28,9 @@ def test_integers_out_of_range_are_refused(value: Any) -> None:
 def test_length_prefixed_layout() -> None:
     assert length_prefixed("ab", b"\x00") == bytes.fromhex("00000002 00000002 6162 00000001 00")
     assert length_prefixed() == b"\x00\x00\x00\x00"
-    with pytest.raises(UsageError):
-        length_prefixed("\ud800")
+    for wrong in ("\ud800", None, 3, ["a"], memoryview(b"a")):
+        with pytest.raises(UsageError):
+            length_prefixed(b"", wrong)  # type: ignore[arg-type]  # the fault itself
 
 
 @given(st.lists(st.binary(max_size=6), max_size=4), st.lists(st.binary(max_size=6), max_size=4))
@@ -37,7 +40,10 @@ def test_length_prefixed_is_injective(left: list[bytes], right: list[bytes]) -> 
 
 KEYS = st.from_regex(r"[A-Za-z0-9_.-]+", fullmatch=True)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=8).filter(str.isprintable),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=8,
 )
@@ -71,6 +77,42 @@ def test_outside_the_domain_is_refused_without_repeating_the_value(value: Any) -
     with pytest.raises(UsageError) as caught:
         canonical_json({"k": value} if not isinstance(value, dict) else value)
     assert "x" not in caught.value.detail.replace("text", "").replace("nested", "")
+
+
+def written(value: Any) -> str:
+    """RFC 8785, 3.2, spelled out without a serialiser."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return '"' + "".join(map(escaped, value)) + '"'
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{written(key)}:{written(value[key])}" for key in sorted(value)) + "}"
+    return "[" + ",".join(map(written, value)) + "]"
+
+
+def escaped(char: str) -> str:
+    short = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
+    return short.get(char) or (f"\\u{ord(char):04x}" if char < " " else char)
+
+
+@given(VALUES)
+def test_it_is_the_canonicalization_scheme_of_rfc_8785(value: Any) -> None:
+    assert canonical_json(value) == written(value).encode()
+
+
+class _Shifting(dict[str, int]):
+    """Shows each reader other items."""
+
+    def items(self) -> Any:
+        return [("a", 1)]
+
+
+@pytest.mark.parametrize("value", [_Shifting(b=2), UserDict(a=1), IntEnum("N", "A").A, type("S", (str,), {})("x")])
+def test_subclasses_and_look_alikes_are_outside_the_domain(value: Any) -> None:
+    with pytest.raises(UsageError):
+        canonical_json([value])
 
 
 def test_depth_is_bounded_and_cycles_end() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wellstreak_trust.core import UsageError
 from wellstreak_trust.core.http import Headers, RequestFacts, Target
 
 
@@ -41,6 +44,14 @@ def test_representations_show_no_values() -> None:
         ("http://h:x/", Target("http", "h", -1, "/", "")),
         ("/path?q", Target("", "", None, "/path", "q")),
         ("", Target("", "", None, "/", "")),
+        ("/back?to=https://evil.example/x", Target("", "", None, "/back", "to=https://evil.example/x")),
+        ("://h/", Target("", "", None, "://h/", "")),
+        ("http://h:0000080/", Target("http", "h", -1, "/", "")),
+        ("http://h:/", Target("http", "h", None, "/", "")),
+        ("http://h:\u0661/", Target("http", "h", -1, "/", "")),
+        ("http://good.example@evil.example/", Target("http", "good.example@evil.example", -1, "/", "")),
+        ("http://good.example:80@evil.example/", Target("http", "good.example:80@evil.example", -1, "/", "")),
+        ("http://h\\@evil.example/", Target("http", "h\\@evil.example", -1, "/", "")),
     ],
 )
 def test_targets(url: str, wanted: Target) -> None:
@@ -66,7 +77,40 @@ def test_cookies_keep_repeated_names() -> None:
 def test_host_is_one_line_or_nothing() -> None:
     assert RequestFacts("GET", "/", {"Host": "A.example:8080"}).host == "a.example"
     assert RequestFacts("GET", "/", [("Host", "a"), ("Host", "b")]).host == ""
+    assert RequestFacts("GET", "/", {"Host": "a, b"}).host == ""  # what a WSGI server makes of two
+    assert RequestFacts("GET", "/", {"Host": "[::1]:8080"}).host == "[::1]"
+    assert RequestFacts("GET", "/", {"Host": "good@evil"}).host == "good@evil"
     assert RequestFacts("GET", "/").host == ""
+
+
+def test_field_names_fold_in_ascii_only_and_keep_their_spelling() -> None:
+    headers = Headers([("Coo\u212aie", "a=1"), ("X_Forwarded_For", "6.6.6.6"), ("Authorization ", "x")])
+    assert headers.get_all("cookie") == ()
+    assert headers.get_all("x-forwarded-for") == ()
+    assert headers.get_all("authorization") == ()
+    assert headers.get("coo\u212aie") is None
+    assert headers.get("Coo\u212aie") == "a=1"
+
+
+@pytest.mark.parametrize("line", [("a", 5), (None, "b"), ("a", 10**12), ("a", ["b"])])
+def test_a_field_line_of_another_type_is_the_hosts_mistake(line: Any) -> None:
+    with pytest.raises(UsageError):
+        Headers([line])
+
+
+BYTES = st.binary(max_size=24)
+
+
+@given(st.lists(st.tuples(BYTES, BYTES), max_size=4), BYTES, BYTES)
+def test_no_bytes_on_the_wire_make_facts_raise(lines: list[tuple[bytes, bytes]], url: bytes, name: bytes) -> None:
+    named = [(b"Host", url), (b"Cookie", url), (name, url), *lines]
+    facts = RequestFacts("GET", url.decode("latin-1"), named)
+    assert facts.headers.get_all(name.decode("latin-1"))
+    assert len(facts.headers) == len(named)
+    assert facts.target.port is None or -1 <= facts.target.port <= 65_535
+    assert "@" not in facts.target.host or facts.target.port == -1
+    assert isinstance(facts.host, str)
+    assert isinstance(repr(facts), str)
 
 
 def test_facts_are_immutable() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import traceback
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -61,7 +61,8 @@ def test_the_sync_face_documents_itself() -> None:
 def test_exceptions_pass_with_their_real_frames() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         Counter().take(1, fail=ZeroDivisionError())
-    assert "atake" in "".join(traceback.format_tb(caught.value.__traceback__))
+    frames = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert frames[1:] == ["face", "drive", "atake"]  # the sync method itself, one frame of ours, the real ones
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit()])
@@ -91,8 +92,39 @@ def test_a_finally_that_awaits_again_does_not_mask_the_fault() -> None:
         finally:
             await _Pause()
 
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError) as caught:
         drive(stubborn())
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_a_finally_that_fails_is_the_cause_and_no_mask() -> None:
+    async def clumsy() -> None:
+        try:
+            await _Pause()
+        finally:
+            raise OSError("cleaning up failed")
+
+    with pytest.raises(ConfigurationError) as caught:
+        drive(clumsy())
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+@pytest.mark.parametrize("waits_for", [lambda: asyncio.sleep(0), lambda: asyncio.get_running_loop().create_future()])
+def test_what_asyncio_itself_waits_for_is_refused_and_closed(waits_for: Callable[[], Any]) -> None:
+    closed = []
+
+    async def operation() -> None:
+        try:
+            await waits_for()
+        finally:
+            closed.append(True)
+
+    async def main() -> None:
+        with pytest.raises(ConfigurationError):
+            drive(operation())
+
+    asyncio.run(main())
+    assert closed == [True]
 
 
 def test_a_declared_async_port_is_refused_before_anything_starts() -> None:
@@ -104,13 +136,65 @@ def test_a_declared_async_port_is_refused_before_anything_starts() -> None:
     assert not counter.closed
 
 
-def test_asyncio_primitives_have_no_loop_here() -> None:
-    async def uses_loop() -> None:
-        async with asyncio.timeout(1):
-            raise AssertionError("unreachable")
+async def _in_timeout() -> None:
+    async with asyncio.timeout(1):
+        raise AssertionError("unreachable")
 
-    with pytest.raises(RuntimeError):
-        drive(uses_loop())
+
+async def _asks_its_task() -> None:
+    asyncio.current_task()
+
+
+@pytest.mark.parametrize("operation", [_in_timeout, _asks_its_task])
+def test_asyncio_primitives_have_no_loop_here(operation: Callable[[], Any]) -> None:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        drive(operation())
+
+
+def test_a_sync_face_works_on_a_running_loop_over_memory() -> None:
+    async def main() -> int:
+        return Counter().take(1)
+
+    assert asyncio.run(main()) == 2
+
+
+class Ledger:
+    """A port of two atomic verbs; between them a task may be cancelled, inside one never."""
+
+    suspends = True
+
+    def __init__(self) -> None:
+        self.whole: list[str] = []
+        self.entered = 0
+
+    async def put(self, name: str) -> None:
+        self.entered += 1
+        await asyncio.sleep(0)
+        self.whole += [name, name]  # both halves in one step
+
+
+def test_cancelling_between_two_verbs_leaves_whole_verbs_and_runs_finally() -> None:
+    ledger, closed = Ledger(), []
+
+    async def operation() -> None:
+        try:
+            for name in "abcdefgh":
+                await ledger.put(name)
+        finally:
+            closed.append(True)
+
+    async def main() -> None:
+        task = asyncio.create_task(operation())
+        while len(ledger.whole) < 4:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert closed == [True]
+    assert len(ledger.whole) % 2 == 0
+    assert ledger.entered < 8
 
 
 def test_an_uncontended_lock_passes_and_a_contended_one_suspends() -> None:
