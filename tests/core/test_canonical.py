@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import UserDict
-from enum import IntEnum
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -39,11 +39,9 @@ def test_length_prefixed_is_injective(left: list[bytes], right: list[bytes]) -> 
 
 
 KEYS = st.from_regex(r"[A-Za-z0-9_.-]+", fullmatch=True)
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53) + 1, 2**53 - 1)
-    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=8,
 )
@@ -109,7 +107,7 @@ class _Shifting(dict[str, int]):
         return [("a", 1)]
 
 
-@pytest.mark.parametrize("value", [_Shifting(b=2), UserDict(a=1), IntEnum("N", "A").A, type("S", (str,), {})("x")])
+@pytest.mark.parametrize("value", [_Shifting(b=2), UserDict(a=1), HTTPStatus.OK, type("S", (str,), {})("x")])
 def test_subclasses_and_look_alikes_are_outside_the_domain(value: Any) -> None:
     with pytest.raises(UsageError):
         canonical_json([value])

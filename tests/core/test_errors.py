@@ -169,6 +169,16 @@ def test_rate_limited_names_the_violated_policies() -> None:
     assert dict(error.headers())["Retry-After"] == "2"
 
 
+def test_a_limit_that_could_not_be_asked_answers_as_an_outage() -> None:
+    class Outage(_Verdict):
+        outage = True
+
+    error = errors.RateLimited(Outage())
+    assert (error.status, error.code, error.title) == (503, errors.Unavailable.code, errors.Unavailable.title)
+    assert error.problem()["type"].endswith("#temporary-reduced-capacity")
+    assert errors.RateLimited(_Verdict()).status == 429
+
+
 def test_structured_facts_stay_on_the_error() -> None:
     denied = errors.EntitlementDenied("limit_reached", limit=5, used=5)
     assert (denied.reason, denied.limit, denied.used, denied.resets_at) == ("limit_reached", 5, 5, None)

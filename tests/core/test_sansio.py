@@ -174,19 +174,20 @@ class Ledger:
 
 
 def test_cancelling_between_two_verbs_leaves_whole_verbs_and_runs_finally() -> None:
-    ledger, closed = Ledger(), []
+    ledger, closed, halfway = Ledger(), [], asyncio.Event()
 
     async def operation() -> None:
         try:
             for name in "abcdefgh":
                 await ledger.put(name)
+                if name == "c":
+                    halfway.set()
         finally:
             closed.append(True)
 
     async def main() -> None:
         task = asyncio.create_task(operation())
-        while len(ledger.whole) < 4:
-            await asyncio.sleep(0)
+        await halfway.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
