@@ -231,6 +231,15 @@ class Policy:
         """The declared roles, sorted."""
         return tuple(sorted(self._model.ranks))
 
+    @property
+    def document(self) -> dict[str, Any]:
+        """A copy of the document it was made of; `from_dict` takes it back."""
+        return self._model.document.model_dump(by_alias=True, exclude_unset=True)
+
+    def with_clock(self, clock: Clock) -> Self:
+        """The same policy under another clock: tests stop the time with `FixedClock`."""
+        return type(self)(self._model, clock=clock, counters=self._counters)
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _judge(self, subject: object, permission: object, resource: object, context: object) -> Decision:

@@ -72,6 +72,7 @@ class _Loader:
         self._schemas: dict[str, Schema] = {}
         self._conditions: dict[tuple[str, str], Condition] = {}
         self._ids: set[str] = set()
+        self._written: dict[str, Mapping[str, tuple[Rule, ...]]] = {}
         self._expanded: int = 0
         self._named: dict[str, list[str]] = defaultdict(list)  # by resource of the name: ``docs`` -> ``docs:read``
 
@@ -90,7 +91,14 @@ class _Loader:
             name: self._rules(name, details, tuple(forbids[name]), grants[name])
             for name, details in document.permissions.items()
         }
-        return Model(document.name, self._version, table, {name: role.rank for name, role in document.roles.items()})
+        return Model(
+            name=document.name,
+            version=self._version,
+            table=table,
+            ranks={name: role.rank for name, role in document.roles.items()},
+            document=document,
+            written=self._written,
+        )
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -182,6 +190,7 @@ class _Loader:
         closed: dict[str, _Held] = {}
         for name in self._in_order():
             held = self._own(name, roles[name])
+            self._written[name] = {permission: tuple(rules) for permission, rules in held.items()}
             for parent in roles[name].inherits:
                 for permission, rules in closed[parent].items():
                     held[permission] = list(dict.fromkeys((*held[permission], *rules)))

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..core.principal import StepUp
 from .compile import Test, falsity, truth
 from .decision import Code, Decision
 from .logic import Attribute, Node, Truth, attributes, unknowns
+
+if TYPE_CHECKING:
+    from .document import PolicyDocument
 
 __all__ = ["ALWAYS", "Condition", "Held", "Model", "Quick", "Rule", "Rules", "Wanted"]
 
@@ -113,9 +116,17 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A policy without its verbs."""
+    """A policy without its verbs.
+
+    Args:
+        document: what it was made of, for those who analyse it.
+        written: the grants as each role itself writes them, by role and permission; `Rules.grants` has them inherited
+            and reduced to what decides.
+    """
 
     name: str
     version: str
     table: Mapping[str, Rules]
     ranks: Mapping[str, int]
+    document: PolicyDocument
+    written: Mapping[str, Mapping[str, tuple[Rule, ...]]]
