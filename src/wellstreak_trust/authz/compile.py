@@ -92,6 +92,8 @@ def gate(permission: str, *, in_tenant: bool, forbids: Sequence[Node], needs_con
     scopes = _member(s, "scopes")
     inside = _and(_is_exactly(scopes, "frozenset"), _compare(ast.Constant(permission), ast.In(), scopes))
     parts.append(_or(_is_none(scopes), inside))
+    # Borrowed authority has a mask, and an agent somebody behind it: both are the careful path's.
+    parts += (_is_none(_member(s, "actor")), _compare(_member(s, "kind"), ast.NotEq(), ast.Constant("agent")))
     return _function(_and(*parts))
 
 

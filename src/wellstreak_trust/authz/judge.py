@@ -13,7 +13,9 @@ from typing import Any, Final, cast
 from ..core.clock import Clock
 from ..core.principal import Principal
 from ..core.tenant import TenantContext
-from .decision import Decision
+from .breakglass import BreakGlass
+from .ceilings import delegator_of, lent, mask_on
+from .decision import Decision, Delegation
 from .model import Rule, Rules
 from .schema import PRINCIPAL
 
@@ -31,13 +33,14 @@ class Actor:
         roles: those that count there.
     """
 
-    __slots__ = ("aal", "attributes", "id", "kind", "principal", "roles", "scopes", "tenant_id")
+    __slots__ = ("aal", "actor", "attributes", "id", "kind", "principal", "roles", "scopes", "tenant_id")
 
     def __init__(self, principal: Principal, tenant_id: str | None, roles: frozenset[str]) -> None:
         self.principal: Principal = principal
         self.id: str = principal.id
         self.kind: str = principal.kind
         self.aal: int = principal.aal
+        self.actor: Principal | None = principal.actor
         self.tenant_id: str | None = tenant_id
         self.roles: frozenset[str] = roles
         self.scopes: frozenset[str] | None = principal.scopes
@@ -100,14 +103,29 @@ def read(source: object, name: str) -> object:
 
 def judge(rules: Rules, subject: object, resource: object, context: object, clock: Clock) -> Decision:
     """The decision; may raise whatever the subject's, resource's or context's own code raises."""
-    actor = actor_of(subject, rules.scope)
+    glass = subject if type(subject) is BreakGlass else None
+    actor = actor_of(glass.context() if glass is not None else subject, rules.scope)
     if actor is None:
         return rules.denials["unauthenticated"]
+    decision = _decided(rules, actor, glass, resource, context, clock)
+    behind = lent(actor.principal) if glass is None else _recorded(glass)
+    return decision if behind is None else replace(decision, delegation=behind)
+
+
+def _decided(
+    rules: Rules, actor: Actor, glass: BreakGlass | None, resource: object, context: object, clock: Clock
+) -> Decision:
     if rules.scope == "tenant" and not _same_tenant(actor.tenant_id, resource):
         return rules.denials["tenant_mismatch"]
     question = _Question(rules, actor, resource, context)
     denied = question.forbidden()
-    return denied if denied is not None else question.granted(clock)  # a denial is false, so `or` would open here
+    if denied is not None:
+        return denied  # a denial is false, so `or` would open here
+    return question.granted(clock) if glass is None else question.broken(glass, clock)
+
+
+def _recorded(glass: BreakGlass) -> Delegation:
+    return Delegation("break_glass", glass.actor.id, glass.actor.id, glass.record)
 
 
 def _same_tenant(tenant_id: str | None, resource: object) -> bool:
@@ -173,14 +191,41 @@ class _Question:
             )
         return self._rules.denials["condition_failed" if conditional else "no_grant"]
 
+    def broken(self, glass: BreakGlass, clock: Clock) -> Decision:
+        """What a break-glass gives in place of roles: its permissions, in its tenant, while it lasts."""
+        if self._rules.scope != "tenant" or not glass.gives(self._rules.name, clock.now()):
+            return self._rules.denials["ceiling"]
+        return self._limited(replace(self._rules.denials["no_grant"], allowed=True, code="allowed"), clock)
+
     def _limited(self, granted: Decision, clock: Clock) -> Decision:
-        """Ceilings only ever take away; then the sign-in must be strong and fresh enough."""
+        """Ceilings only ever take away; then the sign-in must be strong and fresh, and a human must agree."""
         rules, actor = self._rules, self._actor
         if actor.scopes is not None and rules.name not in names(actor.scopes):
             return rules.denials["ceiling"]
+        mask = mask_on(actor.principal)
+        if mask is not None and mask not in rules.masks:
+            return rules.denials["ceiling"]
+        behind = delegator_of(actor.principal, actor.tenant_id) if mask is not None else actor.principal
+        if behind is None:
+            return rules.denials["ceiling"]
+        if mask == "agent":
+            return self._lent_by(behind, granted, clock)
         if rules.step_up is not None and not rules.step_up.met_by(actor.principal, clock.now()):
             return rules.denials["step_up_required"]
-        return granted
+        return rules.denials["approval_required"] if rules.approval is not None else granted
+
+    def _lent_by(self, delegator: Principal, granted: Decision, clock: Clock) -> Decision:
+        """What an agent may: what its delegator may at this moment, whose sign-in is also the one that counts."""
+        actor = actor_of(delegator)
+        if actor is None:
+            return self._rules.denials["ceiling"]
+        question = _Question(self._rules, actor, self._resource, self._context)
+        denied = question.forbidden()
+        theirs = denied if denied is not None else question.granted(clock)
+        if theirs.allowed:
+            return granted
+        # These two are asked last: everything else was granted.
+        return theirs if theirs.code in ("step_up_required", "approval_required") else self._rules.denials["ceiling"]
 
     def _value(self, rule: Rule) -> bool | None:
         return rule.condition.value(self._actor, self._resource, self._context)

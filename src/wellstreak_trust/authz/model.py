@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..core.principal import StepUp
+from .ceilings import Mask
 from .compile import Test, falsity, truth
-from .decision import Code, Decision
+from .decision import Approval, Code, Decision
 from .logic import Attribute, Node, Truth, attributes, unknowns
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Rules:
     Args:
         gate: tells in one call whether only a grant is missing (see `compile`).
         denials: the ready decisions of this permission that name no rule.
+        masks: the ceilings on borrowed authority that admit it.
+        approval: who must confirm each use, or None.
     """
 
     name: str
@@ -112,6 +115,8 @@ class Rules:
     wanted: Wanted
     gate: Test
     denials: Mapping[Code, Decision]
+    masks: frozenset[Mask] = frozenset()
+    approval: Approval | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
