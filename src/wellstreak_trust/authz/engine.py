@@ -13,12 +13,18 @@ from ..core.clock import Clock, SystemClock
 from ..core.errors import AccessDenied, PolicyError, UsageError
 from ..core.principal import Principal
 from .decision import Code, Decision
+from .diff import PolicyDiff, diff
+from .escalation import EscalationGraph, escalation
+from .filter import Filter, filtered
 from .grants import Assignment, assign
 from .judge import actor_of, judge
+from .lint import Finding, lint
 from .loader import build
+from .matrix import Matrix, matrix
 from .model import Model, Quick, Rules
 from .reader import plain, read
 from .schema import resembling
+from .trace import Traced, trace
 
 __all__ = ["Counting", "Policy"]
 
@@ -215,6 +221,54 @@ class Policy:
         except Exception as error:  # whatever a host's object raises, the answer is no
             self._report("", error)
             return Assignment(False, "evaluation_error")
+
+    # --- analysis ----------------------------------------------------------------------------------------------------
+
+    def matrix(self) -> Matrix:
+        """Permissions by roles, for review."""
+        return matrix(self._model)
+
+    def diff(self, other: Policy) -> PolicyDiff:
+        """What changes when `other` takes the place of this policy; false where both mean the same.
+
+        Raises:
+            UsageError: not a `Policy`.
+        """
+        if not isinstance(other, Policy):
+            raise UsageError("diff compares with a Policy", hint="policy.diff(Policy.load(path))")
+        return diff(self._model, other._model)
+
+    def lint(self) -> list[Finding]:
+        """Rules that load and yet are hardly meant."""
+        return lint(self._model)
+
+    def escalation(self) -> EscalationGraph:
+        """Which role can make itself, or an accomplice, hold which other."""
+        return escalation(self._model)
+
+    def trace(
+        self, subject: object, permission: str, resource: object = None, context: object = None
+    ) -> tuple[Traced, ...]:
+        """The value of every rule that `check` may look at for this question; may raise what a host's objects raise."""
+        return trace(self._model, subject, permission, resource, context)
+
+    def filter(self, subject: object, permission: str, resource_type: str, context: object = None) -> Filter:
+        """Which rows of a resource type `subject` may have: the check of each row, as a query.
+
+        Never raises for what a request holds; whatever denies every row (nobody, no tenant, an unknown permission, no
+        role, a ceiling, a step-up that is not met) is a filter that `is_never`.
+
+        Args:
+            context: as for `check`; what it lacks is UNKNOWN.
+        """
+        rules = None
+        try:
+            rules = self._rules_of(permission)
+            if rules is not None:
+                return filtered(self._model, rules, resource_type, (subject, context), self._clock)
+        except Exception as error:  # as in `check`: an error never opens
+            self._report(rules.name if rules is not None else "", error)
+        return Filter("" if rules is None else rules.name, resource_type)
 
     def scope_of(self, permission: str) -> str | None:
         """``"tenant"``, ``"platform"``, or None for a permission that is not in the catalogue."""
