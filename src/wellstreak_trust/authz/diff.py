@@ -26,7 +26,7 @@ class Change:
     Args:
         kind: a permission gained or lost by a role, or a changed fact of a permission or role.
         role, permission: whom and what it concerns; empty where it does not matter.
-        before, after: when it was and is allowed, as conditions (``true`` always, ``false`` never), or the changed fact.
+        before, after: when it was and is allowed (``true`` always, ``false`` never), or the changed fact.
         possibly: the conditions compare one attribute in several ways, or are too large to be tried out, so the
             difference may concern cases that never occur.
         by: wildcards that bring the permission to the role in the newer policy (``gained``) or did so before.
