@@ -1,7 +1,10 @@
 """Who may do what: a typed policy document, decided per tenant, fail-closed, always with a reason."""
 
-from ..core.errors import AccessDenied, NotFilterable, PolicyError, UsageError
-from .decision import Code, Decision
+from ..core.errors import AccessDenied, ApprovalInvalid, AuditUnavailable, NotFilterable, PolicyError, UsageError
+from .approval_store import ApprovalRow, ApprovalStore, MemoryApprovalStore
+from .approvals import Approvals
+from .breakglass import BREAK_GLASS, BreakGlass, BreakGlassDesk
+from .decision import Approval, Code, Decision, Delegation
 from .diff import Change, PolicyDiff
 from .engine import Policy
 from .escalation import EscalationGraph, Step
@@ -13,16 +16,27 @@ from .matrix import Matrix
 from .trace import Traced
 
 __all__ = [
+    "BREAK_GLASS",
     "AccessDenied",
+    "Approval",
+    "ApprovalInvalid",
+    "ApprovalRow",
+    "ApprovalStore",
+    "Approvals",
     "Assignment",
     "AssignmentCode",
+    "AuditUnavailable",
+    "BreakGlass",
+    "BreakGlassDesk",
     "Change",
     "Code",
     "Decision",
+    "Delegation",
     "EscalationGraph",
     "Filter",
     "Finding",
     "Matrix",
+    "MemoryApprovalStore",
     "NotFilterable",
     "Policy",
     "PolicyDiff",
