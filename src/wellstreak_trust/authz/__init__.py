@@ -13,7 +13,7 @@ from .grants import Assignment, AssignmentCode
 from .holder import PolicyHolder
 from .lint import Finding
 from .matrix import Matrix
-from .trace import Traced
+from .trace import RuleFacts, Traced
 
 __all__ = [
     "BREAK_GLASS",
@@ -42,6 +42,7 @@ __all__ = [
     "PolicyDiff",
     "PolicyError",
     "PolicyHolder",
+    "RuleFacts",
     "Step",
     "Traced",
     "UsageError",

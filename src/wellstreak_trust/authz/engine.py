@@ -24,7 +24,7 @@ from .matrix import Matrix, matrix
 from .model import Model, Quick, Rules
 from .reader import plain, read
 from .schema import resembling
-from .trace import Traced, trace
+from .trace import RuleFacts, Traced, rules, trace
 
 __all__ = ["Counting", "Policy"]
 
@@ -245,6 +245,10 @@ class Policy:
     def escalation(self) -> EscalationGraph:
         """Which role can make itself, or an accomplice, hold which other."""
         return escalation(self._model)
+
+    def rules(self) -> tuple[RuleFacts, ...]:
+        """Every rule as written, with the values that it can have."""
+        return rules(self._model)
 
     def trace(
         self, subject: object, permission: str, resource: object = None, context: object = None

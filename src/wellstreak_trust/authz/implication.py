@@ -61,6 +61,11 @@ class Table:
         """The cases in which it is TRUE, one bit each."""
         return self._walk(node)[0] & self._possible
 
+    def unknown(self, node: Node) -> int:
+        """The cases in which it is UNKNOWN, one bit each."""
+        true, false = self._walk(node)
+        return self._possible & ~(true | false)
+
     def always(self, node: Node) -> bool:
         """Whether it is TRUE in every case."""
         return self.true(node) == self._possible
