@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -79,8 +80,19 @@ def facts(random: Random) -> dict[str, Any]:
 
 
 def subject(random: Random) -> Principal:
+    """Mostly a person of a tenant; also nobody's member, impersonated, an agent with or without a person behind it."""
     tenant = random.choice(["t1", "t1", "t1", None])
-    return Principal("u1", tenant_id=tenant, roles=frozenset({"m"}), attributes=facts(random))
+    person = Principal("u1", tenant_id=tenant, roles=frozenset({"m"}), attributes=facts(random))
+    other = Principal("u2", tenant_id=tenant, roles=frozenset({"m"}), attributes=facts(random))
+    match random.randrange(10):
+        case 0:
+            return replace(person, actor=other)
+        case 1 | 2:
+            return replace(person, id="a1", kind="agent", actor=random.choice([other, other, None]))
+        case 3:
+            return replace(person, scopes=random.choice([frozenset(), frozenset({"d:x"})]))
+        case _:
+            return person
 
 
 def rows(random: Random, count: int) -> list[dict[str, Any]]:

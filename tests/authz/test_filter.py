@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -30,7 +31,7 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 from sqlalchemy.pool import StaticPool
 
-from wellstreak_trust.authz import Filter, NotFilterable, Policy
+from wellstreak_trust.authz import BreakGlass, Filter, NotFilterable, Policy
 from wellstreak_trust.core import FixedClock, Membership, Principal, TenantContext, UsageError
 
 sys.path.append(str(Path(__file__).parent))  # the helper is a plain module
@@ -240,8 +241,6 @@ def test_the_platform_may_see_everything():
 
 
 def test_step_up(sole):
-    from datetime import UTC, datetime, timedelta
-
     now = datetime(2030, 1, 1, tzinfo=UTC)
     policy = Policy.build(permissions={"d:x": {"step_up": {"aal": 2, "max_age": 60}}}, roles={"m": ["d:x"]})
     policy = policy.with_clock(FixedClock(now))
@@ -250,6 +249,38 @@ def test_step_up(sole):
             "u1", tenant_id="t1", roles=frozenset({"m"}), aal=aal, auth_time=now - timedelta(seconds=age)
         )
         assert policy.filter(subject, "d:x", "d").is_never is never
+
+
+def test_an_approval_is_never_a_list():
+    """A person confirms one operation, and no filter is one."""
+    policy = Policy.build(
+        permissions={"d:x": {"approval": {"by": "d:confirm"}}, "d:confirm": {}}, roles={"m": ["d:x", "d:confirm"]}
+    )
+    assert policy.check(MEMBER, "d:x").code == "approval_required"
+    assert policy.filter(MEMBER, "d:x", "d").is_never
+
+
+def test_break_glass():
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    operator = Principal("op", roles=frozenset({"root"}))
+    policy = Policy.build(
+        permissions={"d:x": {}, "d:y": {}, "platform:break_glass": {"scope": "platform"}},
+        resources={"d": {"attributes": {"b": "bool"}}},
+        roles={"root": ["platform:break_glass"]},
+        forbid=[{"id": "f", "permissions": ["d:*"], "when": "has(resource.b) && resource.b"}],
+        clock=FixedClock(now),
+    )
+    glass = BreakGlass(
+        operator, "t1", frozenset({"d:x"}), "an outage", "T-1", not_before=now, expires_at=now + timedelta(minutes=5)
+    )
+    assert policy.filter(glass, "d:x", "d").is_never  # not yet opened
+    object.__setattr__(glass, "record", "e1")  # as the desk does once the trail is durable
+    question = policy.filter(glass, "d:x", "d")
+    for row in ({"tenant_id": "t1"}, {"tenant_id": "t1", "b": True}, {"tenant_id": "t2"}, {}):
+        assert question.matches(row) is policy.check(glass, "d:x", row).allowed
+    assert question.matches({"tenant_id": "t1"})
+    assert policy.filter(glass, "d:y", "d").is_never
+    assert policy.with_clock(FixedClock(now + timedelta(hours=1))).filter(glass, "d:x", "d").is_never
 
 
 def test_no_truth_value(sole):

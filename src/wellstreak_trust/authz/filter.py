@@ -7,17 +7,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ..core.clock import Clock
 from ..core.errors import MissingExtra, UsageError
+from .breakglass import BreakGlass
+from .ceilings import delegator_of, mask_on
 from .decision import Decision
 from .judge import Actor, actor_of, names, read
-from .logic import Attribute, Constant
+from .logic import Attribute, Constant, Lookup
 from .model import Model, Rules
 from .residual import ALWAYS, NEVER, Compared, Residual, conjunction, disjunction, holds, residue
+from .schema import PRINCIPAL, RESOURCE
 
 if TYPE_CHECKING:
     from django.db.models import Q
@@ -112,47 +115,63 @@ def filtered(model: Model, rules: Rules, resource_type: str, asked: tuple[object
         asked: the subject and the context.
     """
     subject, context = asked
-    actor = actor_of(subject, rules.scope)
-    if actor is None or not _within(rules, actor, clock):
+    glass = subject if type(subject) is BreakGlass else None
+    actor = actor_of(glass.context() if glass is not None else subject, rules.scope)
+    if actor is None or (rules.scope == "tenant" and actor.tenant_id is None):
         return Filter(rules.name, resource_type)
-    facts = {name: read(context, name) for name in rules.wanted.context}
-    held = {name: actor.attributes.get(name) for name in rules.wanted.principal}
-    actor.attributes = held
-
-    def lookup(attribute: Attribute) -> object:
-        return actor.named(attribute.name) if attribute.root == "principal" else facts[attribute.name]
-
-    allowed = disjunction(
-        residue(rule.condition.node, True, lookup) if rule is not None else ALWAYS for rule in _grants(rules, actor)
-    )
-    passed = (residue(forbid.condition.node, False, lookup) for forbid in rules.forbids)
-    residual = conjunction([*_tenant(rules, actor), *passed, allowed])
+    question = _Question(rules, {name: read(context, name) for name in rules.wanted.context}, clock)
+    same = [Compared(_TENANT, "==", Constant(actor.tenant_id))] if rules.scope == "tenant" and actor.tenant_id else []
+    residual = conjunction([*same, question.allowed(actor, glass)])
     declared = model.document.resources.get(resource_type)
     reads = frozenset((_TENANT.name, *rules.wanted.resource))
-    known = frozenset(("id", "type", "tenant_id", *declared.attributes)) if declared is not None else reads
+    known = frozenset((*RESOURCE, *declared.attributes)) if declared is not None else reads
     return Filter(rules.name, resource_type, residual, reads, reads - known)
 
 
-def _within(rules: Rules, actor: Actor, clock: Clock) -> bool:
-    """Tenant, ceilings and step-up depend on no row; past them only rules are left."""
-    if rules.scope == "tenant" and actor.tenant_id is None:
-        return False
-    if actor.scopes is not None and rules.name not in names(actor.scopes):
-        return False
-    return rules.step_up is None or rules.step_up.met_by(actor.principal, clock.now())
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One permission in one context: the steps of `judge`, asked about every row at once."""
 
+    rules: Rules
+    context: Mapping[str, object]
+    clock: Clock
 
-def _tenant(rules: Rules, actor: Actor) -> Iterator[Residual]:
-    if rules.scope == "tenant":
-        assert actor.tenant_id is not None
-        yield Compared(_TENANT, "==", Constant(actor.tenant_id))
+    def allowed(self, actor: Actor, glass: BreakGlass | None) -> Residual:
+        """Where the rules allow it, and nowhere beyond a ceiling, a step-up or an approval."""
+        rules, principal = self.rules, actor.principal
+        mask = mask_on(principal)
+        within = actor.scopes is None or rules.name in names(actor.scopes)
+        if not within or rules.approval is not None or (mask is not None and mask not in rules.masks):
+            return NEVER
+        behind = delegator_of(principal, actor.tenant_id) if mask is not None else principal
+        if behind is None:
+            return NEVER
+        if mask == "agent":
+            delegator = actor_of(behind)
+            lent = self.allowed(delegator, None) if delegator is not None else NEVER
+            return conjunction([self._ruled(actor, glass), lent])
+        if rules.step_up is not None and not rules.step_up.met_by(principal, self.clock.now()):
+            return NEVER
+        return self._ruled(actor, glass)
 
+    def _ruled(self, actor: Actor, glass: BreakGlass | None) -> Residual:
+        """Every forbid is FALSE, and some grant is TRUE."""
+        held = {name: actor.attributes.get(name) for name in self.rules.wanted.principal}
 
-def _grants(rules: Rules, actor: Actor) -> Iterator[Any]:
-    """What the roles hold: conditional rules, or None for a grant without condition."""
-    for role in actor.roles:
-        held = rules.grants.get(role, ())
-        if isinstance(held, Decision):
-            yield None
-        else:
-            yield from (rule for _, _, rule in held)
+        def lookup(attribute: Attribute) -> object:
+            if attribute.root == "context":
+                return self.context[attribute.name]
+            return actor.named(attribute.name) if attribute.name in PRINCIPAL else held[attribute.name]
+
+        passed = [residue(forbid.condition.node, False, lookup) for forbid in self.rules.forbids]
+        return conjunction([*passed, self._granted(actor, glass, lookup)])
+
+    def _granted(self, actor: Actor, glass: BreakGlass | None, lookup: Lookup) -> Residual:
+        rules = self.rules
+        if glass is not None:
+            return ALWAYS if rules.scope == "tenant" and glass.gives(rules.name, self.clock.now()) else NEVER
+        grants = [rules.grants.get(role, ()) for role in actor.roles]
+        if any(isinstance(held, Decision) for held in grants):
+            return ALWAYS
+        conditional = dict.fromkeys(rule for held in grants if isinstance(held, tuple) for _, _, rule in held)
+        return disjunction([residue(rule.condition.node, True, lookup) for rule in conditional])
