@@ -197,11 +197,12 @@ def assert_matrix(policy: Policy, path: str | Path, *, update: bool = False) -> 
         file.write_bytes(text.encode())
     elif not file.is_file():
         raise AssertionError(f"{file.name} is not there yet: write it with update=True, or pytest --policy-update")
-    elif (before := file.read_bytes().decode()) != text:
-        raise AssertionError("\n".join([f"{file.name} differs from the policy:", *_changed(before, text)]))
+    elif changed := _changed(file.read_bytes().decode("utf-8", "replace"), text):
+        raise AssertionError("\n".join([f"{file.name} differs from the policy:", *changed]))
 
 
 def _changed(before: str, after: str) -> list[str]:
+    """By lines: a checkout may end them otherwise."""
     from difflib import unified_diff
 
     return list(unified_diff(before.splitlines(), after.splitlines(), "reviewed", "now", lineterm="", n=0))
