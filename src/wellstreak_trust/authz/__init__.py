@@ -3,6 +3,7 @@
 from ..core.errors import AccessDenied, ApprovalInvalid, AuditUnavailable, NotFilterable, PolicyError, UsageError
 from .approval_store import ApprovalRow, ApprovalStore, MemoryApprovalStore
 from .approvals import Approvals
+from .authzen import AuthZen, AuthZenAnswer
 from .breakglass import BREAK_GLASS, BreakGlass, BreakGlassDesk
 from .decision import Approval, Code, Decision, Delegation
 from .diff import Change, PolicyDiff
@@ -26,6 +27,8 @@ __all__ = [
     "Assignment",
     "AssignmentCode",
     "AuditUnavailable",
+    "AuthZen",
+    "AuthZenAnswer",
     "BreakGlass",
     "BreakGlassDesk",
     "Change",
