@@ -347,3 +347,20 @@ def test_every_rule_has_its_value():
     unknown = BASE.trace(member, "notes:update", {"frozen": 1})
     assert {(rule.rule_id, rule.value) for rule in unknown} >= {("frozen", False), ("member.allow[1]", None)}
     assert BASE.trace(None, "notes:update") == BASE.trace(member, "nope") == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["member", "admin", "ops"]),
+    st.fixed_dictionaries({"tenant_id": st.just("t")}, optional={
+        "owner_id": st.sampled_from(["u1", "u2", 1, None]), "frozen": st.sampled_from([True, False, 1, None]),
+    }),
+)  # fmt: skip
+def test_the_trace_explains_the_decision(role, resource):
+    subject = Principal("u1", tenant_id="t", roles=frozenset({role}))
+    decision, traced = BASE.check(subject, "notes:update", resource), BASE.trace(subject, "notes:update", resource)
+    forbids = {rule.value for rule in traced if rule.effect == "forbid"}
+    grants = {rule.value for rule in traced if rule.effect == "allow"}
+    assert decision.allowed is (forbids == {False} and True in grants)
+    assert (decision.code == "forbidden_by_rule") is (True in forbids)
+    assert (decision.code == "no_grant") is (forbids == {False} and not grants)
