@@ -17,7 +17,7 @@ from .diff import PolicyDiff, diff
 from .escalation import EscalationGraph, escalation
 from .filter import Filter, filtered
 from .grants import Assignment, assign
-from .judge import actor_of, judge
+from .judge import judge
 from .lint import Finding, lint
 from .loader import build
 from .matrix import Matrix, matrix
@@ -62,9 +62,7 @@ class Policy:
 
     def __init__(self, model: Model, *, clock: Clock = _CLOCK, counters: Counting | None = None) -> None:
         held = {"name": model.name, "version": model.version, "_model": model, "_table": model.table}
-        quick: dict[str, Quick] = {
-            name: (rules.gate, rules.grants.get, rules.denials["no_grant"]) for name, rules in model.table.items()
-        }
+        quick: dict[str, Quick] = {name: rules.quick for name, rules in model.table.items()}
         for name, value in {**held, "_quick": quick, "_clock": clock, "_counters": counters}.items():
             object.__setattr__(self, name, value)
 
@@ -154,11 +152,16 @@ class Policy:
         # The common answers, over exact types. Whatever this does not prove, an absent key included, is judged by the
         # careful path, which finds the same answer and its reason.
         try:
-            gate, held_by, no_grant = self._quick[permission]
-            who = subject if type(subject) is Principal else actor_of(subject)
-            if type(permission) is str and gate(who, resource, context):
+            gate, context_gate, held_by, no_grant, stranger = self._quick[permission]
+            who: Any = subject
+            if type(subject) is Principal:
+                opened, roles = gate(subject, resource, context), who.roles
+            else:
+                opened = context_gate(subject, resource, context)
+                who, roles = who.principal, who.membership.roles
+            if opened and type(permission) is str:
                 unmet = False
-                for role in who.roles:  # type: ignore[union-attr]  # the gate lets nobody pass without roles
+                for role in roles:
                     held = held_by(role)
                     if held is not None:
                         if type(held) is Decision:
@@ -169,6 +172,8 @@ class Policy:
                         unmet = True
                 if not unmet:
                     return no_grant
+            elif opened is None and type(permission) is str:
+                return stranger
         except Exception:
             return self._judge(subject, permission, resource, context)
         return self._judge(subject, permission, resource, context)

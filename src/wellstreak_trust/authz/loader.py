@@ -13,9 +13,10 @@ from ..core.canonical import canonical_json
 from ..core.errors import PolicyError, UsageError
 from ..core.principal import StepUp
 from .ceilings import MASKS, Mask, admits
-from .compile import closed, gate, needs_context
+from .compile import Gate, closed, context_gate, gate, needs_context, reads_membership
 from .decision import Approval, Code, Decision
 from .expression import parse
+from .logic import Node
 from .model import ALWAYS, Condition, Held, Model, Rule, Rules, Wanted
 from .reader import Plain, spell
 from .schema import PRINCIPAL, RESOURCE, Schema, declare, merge, resembling
@@ -62,6 +63,17 @@ def _version(document: PolicyDocument) -> str:
 
 def _conditional(rules: Iterable[Rule]) -> Held:
     return tuple((rule.condition.is_true, rule.decision, rule) for rule in rules)
+
+
+def _gates(name: str, details: PermissionDocument, forbids: Sequence[Node], nodes: Sequence[Node]) -> tuple[Gate, Gate]:
+    """For a principal, and for a context; closed where the answer depends on more than the question."""
+    if details.step_up is not None or details.approval is not None:
+        return closed, closed
+    in_tenant, wanted = details.scope == "tenant", needs_context(nodes)
+    direct = gate(name, in_tenant=in_tenant, forbids=forbids, needs_context=wanted)
+    if not in_tenant or reads_membership(nodes):
+        return direct, closed
+    return direct, context_gate(name, forbids=forbids, needs_context=wanted)
 
 
 class _Loader:
@@ -278,6 +290,7 @@ class _Loader:
         denials["approval_required"] = self._decision("approval_required", name, obligation=approval)
         conditional = [rule for held in grants.values() if isinstance(held, tuple) for _, _, rule in held]
         nodes = [condition.node for condition in dict.fromkeys(rule.condition for rule in (*forbids, *conditional))]
+        gates = _gates(name, details, [rule.condition.node for rule in forbids], nodes)
         return Rules(
             name=name,
             scope=details.scope,
@@ -285,14 +298,8 @@ class _Loader:
             forbids=forbids,
             grants=grants,
             wanted=Wanted.by(nodes),
-            gate=gate(
-                name,
-                in_tenant=details.scope == "tenant",
-                forbids=[rule.condition.node for rule in forbids],
-                needs_context=needs_context(nodes),
-            )
-            if step_up is None and approval is None
-            else closed,
+            gate=gates[0],
+            context_gate=gates[1],
             denials=denials,
             masks=masks,
             approval=approval,

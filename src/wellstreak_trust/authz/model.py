@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..core.principal import StepUp
 from .ceilings import Mask
-from .compile import Test, falsity, truth
+from .compile import Gate, Test, falsity, truth
 from .decision import Approval, Code, Decision
 from .logic import Attribute, Node, Truth, attributes, unknowns
 
@@ -74,8 +74,9 @@ class Rule:
 Held = Decision | tuple[tuple[Test, Decision, Rule], ...]
 """What a role holds of a permission: the ready decision where no condition stands, else the conditional grants."""
 
-Quick = tuple[Test, Callable[[str], Held | None], Decision]
-"""What `Policy.check` asks first: the gate, what a role holds, and the answer when no role holds anything."""
+Quick = tuple[Gate, Gate, Callable[[str], Held | None], Decision, Decision]
+"""What `Policy.check` asks first: the gates for a principal and for a context, what a role holds, and the answers when
+no role holds anything and to a stranger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Rules:
     """Everything about one permission.
 
     Args:
-        gate: tells in one call whether only a grant is missing (see `compile`).
+        gate, context_gate: tell in one call whether only a grant is missing (see `compile`).
         denials: the ready decisions of this permission that name no rule.
         masks: the ceilings on borrowed authority that admit it.
         approval: who must confirm each use, or None.
@@ -113,10 +114,17 @@ class Rules:
     forbids: tuple[Rule, ...]
     grants: Mapping[str, Held]
     wanted: Wanted
-    gate: Test
+    gate: Gate
+    context_gate: Gate
     denials: Mapping[Code, Decision]
     masks: frozenset[Mask] = frozenset()
     approval: Approval | None = None
+
+    @property
+    def quick(self) -> Quick:
+        """The parts of it that most questions need."""
+        no_grant, stranger = self.denials["no_grant"], self.denials["tenant_mismatch"]
+        return self.gate, self.context_gate, self.grants.get, no_grant, stranger
 
 
 @dataclass(frozen=True, slots=True, eq=False)
