@@ -107,21 +107,12 @@ def judge(rules: Rules, subject: object, resource: object, context: object, cloc
     actor = actor_of(glass.context() if glass is not None else subject, rules.scope)
     if actor is None:
         return rules.denials["unauthenticated"]
-    decision = _decided(rules, actor, glass, resource, context, clock)
+    if rules.scope == "tenant" and not _same_tenant(actor.tenant_id, resource):
+        decision = rules.denials["tenant_mismatch"]
+    else:
+        decision = _Question(rules, actor, resource, context).answer(clock, glass)
     behind = lent(actor.principal) if glass is None else _recorded(glass)
     return decision if behind is None else replace(decision, delegation=behind)
-
-
-def _decided(
-    rules: Rules, actor: Actor, glass: BreakGlass | None, resource: object, context: object, clock: Clock
-) -> Decision:
-    if rules.scope == "tenant" and not _same_tenant(actor.tenant_id, resource):
-        return rules.denials["tenant_mismatch"]
-    question = _Question(rules, actor, resource, context)
-    denied = question.forbidden()
-    if denied is not None:
-        return denied  # a denial is false, so `or` would open here
-    return question.granted(clock) if glass is None else question.broken(glass, clock)
 
 
 def _recorded(glass: BreakGlass) -> Delegation:
@@ -148,6 +139,13 @@ class _Question:
         actor.attributes = {name: held.get(name) for name in wanted.principal}
         self._resource: dict[str, object] = {name: read(resource, name) for name in wanted.resource}
         self._context: dict[str, object] = {name: read(context, name) for name in wanted.context}
+
+    def answer(self, clock: Clock, glass: BreakGlass | None = None) -> Decision:
+        """Forbids first; then what roles grant or, in their place, what a break-glass gives."""
+        denied = self.forbidden()
+        if denied is not None:
+            return denied  # a denial is false, so `or` would open here
+        return self.granted(clock) if glass is None else self.broken(glass, clock)
 
     def forbidden(self) -> Decision | None:
         """The denial by a forbid: TRUE decides before UNKNOWN, and only FALSE lets pass."""
@@ -219,9 +217,7 @@ class _Question:
         actor = actor_of(delegator)
         if actor is None:
             return self._rules.denials["ceiling"]
-        question = _Question(self._rules, actor, self._resource, self._context)
-        denied = question.forbidden()
-        theirs = denied if denied is not None else question.granted(clock)
+        theirs = _Question(self._rules, actor, self._resource, self._context).answer(clock)
         if theirs.allowed:
             return granted
         # These two are asked last: everything else was granted.
