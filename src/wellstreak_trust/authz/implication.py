@@ -24,10 +24,10 @@ _Columns = tuple[int, int]  # where it is TRUE, where it is FALSE
 
 def implies(premise: Node, conclusion: Node) -> bool:
     """Whether `conclusion` is TRUE wherever `premise` is; past 8 distinct atoms only equal trees count."""
+    if premise == conclusion or (isinstance(conclusion, Either) and premise in conclusion.nodes):
+        return True
     table = Table.of(premise, conclusion)
-    if table is None:
-        return premise == conclusion or (isinstance(conclusion, Either) and premise in conclusion.nodes)
-    return table.true(premise) & ~table.true(conclusion) == 0
+    return table is not None and table.true(premise) & ~table.true(conclusion) == 0
 
 
 def equivalent(one: Node, other: Node) -> bool:
