@@ -9,11 +9,13 @@ from .decision import Approval, Code, Decision, Delegation
 from .diff import Change, PolicyDiff
 from .engine import Policy
 from .escalation import EscalationGraph, Step
+from .explain import Explained, Explanation, Fact
 from .filter import Filter
 from .grants import Assignment, AssignmentCode
 from .holder import PolicyHolder
 from .lint import Finding
 from .matrix import Matrix
+from .shadow import Difference, Shadow, ShadowReport
 from .trace import RuleFacts, Traced
 
 __all__ = [
@@ -35,7 +37,11 @@ __all__ = [
     "Code",
     "Decision",
     "Delegation",
+    "Difference",
     "EscalationGraph",
+    "Explained",
+    "Explanation",
+    "Fact",
     "Filter",
     "Finding",
     "Matrix",
@@ -46,6 +52,8 @@ __all__ = [
     "PolicyError",
     "PolicyHolder",
     "RuleFacts",
+    "Shadow",
+    "ShadowReport",
     "Step",
     "Traced",
     "UsageError",

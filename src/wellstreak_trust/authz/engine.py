@@ -15,9 +15,10 @@ from ..core.principal import Principal
 from .decision import Code, Decision
 from .diff import PolicyDiff, diff
 from .escalation import EscalationGraph, escalation
+from .explain import Explanation, explained
 from .filter import Filter, filtered
 from .grants import Assignment, assign
-from .judge import judge
+from .judge import judge, on_record
 from .lint import Finding, lint
 from .loader import build
 from .matrix import Matrix, matrix
@@ -279,6 +280,28 @@ class Policy:
             self._report(rules.name if rules is not None else "", error)
         return Filter("" if rules is None else rules.name, resource_type)
 
+    def explain(
+        self,
+        subject: object,
+        permission: str,
+        resource: object = None,
+        context: object = None,
+        *,
+        values: bool = False,
+    ) -> Explanation:
+        """Why `check` answers what it answers: every forbid, every grant that came near, and what was missing.
+
+        For operators, never for clients. Never raises for what a request holds.
+
+        Args:
+            values: show the values of attributes too, and not their types alone.
+        """
+        decision = self.check(subject, permission, resource, context)
+        try:
+            return explained(self._model, decision, (subject, resource, context), values=values)
+        except Exception:  # `check` has met, and reported, whatever the question's own objects raise
+            return Explanation(decision)
+
     def scope_of(self, permission: str) -> str | None:
         """``"tenant"``, ``"platform"``, or None for a permission that is not in the catalogue."""
         rules = self._rules_of(permission)
@@ -310,11 +333,12 @@ class Policy:
         try:
             rules = self._rules_of(permission)
             if rules is None:
-                return self._unruled("unknown_permission", permission)
+                return on_record(self._unruled("unknown_permission", permission), subject)
             return judge(rules, subject, resource, context, self._clock)
         except Exception as error:  # properties that raise, backends that are down: an error never opens
             self._report(rules.name if rules is not None else "", error)
-            return self._unruled("evaluation_error", "") if rules is None else rules.denials["evaluation_error"]
+            denied = self._unruled("evaluation_error", "") if rules is None else rules.denials["evaluation_error"]
+            return on_record(denied, subject)
 
     def _rules_of(self, permission: object) -> Rules | None:
         """By the text itself: members of a StrEnum count as their value, whatever they say about equality."""

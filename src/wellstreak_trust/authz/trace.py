@@ -14,7 +14,7 @@ from .model import Model, Rule, Rules
 from .reader import spell
 from .schema import PRINCIPAL
 
-__all__ = ["RuleFacts", "Traced", "rules", "trace"]
+__all__ = ["RuleFacts", "Traced", "grants_of", "lookup_of", "rules", "trace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +93,24 @@ def trace(model: Model, subject: object, permission: str, resource: object, cont
     actor = actor_of(subject, asked.scope) if asked is not None else None
     if asked is None or actor is None:
         return ()
-    lookup = _lookup(actor, resource, context)
+    lookup = lookup_of(actor, resource, context)
     forbids = (Traced(rule.id, "forbid", evaluate(rule.condition.node, lookup)) for rule in asked.forbids)
-    grants = (Traced(rule.id, "allow", evaluate(rule.condition.node, lookup)) for rule in _grants(model, asked, actor))
+    grants = (
+        Traced(rule.id, "allow", evaluate(rule.condition.node, lookup)) for rule in grants_of(model, asked, actor)
+    )
     return (*forbids, *grants)
 
 
-def _grants(model: Model, asked: Rules, actor: Actor) -> Iterator[Rule]:
+def grants_of(model: Model, asked: Rules, actor: Actor) -> Iterator[Rule]:
+    """The grants as written, of each role that counts and of what it inherits."""
     roles = dict.fromkeys(each for role in sorted(actor.roles) for each in ancestry(model, role))
     for role in roles:
         yield from model.written[role].get(asked.name, ())
 
 
-def _lookup(actor: Actor, resource: object, context: object) -> Lookup:
+def lookup_of(actor: Actor, resource: object, context: object) -> Lookup:
+    """What a question says about each attribute, None where it is absent."""
+
     def value(attribute: Attribute) -> object:
         if attribute.root == "principal":
             return actor.named(attribute.name) if attribute.name in PRINCIPAL else actor.attributes.get(attribute.name)
