@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import borrowed
 import pytest
-from borrowed import DOC, DOCUMENT, agent, user
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import borrowed
+from borrowed import DOC, DOCUMENT, agent, user
 from wellstreak_trust.authz import Policy, PolicyError
 from wellstreak_trust.core import Membership, Principal, TenantContext
 
 SUPPORT = Principal("sam", roles=frozenset({"operator"}))
 POLICY = borrowed.policy()
+
+
+class Down:
+    @property
+    def tenant_id(self) -> str:
+        raise OSError("down")
 
 
 def worn(*roles: str, by: Principal = SUPPORT, **more: object) -> Principal:
@@ -42,7 +48,8 @@ def test_both_ids_are_on_record_whatever_the_answer():
     subjects = [worn("member"), TenantContext("t1", worn(), Membership("t1", "ada", frozenset({"member"})))]
     for subject in subjects:
         for name, resource in [("docs:read", DOC), ("docs:purge", DOC), ("docs:read", {**DOC, "tenant_id": "t2"}),
-                               ("docs:read", {**DOC, "frozen": True}), ("platform:list", None)]:  # fmt: skip
+                               ("docs:read", {**DOC, "frozen": True}), ("platform:list", None), ("docs:raed", DOC),
+                               ("docs:read", Down())]:  # fmt: skip
             record = POLICY.check(subject, name, resource).audit()["delegation"]
             assert record == {"kind": "impersonation", "principal_id": "ada", "actor_id": "sam", "record": ""}
     assert POLICY.check(user("ada", "member"), "docs:read").audit()["delegation"] is None

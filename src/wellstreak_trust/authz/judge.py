@@ -7,6 +7,7 @@ within the ceilings, stepped up. The tenant comes before every rule, so that a s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -19,7 +20,7 @@ from .decision import Decision, Delegation
 from .model import Rule, Rules
 from .schema import PRINCIPAL
 
-__all__ = ["Actor", "actor_of", "judge", "names"]
+__all__ = ["Actor", "actor_of", "judge", "names", "on_record"]
 
 _COLLECTIONS: Final = frozenset((set, list, tuple))
 _NOTHING: Final[frozenset[str]] = frozenset()
@@ -111,12 +112,19 @@ def judge(rules: Rules, subject: object, resource: object, context: object, cloc
         decision = rules.denials["tenant_mismatch"]
     else:
         decision = _Question(rules, actor, resource, context).answer(clock, glass)
-    behind = lent(actor.principal) if glass is None else _recorded(glass)
+    return on_record(decision, subject)
+
+
+def on_record(decision: Decision, subject: object) -> Decision:
+    """The decision with both parties of borrowed authority; itself for a subject that acts as itself. Total."""
+    behind = None
+    with suppress(Exception):  # a host's own kind of principal must not turn a denial into an exception
+        if type(subject) is BreakGlass:
+            behind = Delegation("break_glass", subject.actor.id, subject.actor.id, subject.record)
+        else:
+            principal = subject.principal if isinstance(subject, TenantContext) else subject
+            behind = lent(principal) if isinstance(principal, Principal) else None
     return decision if behind is None else replace(decision, delegation=behind)
-
-
-def _recorded(glass: BreakGlass) -> Delegation:
-    return Delegation("break_glass", glass.actor.id, glass.actor.id, glass.record)
 
 
 def _same_tenant(tenant_id: str | None, resource: object) -> bool:
