@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -53,6 +55,11 @@ def test_both_ids_are_on_record_whatever_the_answer():
             record = POLICY.check(subject, name, resource).audit()["delegation"]
             assert record == {"kind": "impersonation", "principal_id": "ada", "actor_id": "sam", "record": ""}
     assert POLICY.check(user("ada", "member"), "docs:read").audit()["delegation"] is None
+
+
+def test_a_mock_is_on_no_record():
+    for name in ("docs:read", "docs:raed"):
+        assert POLICY.check(Mock(spec=Principal), name).delegation is None
 
 
 def test_there_are_no_chains():

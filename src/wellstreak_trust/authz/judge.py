@@ -122,8 +122,9 @@ def on_record(decision: Decision, subject: object) -> Decision:
         if type(subject) is BreakGlass:
             behind = Delegation("break_glass", subject.actor.id, subject.actor.id, subject.record)
         else:
-            principal = subject.principal if isinstance(subject, TenantContext) else subject
-            behind = lent(principal) if isinstance(principal, Principal) else None
+            inside = issubclass(type(subject), TenantContext)  # not isinstance, for the reason `actor_of` gives
+            principal = cast("TenantContext", subject).principal if inside else subject
+            behind = lent(cast("Principal", principal)) if issubclass(type(principal), Principal) else None
     return decision if behind is None else replace(decision, delegation=behind)
 
 
