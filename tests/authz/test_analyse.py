@@ -88,6 +88,14 @@ def test_names_are_inert_in_markup():
     assert '<td class="yes">yes</td>' in matrix.to_html()
 
 
+def test_ids_are_inert_too():
+    document = copy.deepcopy(NOTES)
+    document["forbid"][0]["id"] = "=1\n| yes |"
+    matrix = Policy.from_dict(document).matrix()
+    assert "\n| notes:update | no | if | yes | =1 \\| yes \\| |\n" in matrix.to_markdown()
+    assert [row[-1] for row in csv.reader(io.StringIO(matrix.to_csv()))][-2] == "'=1\n| yes |"
+
+
 def test_the_order_of_a_document_does_not_show():
     document = copy.deepcopy(NOTES)
     document["roles"] = dict(reversed(document["roles"].items()))

@@ -133,15 +133,30 @@ def test_lint(folder):
     assert "escalation: ghost already holds all that owner holds" in output
 
 
+def test_names_do_not_steer_the_terminal(folder):
+    policy, other = folder / "policy.toml", folder / "other.toml"
+    other.write_text(
+        POLICY + '[[forbid]]\nid = "\\u001b[2J"\npermissions = ["*"]\nwhen = "resource.owner_id == \'\\u001b[31m\'"\n'
+    )
+    for arguments in (["diff", policy, other], ["lint", other], ["matrix", other], ["explain", other, "notes:read"]):
+        status, output = run(*arguments)
+        assert status in (0, 1)
+        assert "\x1b" not in output
+
+
 def test_explain(folder):
     asked = ["explain", folder / "policy.toml", "notes:update", "--role", "[red]member"]
     own = json.dumps({"owner_id": "u1"})
     status, output = run(*asked, "--resource", own)
-    assert (status, "allowed: allowed" in output, "TRUE" in output) == (0, True, True)
+    assert (status, "(allowed)" in output, "TRUE" in output) == (0, True, True)
     status, output = run(*asked, "--resource", own, "--subject", '{"id": "bo"}')
-    assert (status, "denied: condition_failed" in output, "FALSE" in output) == (1, True, True)
+    assert (status, "(condition_failed)" in output, "resource.owner_id is 'u1'" in output) == (1, True, True)
     status, output = run(*asked)
-    assert (status, "missing: resource.owner_id" in output, "UNKNOWN" in output) == (1, True, True)
+    assert (status, "resource.owner_id is absent" in output, "[red]member.allow[1]: UNKNOWN" in output) == (
+        1,
+        True,
+        True,
+    )
     assert run(*asked, "--resource", "[]")[0] == 2
     assert run(*asked, "--context", "{")[0] == 2
     assert run(*asked, "--subject", '{"nope": 1}')[0] == 2

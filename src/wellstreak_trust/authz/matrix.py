@@ -55,7 +55,7 @@ class Matrix:
 
     def to_markdown(self) -> str:
         """A pipe table; names are escaped."""
-        header, *rows = ([_MARKUP.sub(r"\\\1", cell) for cell in row] for row in self.rows())
+        header, *rows = ([_MARKUP.sub(r"\\\1", " ".join(cell.split())) for cell in row] for row in self.rows())
         return "".join(f"| {' | '.join(row)} |\n" for row in (header, ["---"] * len(header), *rows))
 
     def to_csv(self) -> str:

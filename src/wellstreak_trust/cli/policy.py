@@ -19,14 +19,13 @@ from wellstreak_trust.authz import Policy
 from wellstreak_trust.core.errors import PolicyError, TrustError, UsageError
 from wellstreak_trust.core.principal import Principal
 
-from .console import OUT, say, stop
+from .console import OUT, say, stop, visible
 
 __all__ = ["app"]
 
 app: Final = typer.Typer(no_args_is_help=True, help="Policies as data.")
 
 _STYLES: Final = {"yes": "green", "if": "yellow", "no": "dim"}
-_VALUES: Final = {True: "TRUE", False: "FALSE", None: "UNKNOWN"}
 _FOUND: Final = 1
 
 
@@ -108,7 +107,7 @@ def matrix(
         header, *rows = found.rows()
         table = Table(*map(escape, header))
         for row in rows:
-            table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+            table.add_row(*(Text(visible(cell), style=_STYLES.get(cell, "")) for cell in row))
         OUT.print(table)
         return
     written = {Form.MARKDOWN: found.to_markdown, Form.CSV: found.to_csv, Form.HTML: found.to_html}[form]()
@@ -173,20 +172,9 @@ def explain(
         facts = _object(context, "--context")
     except TrustError as error:
         stop(error)
-    decision = policy.check(who, permission, what, facts)
-    say(f"{'allowed' if decision.allowed else 'denied'}: {decision.code}")
-    for name in ("rule_ids", "missing"):
-        if getattr(decision, name):
-            say(f"{name}: {', '.join(getattr(decision, name))}")
-    told = {rule.id: rule for rule in policy.rules()}
-    table = Table("rule", "effect", "value", "when", "place")
-    for rule in policy.trace(who, permission, what, facts):
-        written = told[rule.rule_id]
-        cells = (rule.rule_id, rule.effect, _VALUES[rule.value], written.condition or "always", written.place)
-        table.add_row(*map(Text, cells))
-    if table.row_count:
-        OUT.print(table)
-    raise typer.Exit(0 if decision.allowed else _FOUND)
+    found = policy.explain(who, permission, what, facts, values=True)
+    say(str(found))
+    raise typer.Exit(0 if found.decision.allowed else _FOUND)
 
 
 def _principal(tenant: str, roles: list[str], more: dict[str, Any]) -> Principal:
