@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import borrowed
 from borrowed import NOW, REFUND, agent, user
+from wellstreak_trust.audit import AuditLog, MemoryAuditStore
 from wellstreak_trust.authz import (
     Approval,
     ApprovalInvalid,
@@ -30,7 +31,8 @@ from wellstreak_trust.authz import (
     PolicyHolder,
 )
 from wellstreak_trust.core import ConfigurationError, FixedClock, Principal, UsageError, drive
-from wellstreak_trust.core.errors import AccessDenied
+from wellstreak_trust.core.errors import AccessDenied, AuditUnavailable
+from wellstreak_trust.core.event import AuditEvent
 from wellstreak_trust.storage.sql import AsyncDatabase, Database, SqlApprovalStore
 from wellstreak_trust.testing.stores.approvals import CHECKS
 
@@ -298,6 +300,43 @@ def test_a_break_glass_needs_its_approval_too(approvals, policy, clock):
     asked = approvals.request(glass, "refunds:create", REFUND)
     approvals.confirm(CY, asked.id, REFUND)
     assert approvals.consume(asked.id, glass, "refunds:create", REFUND).delegation.record == glass.record
+
+
+class Trail:
+    """A real log that also shows what it was given; or one that is down."""
+
+    suspends = False
+
+    def __init__(self, down: bool = False) -> None:
+        self.log = AuditLog(MemoryAuditStore(), clock=borrowed.clock())
+        self.events: list[AuditEvent] = []
+        self.down = down
+
+    async def aemit(self, event: AuditEvent, /) -> object:
+        if self.down:
+            raise AuditUnavailable("down")
+        self.events.append(event)
+        return await self.log.aemit(event)
+
+
+def test_the_trail_knows_the_approver_first(policy, clock):
+    trail = Trail()
+    approvals = Approvals(MemoryApprovalStore(), policy, clock=clock, audit=trail)
+    asked = approvals.request(BOT, "refunds:create", REFUND)
+    approvals.confirm(CY, asked.id, REFUND)
+    (event,) = trail.events
+    assert (event.action, event.tenant_id, event.actor) == ("authz.approval_confirmed", "t1", CY)
+    assert event.targets == ({"type": "approval", "id": asked.id},)
+    assert event.data == {"permission": "refunds:create", "subject_id": "bot1", "actor_id": "ada"}
+
+
+def test_a_trail_that_is_down_confirms_nothing(policy, clock):
+    store = MemoryApprovalStore()
+    approvals = Approvals(store, policy, clock=clock, audit=Trail(down=True))
+    asked = approvals.request(BOT, "refunds:create", REFUND)
+    with pytest.raises(AuditUnavailable):
+        approvals.confirm(CY, asked.id, REFUND)
+    assert drive(store.read(asked.id)).confirmed_by is None
 
 
 def test_a_lifetime_has_bounds(policy):

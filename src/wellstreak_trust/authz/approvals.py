@@ -25,6 +25,7 @@ from ..core.canonical import canonical_json, length_prefixed
 from ..core.clock import Clock, SystemClock
 from ..core.entropy import random_hex
 from ..core.errors import AccessDenied, ApprovalInvalid, UsageError
+from ..core.event import AuditEvent, EventSink
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
 from ..core.tenant import TenantContext
@@ -33,8 +34,11 @@ from .breakglass import BreakGlass
 from .decision import Approval, Decision
 from .judge import Actor, actor_of, read
 
-__all__ = ["Approvals"]
+__all__ = ["APPROVAL", "Approvals"]
 
+APPROVAL: Final = "authz.approval_confirmed"
+
+_PLATFORM: Final = "system"
 _CLOCK: Final = SystemClock()
 _LIFETIME: Final = timedelta(minutes=15)
 _LONGEST: Final = timedelta(days=7)
@@ -54,17 +58,25 @@ class Approvals:
         policy: a `Policy` or `PolicyHolder`; asked at every step, so that what was revoked meanwhile stays revoked.
         clock: the clock of that policy.
         lifetime: from request to use, at most 7 days.
+        audit: the trail that learns who confirms what, before it counts; one that cannot take it means no.
 
     Raises:
         UsageError: a lifetime out of range.
     """
 
     def __init__(
-        self, store: ApprovalStore, policy: _Policy, *, clock: Clock = _CLOCK, lifetime: timedelta = _LIFETIME
+        self,
+        store: ApprovalStore,
+        policy: _Policy,
+        *,
+        clock: Clock = _CLOCK,
+        lifetime: timedelta = _LIFETIME,
+        audit: EventSink | None = None,
     ) -> None:
         if not timedelta() < lifetime <= _LONGEST:
             raise UsageError("an approval lives more than nothing and at most 7 days")
-        self.suspends: bool = suspends(store)
+        self.suspends: bool = suspends(store, audit)
+        self._audit: EventSink | None = audit
         self._store: ApprovalStore = store
         self._policy: _Policy = policy
         self._clock: Clock = clock
@@ -134,6 +146,7 @@ class Approvals:
             ApprovalInvalid: none of this id stands open, it is for something else, or this is nobody who may confirm
                 it; `reason` tells which.
             AccessDenied: the approver does not hold `by`, here and now.
+            AuditUnavailable: the trail cannot take it.
         """
         row = await self._open(id)
         who = actor_of(approver)
@@ -148,6 +161,7 @@ class Approvals:
         decision = self._policy.check(approver, row.by, resource, context)
         if not decision.allowed:
             raise AccessDenied(decision)
+        await self._arecord(row, who, decision)
         if not await self._store.confirm_if(row.id, who.id, self._clock.now()):
             raise ApprovalInvalid("not_open")
         return replace(row, confirmed_by=who.id)
@@ -195,6 +209,21 @@ class Approvals:
         return await self._store.withdraw(row.id)
 
     withdraw: Final = synced(awithdraw)
+
+    async def _arecord(self, row: ApprovalRow, who: Actor, decision: Decision) -> None:
+        if self._audit is None:
+            return
+        event = AuditEvent(
+            APPROVAL,
+            "attempted",  # written before the confirmation counts
+            row.tenant_id or _PLATFORM,
+            who.principal,
+            targets=({"type": "approval", "id": row.id},),
+            decision=decision.audit(),
+            data={"permission": row.permission, "subject_id": row.subject_id, "actor_id": row.actor_id},
+            occurred_at=self._clock.now(),
+        )
+        await self._audit.aemit(event)
 
     async def _read(self, id: str) -> ApprovalRow | None:
         return await self._store.read(id) if type(id) is str and _ID.fullmatch(id) else None
