@@ -21,6 +21,7 @@ from types import CodeType, FunctionType
 from typing import Any, Final
 
 from ..core.principal import Principal
+from ..core.tenant import Membership, TenantContext
 from .logic import (
     All,
     Attribute,
@@ -42,9 +43,10 @@ from .logic import (
 )
 from .schema import PRINCIPAL
 
-__all__ = ["Test", "closed", "falsity", "gate", "needs_context", "truth"]
+__all__ = ["Gate", "Test", "closed", "context_gate", "falsity", "gate", "needs_context", "reads_membership", "truth"]
 
 Test = Callable[[Any, Any, Any], bool]
+Gate = Callable[[Any, Any, Any], bool | None]
 
 _GLOBALS: Final[dict[str, Any]] = {
     "__builtins__": {},  # nothing that a tree does not name below is in reach
@@ -55,11 +57,14 @@ _GLOBALS: Final[dict[str, Any]] = {
     "dict": dict,
     "frozenset": frozenset,
     "Principal": Principal,
+    "TenantContext": TenantContext,
+    "Membership": Membership,
     "is_strings": is_strings,
 }
 _CLASSES: Final[dict[Type, str]] = {"string": "str", "int": "int", "bool": "bool"}
 _ROOTS: Final = {"resource": "r", "context": "c"}
 _TRUSTED: Final = frozenset(("id", "kind"))  # `Principal` itself proves that these are str
+_MEMBERSHIP: Final = frozenset(("tenant_id", "roles"))
 _LOAD: Final = ast.Load()
 
 
@@ -73,26 +78,63 @@ def falsity(node: Node) -> Test:
     return _function(_Emitter(node).false(node))
 
 
-def gate(permission: str, *, in_tenant: bool, forbids: Sequence[Node], needs_context: bool) -> Test:
-    """The function that tells whether only a grant is missing: types exact, tenants equal, forbids FALSE, in scope.
+def gate(permission: str, *, in_tenant: bool, forbids: Sequence[Node], needs_context: bool) -> Gate:
+    """The function that tells whether only a grant is missing to a principal: types exact, tenants equal, forbids
+    FALSE, in scope, nothing borrowed.
 
-    Not TRUE means no more than "look closely": the careful path then finds the answer and its reason.
+    None means that the resource is certainly another tenant's. FALSE means no more than "look closely": the careful
+    path then finds the answer and its reason.
     """
-    s, r, c = _name("s"), _name("r"), _name("c")
-    if in_tenant:
-        theirs = ast.NamedExpr(ast.Name("t", ast.Store()), ast.Subscript(r, ast.Constant("tenant_id"), _LOAD))
-        mine = _member(s, "tenant_id")
-        same = _and(_is_exactly(r, "dict"), _is_exactly(theirs, "str"), _compare(_name("t"), ast.Eq(), mine))
-        parts = [_or(same, _and(_is_none(r), ast.UnaryOp(ast.Not(), _is_none(mine))))]
-    else:  # only a principal itself: what a membership gives never reaches the platform
-        parts = [_is_exactly(s, "Principal"), _or(_is_none(r), _is_exactly(r, "dict"))]
-    if needs_context:
-        parts.append(_or(_is_none(c), _is_exactly(c, "dict")))
-    parts += (_Emitter(forbid).false(forbid) for forbid in forbids)
-    scopes = _member(s, "scopes")
+    parts = _within(_name("s"), permission, forbids, needs_context=needs_context)
+    is_principal = _is_exactly(_name("s"), "Principal")
+    if not in_tenant:  # only a principal itself: what a membership gives never reaches the platform
+        parts = [is_principal, _or(_is_none(_name("r")), _is_exactly(_name("r"), "dict")), *parts]
+        return _function(_and(*parts))
+    return _function(_tenant(_member(_name("s"), "tenant_id"), _name("s"), parts))
+
+
+def context_gate(permission: str, *, forbids: Sequence[Node], needs_context: bool) -> Gate:
+    """The same for a context ``s``, whose membership must prove its place; conditions then ask its principal."""
+    context, principal = _name("s"), _member(_name("s"), "principal")
+    membership, tenant_id = _member(context, "membership"), _member(context, "tenant_id")
+    proof = [
+        _is_exactly(context, "TenantContext"),
+        _is_exactly(principal, "Principal"),
+        _is_exactly(membership, "Membership"),
+        _is_exactly(_member(membership, "roles"), "frozenset"),
+        _is_exactly(tenant_id, "str"),
+        _is_exactly(_member(membership, "tenant_id"), "str"),
+        _compare(_member(membership, "tenant_id"), ast.Eq(), tenant_id),
+        _compare(tenant_id, ast.NotEq(), ast.Constant("")),
+    ]
+    parts = _within(principal, permission, forbids, needs_context=needs_context)
+    return _function(_and(*proof, _tenant(tenant_id, principal, parts)))
+
+
+def _tenant(mine: ast.expr, principal: ast.expr, parts: list[ast.expr]) -> ast.expr:
+    """`parts` where the tenants are the same, None where they differ and nothing else could decide, else FALSE."""
+    r, no = _name("r"), ast.Constant(False)
+    without = ast.IfExp(_is_none(r), mine, ast.Constant(None))  # asked about the tenant as a whole
+    theirs = ast.IfExp(_is_exactly(r, "dict"), ast.Subscript(r, ast.Constant("tenant_id"), _LOAD), without)
+    differ = ast.IfExp(_and(*_own(principal)), ast.Constant(None), no)
+    compared = ast.IfExp(_compare(_name("t"), ast.Eq(), mine), _and(*parts), differ)
+    return ast.IfExp(_is_exactly(ast.NamedExpr(ast.Name("t", ast.Store()), theirs), "str"), compared, no)
+
+
+def _own(principal: ast.expr) -> list[ast.expr]:
+    """Borrowed authority has a mask, and an agent somebody behind it: both are the careful path's."""
+    return [
+        _is_none(_member(principal, "actor")),
+        _compare(_member(principal, "kind"), ast.NotEq(), ast.Constant("agent")),
+    ]
+
+
+def _within(principal: ast.expr, permission: str, forbids: Sequence[Node], *, needs_context: bool) -> list[ast.expr]:
+    c, scopes = _name("c"), _member(principal, "scopes")
+    parts = [_or(_is_none(c), _is_exactly(c, "dict"))] if needs_context else []
+    parts += (_Emitter(forbid, principal).false(forbid) for forbid in forbids)
     inside = _and(_is_exactly(scopes, "frozenset"), _compare(ast.Constant(permission), ast.In(), scopes))
-    parts.append(_or(_is_none(scopes), inside))
-    return _function(_and(*parts))
+    return [*parts, _or(_is_none(scopes), inside), *_own(principal)]
 
 
 def closed(principal: object, resource: object, context: object) -> bool:
@@ -103,6 +145,12 @@ def closed(principal: object, resource: object, context: object) -> bool:
 def needs_context(nodes: Sequence[Node]) -> bool:
     """Whether any of these conditions reads the context."""
     return any(attribute.root == "context" for node in nodes for attribute in attributes(node))
+
+
+def reads_membership(nodes: Sequence[Node]) -> bool:
+    """Whether any of these conditions reads what a membership decides, and not the principal."""
+    found = (attribute for node in nodes for attribute in attributes(node) if attribute.root == "principal")
+    return any(attribute.name in _MEMBERSHIP for attribute in found)
 
 
 def _function(body: ast.expr) -> Test:
@@ -119,9 +167,10 @@ def _function(body: ast.expr) -> Test:
 class _Emitter:
     """Writes one condition; `guarded` are the attributes it asks `has()` about, read so that absence does not raise."""
 
-    __slots__ = ("_guarded", "_names")
+    __slots__ = ("_guarded", "_names", "_principal")
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, principal: ast.expr | None = None) -> None:
+        self._principal: ast.expr = principal if principal is not None else _name("s")
         asked = (atom.attribute for atom in atoms(node) if isinstance(atom, Has))
         self._guarded: frozenset[Attribute] = frozenset(asked)
         self._names: int = 0
@@ -192,8 +241,8 @@ class _Emitter:
 
     def _read(self, attribute: Attribute) -> ast.expr:
         if attribute.root == "principal" and attribute.name in PRINCIPAL:
-            return _member(_name("s"), attribute.name)
-        source = _name(_ROOTS[attribute.root]) if attribute.root in _ROOTS else _member(_name("s"), "attributes")
+            return _member(self._principal, attribute.name)
+        source = _name(_ROOTS[attribute.root]) if attribute.root in _ROOTS else _member(self._principal, "attributes")
         key = ast.Constant(attribute.name)
         if attribute in self._guarded:
             return _call(_member(source, "get"), key)

@@ -17,7 +17,10 @@ from .reader import Plain, spell
 from .schema import resembling
 
 __all__ = [
+    "ApprovalDocument",
     "AttributesDocument",
+    "CeilingDocument",
+    "CeilingsDocument",
     "ForbidDocument",
     "GrantDocument",
     "PermissionDocument",
@@ -57,6 +60,25 @@ class StepUpDocument(_Table):
         return self
 
 
+class ApprovalDocument(_Table):
+    """``approval = {by = "resource:action"}``: the permission of the human who confirms."""
+
+    by: Text
+
+
+class CeilingDocument(_Table):
+    """``[ceilings.M]``: all that the mask admits, of what principal and role hold anyway."""
+
+    allow: list[Text]
+
+
+class CeilingsDocument(_Table):
+    """``[ceilings]``; a mask that is not listed has its default."""
+
+    impersonation: CeilingDocument | None = None
+    agent: CeilingDocument | None = None
+
+
 class PermissionDocument(_Table):
     """``[permissions."resource:action"]``."""
 
@@ -64,6 +86,7 @@ class PermissionDocument(_Table):
     risk: Literal["low", "normal", "high"] = "normal"
     resource: Text = ""
     step_up: StepUpDocument | None = None
+    approval: ApprovalDocument | None = None
     description: str = ""
 
 
@@ -114,6 +137,7 @@ class PolicyDocument(_Table):
     resources: dict[str, AttributesDocument] = {}
     principal: AttributesDocument = AttributesDocument()
     context: AttributesDocument = AttributesDocument()
+    ceilings: CeilingsDocument = CeilingsDocument()
     roles: dict[str, RoleDocument] = {}
     forbid: list[ForbidDocument] = []
 
@@ -125,6 +149,9 @@ _TABLES: Final[Mapping[tuple[str | None, ...], type[_Table]]] = {
     ("context",): AttributesDocument,
     ("permissions", _ANY): PermissionDocument,
     ("permissions", _ANY, "step_up"): StepUpDocument,
+    ("permissions", _ANY, "approval"): ApprovalDocument,
+    ("ceilings",): CeilingsDocument,
+    ("ceilings", _ANY): CeilingDocument,
     ("resources", _ANY): AttributesDocument,
     ("roles", _ANY): RoleDocument,
     ("roles", _ANY, "allow", _ANY): GrantDocument,

@@ -13,12 +13,19 @@ from ..core.clock import Clock, SystemClock
 from ..core.errors import AccessDenied, PolicyError, UsageError
 from ..core.principal import Principal
 from .decision import Code, Decision
+from .diff import PolicyDiff, diff
+from .escalation import EscalationGraph, escalation
+from .explain import Explanation, explained
+from .filter import Filter, filtered
 from .grants import Assignment, assign
-from .judge import actor_of, judge
+from .judge import judge, on_record
+from .lint import Finding, lint
 from .loader import build
+from .matrix import Matrix, matrix
 from .model import Model, Quick, Rules
 from .reader import plain, read
 from .schema import resembling
+from .trace import RuleFacts, Traced, rules, trace
 
 __all__ = ["Counting", "Policy"]
 
@@ -56,9 +63,7 @@ class Policy:
 
     def __init__(self, model: Model, *, clock: Clock = _CLOCK, counters: Counting | None = None) -> None:
         held = {"name": model.name, "version": model.version, "_model": model, "_table": model.table}
-        quick: dict[str, Quick] = {
-            name: (rules.gate, rules.grants.get, rules.denials["no_grant"]) for name, rules in model.table.items()
-        }
+        quick: dict[str, Quick] = {name: rules.quick for name, rules in model.table.items()}
         for name, value in {**held, "_quick": quick, "_clock": clock, "_counters": counters}.items():
             object.__setattr__(self, name, value)
 
@@ -148,11 +153,16 @@ class Policy:
         # The common answers, over exact types. Whatever this does not prove, an absent key included, is judged by the
         # careful path, which finds the same answer and its reason.
         try:
-            gate, held_by, no_grant = self._quick[permission]
-            who = subject if type(subject) is Principal else actor_of(subject)
-            if type(permission) is str and gate(who, resource, context):
+            gate, context_gate, held_by, no_grant, stranger = self._quick[permission]
+            who: Any = subject
+            if type(subject) is Principal:
+                opened, roles = gate(subject, resource, context), who.roles
+            else:
+                opened = context_gate(subject, resource, context)
+                who, roles = who.principal, who.membership.roles
+            if opened and type(permission) is str:
                 unmet = False
-                for role in who.roles:  # type: ignore[union-attr]  # the gate lets nobody pass without roles
+                for role in roles:
                     held = held_by(role)
                     if held is not None:
                         if type(held) is Decision:
@@ -163,6 +173,8 @@ class Policy:
                         unmet = True
                 if not unmet:
                     return no_grant
+            elif opened is None and type(permission) is str:
+                return stranger
         except Exception:
             return self._judge(subject, permission, resource, context)
         return self._judge(subject, permission, resource, context)
@@ -194,7 +206,8 @@ class Policy:
 
     def permissions_for(self, subject: object, resource: object = None, context: object = None) -> frozenset[str]:
         """The names of everything that `subject` may do."""
-        return frozenset(name for name in self._table if self.check(subject, name, resource, context).allowed)
+        check = self.check  # a list, and one lookup of the method: this is asked for whole catalogues at once
+        return frozenset([name for name in self._table if check(subject, name, resource, context).allowed])
 
     def who_can(
         self, permission: str, subjects: Iterable[S], resource: object = None, context: object = None
@@ -216,6 +229,80 @@ class Policy:
             self._report("", error)
             return Assignment(False, "evaluation_error")
 
+    # --- analysis ----------------------------------------------------------------------------------------------------
+
+    def matrix(self) -> Matrix:
+        """Permissions by roles, for review."""
+        return matrix(self._model)
+
+    def diff(self, other: Policy) -> PolicyDiff:
+        """What changes when `other` takes the place of this policy; false where both mean the same.
+
+        Raises:
+            UsageError: not a `Policy`.
+        """
+        if not isinstance(other, Policy):
+            raise UsageError("diff compares with a Policy", hint="policy.diff(Policy.load(path))")
+        return diff(self._model, other._model)
+
+    def lint(self) -> list[Finding]:
+        """Rules that load and yet are hardly meant."""
+        return lint(self._model)
+
+    def escalation(self) -> EscalationGraph:
+        """Which role can make itself, or an accomplice, hold which other."""
+        return escalation(self._model)
+
+    def rules(self) -> tuple[RuleFacts, ...]:
+        """Every rule as written, with the values that it can have."""
+        return rules(self._model)
+
+    def trace(
+        self, subject: object, permission: str, resource: object = None, context: object = None
+    ) -> tuple[Traced, ...]:
+        """The value of every rule that `check` may look at for this question; may raise what a host's objects raise."""
+        return trace(self._model, subject, permission, resource, context)
+
+    def filter(self, subject: object, permission: str, resource_type: str, context: object = None) -> Filter:
+        """Which rows of a resource type `subject` may have: the check of each row, as a query.
+
+        Never raises for what a request holds; whatever denies every row (nobody, no tenant, an unknown permission, no
+        role, a ceiling, a step-up that is not met) is a filter that `is_never`.
+
+        Args:
+            context: as for `check`; what it lacks is UNKNOWN.
+        """
+        rules = None
+        try:
+            rules = self._rules_of(permission)
+            if rules is not None:
+                return filtered(self._model, rules, resource_type, (subject, context), self._clock)
+        except Exception as error:  # as in `check`: an error never opens
+            self._report(rules.name if rules is not None else "", error)
+        return Filter("" if rules is None else rules.name, resource_type)
+
+    def explain(
+        self,
+        subject: object,
+        permission: str,
+        resource: object = None,
+        context: object = None,
+        *,
+        values: bool = False,
+    ) -> Explanation:
+        """Why `check` answers what it answers: every forbid, every grant that came near, and what was missing.
+
+        For operators, never for clients. Never raises for what a request holds.
+
+        Args:
+            values: show the values of attributes too, and not their types alone.
+        """
+        decision = self.check(subject, permission, resource, context)
+        try:
+            return explained(self._model, decision, (subject, resource, context), values=values)
+        except Exception:  # `check` has met, and reported, whatever the question's own objects raise
+            return Explanation(decision)
+
     def scope_of(self, permission: str) -> str | None:
         """``"tenant"``, ``"platform"``, or None for a permission that is not in the catalogue."""
         rules = self._rules_of(permission)
@@ -231,6 +318,15 @@ class Policy:
         """The declared roles, sorted."""
         return tuple(sorted(self._model.ranks))
 
+    @property
+    def document(self) -> dict[str, Any]:
+        """A copy of the document it was made of; `from_dict` takes it back."""
+        return self._model.document.model_dump(by_alias=True, exclude_unset=True)
+
+    def with_clock(self, clock: Clock) -> Self:
+        """The same policy under another clock: tests stop the time with `FixedClock`."""
+        return type(self)(self._model, clock=clock, counters=self._counters)
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _judge(self, subject: object, permission: object, resource: object, context: object) -> Decision:
@@ -238,11 +334,12 @@ class Policy:
         try:
             rules = self._rules_of(permission)
             if rules is None:
-                return self._unruled("unknown_permission", permission)
+                return on_record(self._unruled("unknown_permission", permission), subject)
             return judge(rules, subject, resource, context, self._clock)
         except Exception as error:  # properties that raise, backends that are down: an error never opens
             self._report(rules.name if rules is not None else "", error)
-            return self._unruled("evaluation_error", "") if rules is None else rules.denials["evaluation_error"]
+            denied = self._unruled("evaluation_error", "") if rules is None else rules.denials["evaluation_error"]
+            return on_record(denied, subject)
 
     def _rules_of(self, permission: object) -> Rules | None:
         """By the text itself: members of a StrEnum count as their value, whatever they say about equality."""

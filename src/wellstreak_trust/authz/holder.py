@@ -8,6 +8,8 @@ from typing import TypeVar
 from ..core.errors import UsageError
 from .decision import Decision
 from .engine import Policy
+from .explain import Explanation
+from .filter import Filter
 from .grants import Assignment
 
 __all__ = ["PolicyHolder"]
@@ -74,6 +76,22 @@ class PolicyHolder:
     def can_assign(self, subject: object, target: object, roles: Iterable[str]) -> Assignment:
         """As `Policy.can_assign`."""
         return self._policy.can_assign(subject, target, roles)
+
+    def filter(self, subject: object, permission: str, resource_type: str, context: object = None) -> Filter:
+        """As `Policy.filter`."""
+        return self._policy.filter(subject, permission, resource_type, context)
+
+    def explain(
+        self,
+        subject: object,
+        permission: str,
+        resource: object = None,
+        context: object = None,
+        *,
+        values: bool = False,
+    ) -> Explanation:
+        """As `Policy.explain`."""
+        return self._policy.explain(subject, permission, resource, context, values=values)
 
     def scope_of(self, permission: str) -> str | None:
         """As `Policy.scope_of`."""

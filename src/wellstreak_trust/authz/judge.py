@@ -7,17 +7,20 @@ within the ceilings, stepped up. The tenant comes before every rule, so that a s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, cast
 
 from ..core.clock import Clock
 from ..core.principal import Principal
 from ..core.tenant import TenantContext
-from .decision import Decision
+from .breakglass import BreakGlass
+from .ceilings import delegator_of, lent, mask_on
+from .decision import Decision, Delegation
 from .model import Rule, Rules
 from .schema import PRINCIPAL
 
-__all__ = ["Actor", "actor_of", "judge", "names"]
+__all__ = ["Actor", "actor_of", "judge", "names", "on_record"]
 
 _COLLECTIONS: Final = frozenset((set, list, tuple))
 _NOTHING: Final[frozenset[str]] = frozenset()
@@ -31,13 +34,14 @@ class Actor:
         roles: those that count there.
     """
 
-    __slots__ = ("aal", "attributes", "id", "kind", "principal", "roles", "scopes", "tenant_id")
+    __slots__ = ("aal", "actor", "attributes", "id", "kind", "principal", "roles", "scopes", "tenant_id")
 
     def __init__(self, principal: Principal, tenant_id: str | None, roles: frozenset[str]) -> None:
         self.principal: Principal = principal
         self.id: str = principal.id
         self.kind: str = principal.kind
         self.aal: int = principal.aal
+        self.actor: Principal | None = principal.actor
         self.tenant_id: str | None = tenant_id
         self.roles: frozenset[str] = roles
         self.scopes: frozenset[str] | None = principal.scopes
@@ -100,14 +104,28 @@ def read(source: object, name: str) -> object:
 
 def judge(rules: Rules, subject: object, resource: object, context: object, clock: Clock) -> Decision:
     """The decision; may raise whatever the subject's, resource's or context's own code raises."""
-    actor = actor_of(subject, rules.scope)
+    glass = subject if type(subject) is BreakGlass else None
+    actor = actor_of(glass.context() if glass is not None else subject, rules.scope)
     if actor is None:
         return rules.denials["unauthenticated"]
     if rules.scope == "tenant" and not _same_tenant(actor.tenant_id, resource):
-        return rules.denials["tenant_mismatch"]
-    question = _Question(rules, actor, resource, context)
-    denied = question.forbidden()
-    return denied if denied is not None else question.granted(clock)  # a denial is false, so `or` would open here
+        decision = rules.denials["tenant_mismatch"]
+    else:
+        decision = _Question(rules, actor, resource, context).answer(clock, glass)
+    return on_record(decision, subject)
+
+
+def on_record(decision: Decision, subject: object) -> Decision:
+    """The decision with both parties of borrowed authority; itself for a subject that acts as itself. Total."""
+    behind = None
+    with suppress(Exception):  # a host's own kind of principal must not turn a denial into an exception
+        if type(subject) is BreakGlass:
+            behind = Delegation("break_glass", subject.actor.id, subject.actor.id, subject.record)
+        else:
+            inside = issubclass(type(subject), TenantContext)  # not isinstance, for the reason `actor_of` gives
+            principal = cast("TenantContext", subject).principal if inside else subject
+            behind = lent(cast("Principal", principal)) if issubclass(type(principal), Principal) else None
+    return decision if behind is None else replace(decision, delegation=behind)
 
 
 def _same_tenant(tenant_id: str | None, resource: object) -> bool:
@@ -130,6 +148,13 @@ class _Question:
         actor.attributes = {name: held.get(name) for name in wanted.principal}
         self._resource: dict[str, object] = {name: read(resource, name) for name in wanted.resource}
         self._context: dict[str, object] = {name: read(context, name) for name in wanted.context}
+
+    def answer(self, clock: Clock, glass: BreakGlass | None = None) -> Decision:
+        """Forbids first; then what roles grant or, in their place, what a break-glass gives."""
+        denied = self.forbidden()
+        if denied is not None:
+            return denied  # a denial is false, so `or` would open here
+        return self.granted(clock) if glass is None else self.broken(glass, clock)
 
     def forbidden(self) -> Decision | None:
         """The denial by a forbid: TRUE decides before UNKNOWN, and only FALSE lets pass."""
@@ -173,14 +198,39 @@ class _Question:
             )
         return self._rules.denials["condition_failed" if conditional else "no_grant"]
 
+    def broken(self, glass: BreakGlass, clock: Clock) -> Decision:
+        """What a break-glass gives in place of roles: its permissions, in its tenant, while it lasts."""
+        if self._rules.scope != "tenant" or not glass.gives(self._rules.name, clock.now()):
+            return self._rules.denials["ceiling"]
+        return self._limited(replace(self._rules.denials["no_grant"], allowed=True, code="allowed"), clock)
+
     def _limited(self, granted: Decision, clock: Clock) -> Decision:
-        """Ceilings only ever take away; then the sign-in must be strong and fresh enough."""
+        """Ceilings only ever take away; then the sign-in must be strong and fresh, and a human must agree."""
         rules, actor = self._rules, self._actor
         if actor.scopes is not None and rules.name not in names(actor.scopes):
             return rules.denials["ceiling"]
+        mask = mask_on(actor.principal)
+        if mask is not None and mask not in rules.masks:
+            return rules.denials["ceiling"]
+        behind = delegator_of(actor.principal, actor.tenant_id) if mask is not None else actor.principal
+        if behind is None:
+            return rules.denials["ceiling"]
+        if mask == "agent":
+            return self._lent_by(behind, granted, clock)
         if rules.step_up is not None and not rules.step_up.met_by(actor.principal, clock.now()):
             return rules.denials["step_up_required"]
-        return granted
+        return rules.denials["approval_required"] if rules.approval is not None else granted
+
+    def _lent_by(self, delegator: Principal, granted: Decision, clock: Clock) -> Decision:
+        """What an agent may: what its delegator may at this moment, whose sign-in is also the one that counts."""
+        actor = actor_of(delegator)
+        if actor is None:
+            return self._rules.denials["ceiling"]
+        theirs = _Question(self._rules, actor, self._resource, self._context).answer(clock)
+        if theirs.allowed:
+            return granted
+        # These two are asked last: everything else was granted.
+        return theirs if theirs.code in ("step_up_required", "approval_required") else self._rules.denials["ceiling"]
 
     def _value(self, rule: Rule) -> bool | None:
         return rule.condition.value(self._actor, self._resource, self._context)

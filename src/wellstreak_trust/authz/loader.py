@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 from ..core.canonical import canonical_json
 from ..core.errors import PolicyError, UsageError
 from ..core.principal import StepUp
-from .compile import closed, gate, needs_context
-from .decision import Code, Decision
+from .ceilings import MASKS, Mask, admits
+from .compile import Gate, closed, context_gate, gate, needs_context, reads_membership
+from .decision import Approval, Code, Decision
 from .expression import parse
+from .logic import Node
 from .model import ALWAYS, Condition, Held, Model, Rule, Rules, Wanted
 from .reader import Plain, spell
 from .schema import PRINCIPAL, RESOURCE, Schema, declare, merge, resembling
@@ -63,6 +65,17 @@ def _conditional(rules: Iterable[Rule]) -> Held:
     return tuple((rule.condition.is_true, rule.decision, rule) for rule in rules)
 
 
+def _gates(name: str, details: PermissionDocument, forbids: Sequence[Node], nodes: Sequence[Node]) -> tuple[Gate, Gate]:
+    """For a principal, and for a context; closed where the answer depends on more than the question."""
+    if details.step_up is not None or details.approval is not None:
+        return closed, closed
+    in_tenant, wanted = details.scope == "tenant", needs_context(nodes)
+    direct = gate(name, in_tenant=in_tenant, forbids=forbids, needs_context=wanted)
+    if not in_tenant or reads_membership(nodes):
+        return direct, closed
+    return direct, context_gate(name, forbids=forbids, needs_context=wanted)
+
+
 class _Loader:
     """One document on its way to a model."""
 
@@ -72,6 +85,7 @@ class _Loader:
         self._schemas: dict[str, Schema] = {}
         self._conditions: dict[tuple[str, str], Condition] = {}
         self._ids: set[str] = set()
+        self._written: dict[str, Mapping[str, tuple[Rule, ...]]] = {}
         self._expanded: int = 0
         self._named: dict[str, list[str]] = defaultdict(list)  # by resource of the name: ``docs`` -> ``docs:read``
 
@@ -80,6 +94,7 @@ class _Loader:
         for name in document.permissions:
             self._declare_permission(name)
         self._declare_attributes()
+        masks = self._masks()
         forbids = self._forbids()
         grants: dict[str, dict[str, Held]] = {name: {} for name in document.permissions}
         for role, held in self._closures():
@@ -87,10 +102,17 @@ class _Loader:
                 ready = next((rule.decision for rule in rules if rule.condition.always), None)
                 grants[permission][role] = ready if ready is not None else _conditional(rules)
         table = {
-            name: self._rules(name, details, tuple(forbids[name]), grants[name])
+            name: self._rules(name, details, tuple(forbids[name]), grants[name], masks=masks[name])
             for name, details in document.permissions.items()
         }
-        return Model(document.name, self._version, table, {name: role.rank for name, role in document.roles.items()})
+        return Model(
+            name=document.name,
+            version=self._version,
+            table=table,
+            ranks={name: role.rank for name, role in document.roles.items()},
+            document=document,
+            written=self._written,
+        )
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -107,6 +129,26 @@ class _Loader:
                 hint=resembling(wanted, self._document.resources),
             )
         self._named[name.partition(":")[0]].append(name)
+
+    def _masks(self) -> Mapping[str, frozenset[Mask]]:
+        """The ceilings on borrowed authority that admit each permission."""
+        admitted = {mask: self._admitted(mask) for mask in MASKS}
+        return {
+            name: frozenset(mask for mask in MASKS if name in admitted[mask]) for name in self._document.permissions
+        }
+
+    def _admitted(self, mask: Mask) -> Container[str]:
+        catalogue = self._document.permissions
+        ceiling = getattr(self._document.ceilings, mask)
+        if ceiling is None:
+            return {name for name, details in catalogue.items() if admits(mask, name, details.scope)}
+        found: set[str] = set()
+        for index, name in enumerate(ceiling.allow):
+            place = spell(("ceilings", mask, "allow", index))
+            found.update(self._expand(name, place, tenant_only=True))
+            if name in catalogue and catalogue[name].scope != "tenant":
+                raise PolicyError(f"{place}: {name} is a platform permission, which nobody borrows")
+        return found
 
     def _declare_attributes(self) -> None:
         document = self._document
@@ -182,6 +224,7 @@ class _Loader:
         closed: dict[str, _Held] = {}
         for name in self._in_order():
             held = self._own(name, roles[name])
+            self._written[name] = {permission: tuple(rules) for permission, rules in held.items()}
             for parent in roles[name].inherits:
                 for permission, rules in closed[parent].items():
                     held[permission] = list(dict.fromkeys((*held[permission], *rules)))
@@ -217,26 +260,37 @@ class _Loader:
 
     # --- decisions ---------------------------------------------------------------------------------------------------
 
-    def _decision(self, code: Code, permission: str, *rule_ids: str, step_up: StepUp | None = None) -> Decision:
+    def _decision(
+        self, code: Code, permission: str, *rule_ids: str, obligation: StepUp | Approval | None = None
+    ) -> Decision:
         return Decision(
             allowed=code == "allowed",
             code=code,
             permission=permission,
             rule_ids=rule_ids,
-            obligations=(step_up,) if step_up is not None else (),
+            obligations=(obligation,) if obligation is not None else (),
             policy_version=self._version,
             conceal=code == "tenant_mismatch",
         )
 
     def _rules(
-        self, name: str, details: PermissionDocument, forbids: tuple[Rule, ...], grants: Mapping[str, Held]
+        self,
+        name: str,
+        details: PermissionDocument,
+        forbids: tuple[Rule, ...],
+        grants: Mapping[str, Held],
+        *,
+        masks: frozenset[Mask],
     ) -> Rules:
+        approval = self._approval(name, details)
         asked = details.step_up
         step_up = StepUp(asked.aal, asked.max_age) if asked is not None else None
         denials: dict[Code, Decision] = {code: self._decision(code, name) for code in _DENIALS}
-        denials["step_up_required"] = self._decision("step_up_required", name, step_up=step_up)
+        denials["step_up_required"] = self._decision("step_up_required", name, obligation=step_up)
+        denials["approval_required"] = self._decision("approval_required", name, obligation=approval)
         conditional = [rule for held in grants.values() if isinstance(held, tuple) for _, _, rule in held]
         nodes = [condition.node for condition in dict.fromkeys(rule.condition for rule in (*forbids, *conditional))]
+        gates = _gates(name, details, [rule.condition.node for rule in forbids], nodes)
         return Rules(
             name=name,
             scope=details.scope,
@@ -244,13 +298,23 @@ class _Loader:
             forbids=forbids,
             grants=grants,
             wanted=Wanted.by(nodes),
-            gate=gate(
-                name,
-                in_tenant=details.scope == "tenant",
-                forbids=[rule.condition.node for rule in forbids],
-                needs_context=needs_context(nodes),
-            )
-            if step_up is None
-            else closed,
+            gate=gates[0],
+            context_gate=gates[1],
             denials=denials,
+            masks=masks,
+            approval=approval,
         )
+
+    def _approval(self, name: str, details: PermissionDocument) -> Approval | None:
+        """The obligation; who confirms must hold a permission that can be held without a confirmation of its own."""
+        if details.approval is None:
+            return None
+        by, catalogue = details.approval.by, self._document.permissions
+        place = spell(("permissions", name, "approval", "by"))
+        if by not in catalogue:
+            raise PolicyError(f"{place}: {by[:_MAX_NAME]!r} is not in the catalogue", hint=resembling(by, catalogue))
+        if catalogue[by].approval is not None:
+            raise PolicyError(f"{place}: {by} needs an approval itself", hint="declare a permission for approvers")
+        if catalogue[by].scope != details.scope:
+            raise PolicyError(f"{place}: {by} has another scope than {name}", hint="approvers act where it happens")
+        return Approval(name, by)

@@ -24,6 +24,7 @@ __all__ = [
     "Flag",
     "Has",
     "Less",
+    "Lookup",
     "Member",
     "Node",
     "Not",

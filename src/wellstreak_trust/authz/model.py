@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..core.principal import StepUp
-from .compile import Test, falsity, truth
-from .decision import Code, Decision
+from .ceilings import Mask
+from .compile import Gate, Test, falsity, truth
+from .decision import Approval, Code, Decision
 from .logic import Attribute, Node, Truth, attributes, unknowns
+
+if TYPE_CHECKING:
+    from .document import PolicyDocument
 
 __all__ = ["ALWAYS", "Condition", "Held", "Model", "Quick", "Rule", "Rules", "Wanted"]
 
@@ -70,8 +74,9 @@ class Rule:
 Held = Decision | tuple[tuple[Test, Decision, Rule], ...]
 """What a role holds of a permission: the ready decision where no condition stands, else the conditional grants."""
 
-Quick = tuple[Test, Callable[[str], Held | None], Decision]
-"""What `Policy.check` asks first: the gate, what a role holds, and the answer when no role holds anything."""
+Quick = tuple[Gate, Gate, Callable[[str], Held | None], Decision, Decision]
+"""What `Policy.check` asks first: the gates for a principal and for a context, what a role holds, and the answers when
+no role holds anything and to a stranger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,10 @@ class Rules:
     """Everything about one permission.
 
     Args:
-        gate: tells in one call whether only a grant is missing (see `compile`).
+        gate, context_gate: tell in one call whether only a grant is missing (see `compile`).
         denials: the ready decisions of this permission that name no rule.
+        masks: the ceilings on borrowed authority that admit it.
+        approval: who must confirm each use, or None.
     """
 
     name: str
@@ -107,15 +114,32 @@ class Rules:
     forbids: tuple[Rule, ...]
     grants: Mapping[str, Held]
     wanted: Wanted
-    gate: Test
+    gate: Gate
+    context_gate: Gate
     denials: Mapping[Code, Decision]
+    masks: frozenset[Mask] = frozenset()
+    approval: Approval | None = None
+
+    @property
+    def quick(self) -> Quick:
+        """The parts of it that most questions need."""
+        no_grant, stranger = self.denials["no_grant"], self.denials["tenant_mismatch"]
+        return self.gate, self.context_gate, self.grants.get, no_grant, stranger
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A policy without its verbs."""
+    """A policy without its verbs.
+
+    Args:
+        document: what it was made of, for those who analyse it.
+        written: the grants as each role itself writes them, by role and permission; `Rules.grants` has them inherited
+            and reduced to what decides.
+    """
 
     name: str
     version: str
     table: Mapping[str, Rules]
     ranks: Mapping[str, int]
+    document: PolicyDocument
+    written: Mapping[str, Mapping[str, tuple[Rule, ...]]]

@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 from wellstreak_trust.core.errors import HostError, MissingExtra, SecurityTxtInvalid, TrustError
 
 try:
     import typer
-    from rich.console import Console
     from rich.table import Table
 except ImportError:
     raise MissingExtra(
         "the command line needs typer and rich", hint="pip install 'wellstreak-trust[cli]'", reason="extra"
     ) from None
 
+from . import policy
+from .console import ERR, OUT, stop
+
 __all__ = ["app", "main"]
 
 app: Final = typer.Typer(no_args_is_help=True, add_completion=False, help="Security primitives of a multi-tenant SaaS.")
-policy_app: Final = typer.Typer(no_args_is_help=True, help="Policies as data.")
 audit_app: Final = typer.Typer(no_args_is_help=True, help="The audit trail.")
 keys_app: Final = typer.Typer(no_args_is_help=True, help="Key files.")
 security_txt_app: Final = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
-app.add_typer(policy_app, name="policy")
+app.add_typer(policy.app, name="policy")
 app.add_typer(audit_app, name="audit")
 app.add_typer(keys_app, name="keys")
 app.add_typer(security_txt_app, name="security-txt")
-
-OUT: Final = Console()
-ERR: Final = Console(stderr=True)
-
-
-def _stop(error: TrustError, status: int = 2) -> NoReturn:
-    ERR.print(f"{error.code}: {error.detail or error.title}" + (f"\n  fix: {error.hint}" if error.hint else ""))
-    raise typer.Exit(status)
 
 
 @app.command()
@@ -56,23 +49,11 @@ def doctor() -> None:
     try:
         rows = TrustSettings().explain()
     except HostError as error:
-        _stop(error, 1)
+        stop(error, 1)
     table = Table("setting", "value", "from")
     for row in rows:
         table.add_row(*row)
     OUT.print(table)
-
-
-@policy_app.command("check")
-def policy_check(path: Path) -> None:
-    """Load a policy document; say where it is wrong and what was meant."""
-    from wellstreak_trust.authz import Policy
-
-    try:
-        policy = Policy.load(path)
-    except HostError as error:
-        _stop(error, 1)
-    OUT.print(f"{path}: good, version {policy.version}")
 
 
 @audit_app.command("verify")
@@ -87,7 +68,7 @@ def audit_verify(
     try:
         report = verify(directory, pinned=pinned.read_text() if pinned is not None else None, keys=tuple(key or ()))
     except TrustError as error:
-        _stop(error)
+        stop(error)
     except OSError as error:
         ERR.print(f"{type(error).__name__}: {pinned}")
         raise typer.Exit(2) from None
@@ -108,7 +89,7 @@ def keys_generate(path: Path) -> None:
     try:
         provider = LocalKeyProvider.generate(path)
     except TrustError as error:
-        _stop(error)
+        stop(error)
     OUT.print(f"{provider.uri} in {path}")
 
 

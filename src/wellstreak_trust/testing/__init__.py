@@ -1,4 +1,4 @@
-"""Tools for the tests of hosts: signers, clocks, store contracts. Each loads on first use (PEP 562)."""
+"""Tools for the tests of hosts: policy tables, signers, clocks, store contracts. Each loads on first use (PEP 562)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,47 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from ..core.clock import FixedClock as FixedClock
+    from .policy import PolicyTable as PolicyTable
+    from .policy import TableReport as TableReport
+    from .policy import assert_matrix as assert_matrix
+    from .policy import assert_no_escalation as assert_no_escalation
+    from .policy_coverage import RuleCoverage as RuleCoverage
+    from .policy_coverage import rule_coverage as rule_coverage
+    from .policy_mutation import MutationReport as MutationReport
+    from .policy_mutation import mutate as mutate
     from .signing import SignedRequest as SignedRequest
     from .signing import Signer as Signer
     from .signing import signer as signer
 
 _HOMES: Final = {
     "FixedClock": "..core.clock",
+    "MutationReport": ".policy_mutation",
+    "PolicyTable": ".policy",
+    "RuleCoverage": ".policy_coverage",
     "SignedRequest": ".signing",
     "Signer": ".signing",
+    "TableReport": ".policy",
+    "assert_matrix": ".policy",
+    "assert_no_escalation": ".policy",
+    "mutate": ".policy_mutation",
+    "rule_coverage": ".policy_coverage",
     "signer": ".signing",
 }
 
-__all__ = ["FixedClock", "SignedRequest", "Signer", "signer"]
+__all__ = [
+    "FixedClock",
+    "MutationReport",
+    "PolicyTable",
+    "RuleCoverage",
+    "SignedRequest",
+    "Signer",
+    "TableReport",
+    "assert_matrix",
+    "assert_no_escalation",
+    "mutate",
+    "rule_coverage",
+    "signer",
+]
 
 
 def __getattr__(name: str) -> Any:

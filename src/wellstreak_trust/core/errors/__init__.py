@@ -52,7 +52,8 @@
     │   ├── NotFound                         404 not_found
     │   │   ├── TenantNotFound               404 not_found
     │   │   ├── SecretNotFound               404 secret_not_found
-    │   │   └── InvitationInvalid            404 invitation_invalid
+    │   │   ├── InvitationInvalid            404 invitation_invalid
+    │   │   └── ApprovalInvalid              404 approval_invalid
     │   ├── Conflict                         409 conflict
     │   │   ├── LastOwner                    409 last_owner
     │   │   ├── SeatLimit                    409 seat_limit
@@ -128,6 +129,7 @@ from .integrity import (
 from .request import (
     AccessDenied,
     AmbiguousTenant,
+    ApprovalInvalid,
     AuditConflict,
     AuditEventTooLarge,
     Conflict,
@@ -192,6 +194,7 @@ from .webhook import (
 __all__ = [
     "AccessDenied",
     "AmbiguousTenant",
+    "ApprovalInvalid",
     "AuditConflict",
     "AuditEventRejected",
     "AuditEventTooLarge",

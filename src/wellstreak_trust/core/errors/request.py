@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessDenied",
     "AmbiguousTenant",
+    "ApprovalInvalid",
     "AuditConflict",
     "AuditEventTooLarge",
     "Conflict",
@@ -204,6 +205,16 @@ class SecretNotFound(NotFound, code="secret_not_found"):
 
 
 class InvitationInvalid(NotFound, code="invitation_invalid", title="This invitation is not valid"):
+    """One public answer for every cause; `reason` goes to the audit trail."""
+
+    reason: str
+
+    def __init__(self, reason: str = "invalid", *, hint: str = "") -> None:
+        super().__init__(reason, hint=hint)
+        self.reason = reason
+
+
+class ApprovalInvalid(NotFound, code="approval_invalid", title="This approval is not valid"):
     """One public answer for every cause; `reason` goes to the audit trail."""
 
     reason: str

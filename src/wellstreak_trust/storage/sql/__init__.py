@@ -8,6 +8,7 @@ from .database import AsyncDatabase, Database, JoinedDatabase, SqlPort, Threaded
 
 if TYPE_CHECKING:
     from .apikeys import SqlApiKeyStore as SqlApiKeyStore
+    from .approvals import SqlApprovalStore as SqlApprovalStore
     from .audit import SqlAuditStore as SqlAuditStore
     from .connections import SqlConnectionStore as SqlConnectionStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "SqlApiKeyStore": "apikeys",
+    "SqlApprovalStore": "approvals",
     "SqlAuditStore": "audit",
     "SqlConnectionStore": "connections",
     "SqlEntitlements": "usage",
@@ -36,6 +38,7 @@ __all__ = [
     "Database",
     "JoinedDatabase",
     "SqlApiKeyStore",
+    "SqlApprovalStore",
     "SqlAuditStore",
     "SqlConnectionStore",
     "SqlEntitlements",
