@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import borrowed
 import pytest
-from borrowed import DOC, agent, user
 
+import borrowed
+from borrowed import DOC, agent, user
 from wellstreak_trust.authz import PolicyHolder
 from wellstreak_trust.core import Membership, Principal, TenantContext
 

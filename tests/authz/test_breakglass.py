@@ -6,10 +6,10 @@ import dataclasses
 from datetime import datetime, timedelta
 from typing import Any
 
-import borrowed
 import pytest
-from borrowed import DOC, NOW, agent, user
 
+import borrowed
+from borrowed import DOC, NOW, agent, user
 from wellstreak_trust.audit import AuditLog, MemoryAuditStore
 from wellstreak_trust.authz import BreakGlass, BreakGlassDesk
 from wellstreak_trust.core import ConfigurationError, FixedClock, Principal, UsageError

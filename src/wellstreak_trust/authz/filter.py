@@ -88,7 +88,7 @@ class Filter:
         try:
             from .filter_sqlalchemy import translated
         except ImportError:
-            raise MissingExtra("SQLAlchemy is not installed", hint="install wellstreak-trust[sqlalchemy]") from None
+            raise MissingExtra("SQLAlchemy is not installed", hint="pip install 'wellstreak-trust[sql]'") from None
         return translated(self, model)
 
     def to_django_q(self) -> Q:
