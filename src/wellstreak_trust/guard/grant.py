@@ -33,8 +33,8 @@ class Operation:
         name: stable name, such as ``billing.update``; the ``route`` key of limits where the request has no route.
         permission: ``resource:action`` of the policy's catalogue.
         feature: what the subscription must include; None asks nothing, so that a suspended tenant can still pay.
-        limits: further rules (`LimitRule`) of this operation, or names of rules the limiter must have; every rule of the
-            limiter applies besides.
+        limits: further `LimitRule` objects of this operation, or names of rules the limiter must have; every rule of
+            the limiter applies besides.
         connection: provider whose connection must be active.
         audit: action name recorded before and after; None records refusals only.
         step_up: assurance this operation wants beyond what the policy's permission asks.
