@@ -30,14 +30,14 @@ from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.sql.selectable import FromClause
 from sqlalchemy.types import TypeEngine
 
-from ..core.errors import NotFilterable
-from .logic import Attribute, Constant, Type
-from .residual import ALWAYS, NEVER, Among, And, Compared, Or, Present, Residual, absent, bindable, columns
+from ...core.errors import NotFilterable
+from ..logic import Attribute, Constant, Type
+from ..residual import ALWAYS, NEVER, Among, And, Compared, Or, Present, Residual, absent, bindable, columns
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
 
-    from .filter import Filter
+    from . import Filter
 
 __all__ = ["translated"]
 

@@ -13,12 +13,12 @@ from django.core.exceptions import FieldError
 from django.db.models import BigIntegerField, BooleanField, CharField, F, Field, Func, IntegerField, Q, TextField, Value
 from django.db.models.constants import LOOKUP_SEP
 
-from ..core.errors import NotFilterable
-from .logic import Attribute, Constant, Type
-from .residual import ALWAYS, NEVER, Among, And, Compared, Or, Present, Residual, bindable, columns
+from ...core.errors import NotFilterable
+from ..logic import Attribute, Constant, Type
+from ..residual import ALWAYS, NEVER, Among, And, Compared, Or, Present, Residual, bindable, columns
 
 if TYPE_CHECKING:
-    from .filter import Filter
+    from . import Filter
 
 __all__ = ["translated"]
 

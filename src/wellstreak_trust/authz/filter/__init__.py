@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from ..core.clock import Clock
-from ..core.errors import MissingExtra, UsageError
-from .breakglass import BreakGlass
-from .ceilings import delegator_of, mask_on
-from .decision import Decision
-from .judge import Actor, actor_of, names, read
-from .logic import Attribute, Constant, Lookup
-from .model import Model, Rules
-from .residual import ALWAYS, NEVER, Compared, Residual, conjunction, disjunction, holds, residue
-from .schema import PRINCIPAL, RESOURCE
+from ...core.clock import Clock
+from ...core.errors import MissingExtra, UsageError
+from ..breakglass import BreakGlass
+from ..ceilings import delegator_of, mask_on
+from ..decision import Decision
+from ..judge import Actor, actor_of, names, read
+from ..logic import Attribute, Constant, Lookup
+from ..model import Model, Rules
+from ..residual import ALWAYS, NEVER, Compared, Residual, conjunction, disjunction, holds, residue
+from ..schema import PRINCIPAL, RESOURCE
 
 if TYPE_CHECKING:
     from django.db.models import Q
@@ -86,7 +86,7 @@ class Filter:
             MissingExtra: SQLAlchemy is not installed.
         """
         try:
-            from .filter_sqlalchemy import translated
+            from .sqlalchemy import translated
         except ImportError:
             raise MissingExtra("SQLAlchemy is not installed", hint="pip install 'wellstreak-trust[sql]'") from None
         return translated(self, model)
@@ -102,7 +102,7 @@ class Filter:
             MissingExtra: Django is not installed.
         """
         try:
-            from .filter_django import translated
+            from .django import translated
         except ImportError:
             raise MissingExtra("Django is not installed", hint="install wellstreak-trust[django]") from None
         return translated(self)
