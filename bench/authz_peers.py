@@ -16,8 +16,8 @@ from typing import Any
 
 import casbin
 import cedarpy
-from authz import NAMES, closure, document
 
+from authz import NAMES, closure, document
 from wellstreak_trust.authz import Policy
 from wellstreak_trust.core import Principal
 
@@ -157,7 +157,8 @@ def one_size(grants: int) -> None:
             assert check(name) is policy.check(MEMBER, name, RESOURCE).allowed, (peer, name)
             sides[peer] = check, (name,), calls
         over, times = compared(sides, "closure"), compared(sides, "ours")
-        shown = " ".join(f"{times[peer]:>10,.0f}" if peer in times else f"{'-':>10}" for peer in ("cedarpy", "pycasbin"))
+        peers = ("cedarpy", "pycasbin")
+        shown = " ".join(f"{times[peer]:>10,.0f}" if peer in times else f"{'-':>10}" for peer in peers)
         print(f"{grants:>8,} {load:>8.1f}  {title:<13} {over['ours']:>8.2f} {shown}", flush=True)
 
 
@@ -167,7 +168,7 @@ def forty() -> None:
     found = compared(
         {
             "closure": (lambda: {name for name in NAMES if limit(MEMBER, name, RESOURCE)}, (), 200),
-            "loop of check": (lambda: {name for name in NAMES if policy.check(MEMBER, name, RESOURCE).allowed}, (), 200),
+            "loop of check": (lambda: {n for n in NAMES if policy.check(MEMBER, n, RESOURCE).allowed}, (), 200),
             "permissions_for": (lambda: policy.permissions_for(MEMBER, RESOURCE), (), 200),
         },
         "closure",
