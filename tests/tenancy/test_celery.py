@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import datetime as dt
+import gc
 import logging
 import uuid
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +33,10 @@ from wellstreak_trust.tenancy.celery import HEADER, TenantTasks, assert_all_task
 from wellstreak_trust.tenancy.jobs import EnvelopeInvalid, JobEnvelopes
 
 PATIENCE = 20
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Call to deprecated:DeprecationWarning"),  # Celery's use of redis-py
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),  # it leaves its sockets to the garbage collector
+]
 
 
 class Outage:
@@ -134,6 +140,10 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
         yield rig
     rig.tasks.uninstall()
     rig.app.close()
+    del rig
+    with warnings.catch_warnings():  # here, and not in the middle of somebody else's test
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)
