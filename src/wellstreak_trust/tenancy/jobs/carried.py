@@ -45,7 +45,7 @@ def propagate(fn: Callable[P, T]) -> Callable[P, T]:
 
 
 class Carried:
-    """One tenant in a Context of its own.
+    """One tenant, or none, in a Context of its own.
 
     Args:
         around: a Context nobody else runs in.
@@ -53,10 +53,10 @@ class Carried:
 
     __slots__ = ("_context", "_tenant")
 
-    def __init__(self, tenant: TenantContext, around: Context) -> None:
+    def __init__(self, tenant: TenantContext | None, around: Context) -> None:
         around.run(Rooted(tenant).enter)
         self._context: Context = around
-        self._tenant: TenantContext = tenant
+        self._tenant: TenantContext | None = tenant
 
     def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """One call, or one step, inside; raises `TenantConflict` once the tenant's elevation is over."""
