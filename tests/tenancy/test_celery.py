@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import redis
 from celery import Celery, Task, chain, chord, group
 from celery.contrib.testing.worker import start_worker
 from celery.signals import before_task_publish
@@ -132,14 +133,18 @@ class Rig:
 @pytest.fixture(scope="module", params=["memory", "redis"])
 def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
     if request.param == "redis":
+        if tuple(map(int, redis.__version__.split(".")[:2])) < (6, 1):
+            pytest.skip("Celery's Redis transport wants redis-py 6.1")
         url = request.getfixturevalue("redis_url")
         rig = Rig(url, url)
     else:
         rig = Rig("memory://", "cache+memory://")
-    with start_worker(rig.app, perform_ping_check=False, loglevel=logging.CRITICAL, shutdown_timeout=PATIENCE):
-        yield rig
-    rig.tasks.uninstall()
-    rig.app.close()
+    try:
+        with start_worker(rig.app, perform_ping_check=False, loglevel=logging.CRITICAL, shutdown_timeout=PATIENCE):
+            yield rig
+    finally:
+        rig.tasks.uninstall()
+        rig.app.close()
     del rig
     with warnings.catch_warnings():  # here, and not in the middle of somebody else's test
         warnings.simplefilter("ignore", ResourceWarning)
