@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from wellstreak_trust.core import Principal, UsageError
-from wellstreak_trust.core.errors import MissingExtra
+from tenant_scopes import ENVELOPES, scope
+from wellstreak_trust.core import UsageError
 from wellstreak_trust.tenancy import (
-    Memberships,
-    MemoryMembershipStore,
-    TenantContext,
     current_tenant,
     require_tenant,
     tenant_scope,
 )
-from wellstreak_trust.tenancy.jobs import EnvelopeInvalid, JobEnvelopes
+from wellstreak_trust.tenancy.jobs import EnvelopeInvalid
 
 try:
     import arq
@@ -28,16 +24,6 @@ except ImportError:
     arq = None
 
 needs_arq = pytest.mark.skipif(arq is None, reason="arq is in the floor environment: tools/test-floor")
-
-MEMBERSHIPS = Memberships(MemoryMembershipStore())
-for owner, tenant in (("u1", "acme"), ("u2", "globex")):
-    MEMBERSHIPS.create_workspace(Principal(owner), tenant_id=tenant)
-ENVELOPES = JobEnvelopes(bytes(range(32)), MEMBERSHIPS)
-
-
-def scope(tenant_id: str = "acme") -> tenant_scope:
-    who = Principal("u1" if tenant_id == "acme" else "u2")
-    return tenant_scope(TenantContext(tenant_id, who.in_tenant(tenant_id), MEMBERSHIPS.prove(who, tenant_id)))
 
 
 async def where(ctx: dict[str, Any], *_: Any, **__: Any) -> str:
@@ -176,10 +162,3 @@ def test_what_does_not_travel_is_refused_when_it_is_enqueued() -> None:
     for arguments, keywords in ((({1: 2},), {}), ((), {KEYWORD: "x"})):
         with scope(), pytest.raises(UsageError):
             asyncio.run(jobs.enqueue(None, "where", *arguments, **keywords))
-
-
-def test_without_arq_the_bridge_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "arq", None)
-    monkeypatch.delitem(sys.modules, "wellstreak_trust.tenancy.arq", raising=False)
-    with pytest.raises(MissingExtra, match=r"wellstreak-trust\[arq\]"):
-        __import__("wellstreak_trust.tenancy.arq")

@@ -13,10 +13,9 @@ from rq import Callback, Queue, Retry, SimpleWorker, Worker
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
+from tenant_scopes import ENVELOPES, MEMBERSHIPS, scope
 from wellstreak_trust.core import ConfigurationError, Membership, Principal, UsageError
 from wellstreak_trust.tenancy import (
-    Memberships,
-    MemoryMembershipStore,
     TenantContext,
     current_tenant,
     require_tenant,
@@ -25,21 +24,12 @@ from wellstreak_trust.tenancy import (
 from wellstreak_trust.tenancy.jobs import JobEnvelopes
 from wellstreak_trust.tenancy.rq import META, TenantJob
 
-MEMBERSHIPS = Memberships(MemoryMembershipStore())
-for owner, tenant in (("u1", "acme"), ("u2", "globex")):
-    MEMBERSHIPS.create_workspace(Principal(owner), tenant_id=tenant)
-ENVELOPES = JobEnvelopes(bytes(range(32)), MEMBERSHIPS)
 RAN: list[str] = []
 TRIES: list[int] = []
 
 
 class AppJob(TenantJob):
     envelopes = ENVELOPES
-
-
-def scope(tenant_id: str = "acme") -> tenant_scope:
-    who = Principal("u1" if tenant_id == "acme" else "u2")
-    return tenant_scope(TenantContext(tenant_id, who.in_tenant(tenant_id), MEMBERSHIPS.prove(who, tenant_id)))
 
 
 # What the worker imports.

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenant_scopes import T1, T2, name
 from wellstreak_trust.core import ConfigurationError
 from wellstreak_trust.tenancy import (
     NoTenant,
@@ -23,13 +24,6 @@ from wellstreak_trust.tenancy import (
     tenant_scope,
     testing_context,
 )
-
-T1, T2 = testing_context("t1"), testing_context("t2")
-
-
-def name() -> str | None:
-    found = current_tenant()
-    return found.tenant_id if found is not None else None
 
 
 @given(

@@ -24,7 +24,7 @@ Only tasks whose class is `TenantTask` can be refused before they start; `instal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ..core.errors import ConfigurationError, EnvelopeInvalid, MissingExtra, Unavailable, UsageError
@@ -47,9 +47,8 @@ if TYPE_CHECKING:  # Celery comes without types
         """As far as it is used here."""
 
         request: Any
-
-        def retry(self, *, exc: BaseException) -> BaseException: ...
-        def before_start(self, task_id: str, args: Any, kwargs: Any) -> None: ...
+        retry: Callable[..., BaseException]
+        before_start: Callable[..., None]
 
 else:
     from celery import Task

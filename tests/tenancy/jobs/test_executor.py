@@ -6,20 +6,14 @@ import asyncio
 import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
-from wellstreak_trust.tenancy import NoTenant, current_tenant, require_tenant, tenant_scope, testing_context
+from tenant_scopes import T1, T2, name
+from wellstreak_trust.tenancy import NoTenant, require_tenant, tenant_scope, testing_context
 from wellstreak_trust.tenancy.jobs import TenantExecutor
 
-T1, T2 = testing_context("t1"), testing_context("t2")
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("test_executor_variable", default="unset")
-
-
-def name(*_: Any) -> str | None:
-    found = current_tenant()
-    return found.tenant_id if found is not None else None
 
 
 def test_a_job_runs_in_the_tenant_that_submitted_it() -> None:

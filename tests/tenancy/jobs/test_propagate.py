@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenant_scopes import T1, T2, name
 from wellstreak_trust.core import ConfigurationError, FixedClock, Principal
 from wellstreak_trust.tenancy import (
     NoTenant,
@@ -29,13 +30,7 @@ from wellstreak_trust.tenancy import (
 )
 from wellstreak_trust.tenancy.jobs import propagate
 
-T1, T2 = testing_context("t1"), testing_context("t2")
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("test_variable", default="unset")
-
-
-def name() -> str | None:
-    found = current_tenant()
-    return found.tenant_id if found is not None else None
 
 
 def in_t1(fn: Callable[..., Any]) -> Any:
