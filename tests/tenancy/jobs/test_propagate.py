@@ -262,6 +262,20 @@ def test_coroutines_as_tasks_and_their_tasks() -> None:
     asyncio.run(run())
 
 
+def test_anyio_finds_its_loop_and_its_cancel_scopes_inside() -> None:
+    import anyio
+
+    async def work() -> list[str | None]:
+        seen = [name()]
+        with anyio.move_on_after(0.001):
+            await anyio.sleep(60)
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: anyio.lowlevel.checkpoint())
+        return [*seen, await anyio.to_thread.run_sync(name)]
+
+    assert anyio.run(in_t1(work)) == ["t1", "t1"]
+
+
 def test_cancelling_runs_the_cleanup_inside() -> None:
     """CX15"""
     seen: list[str | None] = []
