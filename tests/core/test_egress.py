@@ -1,0 +1,35 @@
+"""Requests to addresses that others chose: what `HttpProbe`, key fetching and the webhook sender share."""
+
+from __future__ import annotations
+
+import pytest
+
+from wellstreak_trust.core import SystemClock
+from wellstreak_trust.core.egress import Egress, EgressFailed, is_global
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        "127.0.0.1 10.0.0.1 169.254.169.254 ::1 fe80::1%eth0 ::ffff:10.0.0.1 64:ff9b::a00:1 2002:a00:1:: 224.0.0.1 64:ff9b:1::808:808 "
+        "ff02::1 0.0.0.0"
+    ).split(),
+)
+def test_non_global_addresses(text: str) -> None:
+    assert not is_global(text)
+
+
+@pytest.mark.parametrize("text", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+def test_global_addresses(text: str) -> None:
+    assert is_global(text)
+
+
+@pytest.mark.parametrize(
+    "url",
+    "ftp://x/ https:// https://u@h.example/ http://h.example/ https://h.example:0/ https://h.example:x/ //h/ https://é/ "
+    "https://[::1".split(),
+)
+def test_urls_that_are_never_asked(url: str) -> None:
+    with pytest.raises(EgressFailed) as refused:
+        Egress(SystemClock()).send("GET", url)
+    assert refused.value.code == "bad_url"
