@@ -7,12 +7,13 @@ others and may go back.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from .errors import UsageError
 
-__all__ = ["Clock", "FixedClock", "SystemClock", "aware", "from_micros", "rfc3339", "to_micros"]
+__all__ = ["Clock", "FixedClock", "SystemClock", "aware", "from_micros", "micros", "rfc3339", "to_micros"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -88,6 +89,13 @@ def to_micros(moment: datetime) -> int:
 def from_micros(micros: int) -> datetime:
     """The inverse of `to_micros`."""
     return _EPOCH + timedelta(microseconds=micros)
+
+
+def micros(clock: Clock) -> Callable[[], int]:
+    """A function that reads the clock as `to_micros` does; for checks that run once a request and more."""
+    if type(clock) is SystemClock:
+        return lambda: time.time_ns() // 1_000
+    return lambda: to_micros(clock.now())
 
 
 def rfc3339(moment: datetime) -> str:

@@ -89,12 +89,12 @@ def _meta(verifier: WebhookVerifier, opening: Opening) -> ChallengeResponse | No
     query = _query(opening.url)
     if query.get("hub.mode") != ["subscribe"]:
         return None
-    if not verifier.verify_token:
+    if not verifier.settings.verify_token:
         raise WeakSecret(
             "no verify_token is configured", hint="verifier(..., verify_token='as entered at the provider')"
         )
     presented = query.get("hub.verify_token", [])
-    expected = verifier.verify_token.encode("utf-8")
+    expected = verifier.settings.verify_token.encode("utf-8")
     if len(presented) != 1 or not compare_digest(presented[0].encode("utf-8", "surrogatepass"), expected):
         raise SignatureMismatch("the handshake presents another verify_token")
     challenge = query.get("hub.challenge", [])

@@ -16,7 +16,7 @@ from ..core.errors import WeakSecret
 from ..core.secret import Secret
 from .scheme import Codec, Encoding, Mac
 
-__all__ = ["MIN_OCTETS", "SecretText", "claims", "decode_signature", "encode", "key_octets", "secret_text", "shape"]
+__all__ = ["MIN_OCTETS", "SecretText", "claims", "decode_signature", "encode", "key_octets", "pattern", "secret_text", "shape"]
 
 SecretText = str | bytes | Secret[str] | Secret[bytes]
 
@@ -81,7 +81,12 @@ def encode(octets: bytes, encoding: Encoding) -> str:
 def decode_signature(text: str, encoding: Encoding) -> bytes | None:
     """The inverse of `encode` on exactly its results: stray padding bits and other spellings are None."""
     try:
-        octets = bytes.fromhex(text) if encoding == "hex" else b64decode(text, validate=True)
+        if encoding == "hex":
+            octets = bytes.fromhex(text)
+        elif encoding == "base64url":
+            octets = b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+        else:
+            octets = b64decode(text, validate=True)
     except ValueError:
         return None
     return octets if encode(octets, encoding) == text else None
@@ -89,18 +94,21 @@ def decode_signature(text: str, encoding: Encoding) -> bytes | None:
 
 def shape(mac: Mac) -> Callable[[str], object]:
     """A predicate on the signature's text: everything that no signature of this kind looks like is refused unhashed."""
+    return re.compile(pattern(mac)).fullmatch
+
+
+def pattern(mac: Mac) -> str:
+    """The expression that signatures of this kind fit."""
     octets = _DIGEST_OCTETS.get(mac.algorithm)
     if mac.algorithm == "token":
-        pattern = r"[!-~]{1,4096}"
-    elif mac.encoding == "hex":
-        pattern = f"[0-9a-f]{{{2 * octets if octets else '2,2048'}}}"
-    elif octets is None:
-        pattern = r"(?:[A-Za-z0-9+/]{4}){1,512}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
-    else:
-        letters = "[A-Za-z0-9_-]" if mac.encoding == "base64url" else "[A-Za-z0-9+/]"
-        pad = "" if mac.encoding == "base64url" else "=" * (-octets % 3)
-        pattern = f"{letters}{{{-(-octets * 4 // 3)}}}{pad}"
-    return re.compile(pattern).fullmatch
+        return r"[!-~]{1,4096}"
+    if mac.encoding == "hex":
+        return f"[0-9a-f]{{{2 * octets if octets else '2,2048'}}}"
+    if octets is None:
+        return r"(?:[A-Za-z0-9+/]{4}){1,512}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+    letters = "[A-Za-z0-9_-]" if mac.encoding == "base64url" else "[A-Za-z0-9+/]"
+    pad = "" if mac.encoding == "base64url" else "=" * (-octets % 3)
+    return f"{letters}{{{-(-octets * 4 // 3)}}}{pad}"
 
 
 def _from_base64(text: str) -> bytes:

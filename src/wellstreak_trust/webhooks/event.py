@@ -7,12 +7,15 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ..core.canonical import length_prefixed
 from ..core.clock import from_micros
 from ..core.errors import MalformedBody, UsageError
 from .scheme import Source
+
+if TYPE_CHECKING:
+    from .rule import Proof
 
 __all__ = ["Origin", "VerifiedWebhook", "dig", "load_json"]
 
@@ -34,7 +37,7 @@ class Origin:
 class VerifiedWebhook:
     """An authentic delivery. Only a verifier makes one, so holding one is the proof; it has no truth value."""
 
-    __slots__ = ("_after", "_at", "_before", "_body", "_document", "_headers", "_key_id", "_labels", "_origin")
+    __slots__ = ("_at", "_body", "_document", "_key_id", "_labels", "_origin", "_parts", "_proof")
 
     _document: Any
     _labels: tuple[str | None, str | None]
@@ -44,19 +47,18 @@ class VerifiedWebhook:
         origin: Origin,
         body: bytes,
         key_id: str,
-        *,
-        before: bytes,
-        after: bytes,
         at: int | None,
-        headers: dict[str, str],
+        parts: tuple[bytes, bytes, dict[str, str]],
+        *,
+        proof: Proof | None = None,
     ) -> None:
         self._origin: Origin = origin
         self._body: bytes = body
         self._key_id: str = key_id
-        self._before: bytes = before  # what was signed in front of the body, and behind it
-        self._after: bytes = after
         self._at: int | None = at  # microseconds since 1970
-        self._headers: dict[str, str] = headers  # those that were read, by lower-case name
+        # What was signed in front of the body and behind it, and the headers that were read, by lower-case name.
+        self._parts: tuple[bytes, bytes, dict[str, str]] = parts
+        self._proof: Proof | None = proof  # what a rule found
 
     @property
     def body(self) -> bytes:
@@ -116,10 +118,13 @@ class VerifiedWebhook:
         because a rotation window carries two and dropping one would do the same.
         """
         where = (self.provider, self.endpoint)
-        if self.id_signed:
+        proof = self._proof
+        if self.id_signed and (proof is None or proof.content is None):
             octets = length_prefixed("replay by id", *where, self.id or "")
+        elif proof is not None:
+            octets = length_prefixed("replay by content", *where, proof.content or b"", b"", b"")
         else:
-            octets = length_prefixed("replay by content", *where, self._before, self._body, self._after)
+            octets = length_prefixed("replay by content", *where, self._parts[0], self._body, self._parts[1])
         return sha256(octets).hexdigest()
 
     def json(self) -> Any:
@@ -135,14 +140,20 @@ class VerifiedWebhook:
         try:
             return self._labels
         except AttributeError:  # not asked for yet
-            self._labels = (self._label(self._origin.id), self._label(self._origin.type))
+            proof = self._proof
+            self._labels = (
+                self._label(self._origin.id, proof and proof.id),
+                self._label(self._origin.type, proof and proof.type),
+            )
             return self._labels
 
-    def _label(self, source: Source | None) -> str | None:
+    def _label(self, source: Source | None, proven: str | None) -> str | None:
+        if proven is not None:
+            return proven if _LABEL(proven) else None
         if source is None:
             return None
         if source.header:
-            text = self._headers.get(source.header.lower(), "")
+            text = self._parts[2].get(source.header.lower(), "")
         else:
             try:
                 text = dig(load_json(self._body), source.body)

@@ -20,7 +20,7 @@ from .scheme import Encoding, Mac, Scheme
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["Key", "PublicKey", "SharedKey", "build_keys", "shared_code"]
+__all__ = ["Key", "PublicKey", "SharedKey", "build_keys", "secret_texts", "shared_code"]
 
 Code = Callable[[bytes, bytes, bytes], str]
 
@@ -96,9 +96,14 @@ def build_keys(scheme: Scheme, secrets: Sequence[SecretText], *, allow_weak: boo
     Raises:
         WeakSecret: none or more than 4, too short, or not of the scheme's form.
     """
+    return tuple(_build(scheme, text, allow_weak) for text in secret_texts(scheme, secrets))
+
+
+def secret_texts(scheme: Scheme, secrets: Sequence[SecretText]) -> tuple[str, ...]:
+    """The configured texts, checked for number and for what nobody sees; raises `WeakSecret`."""
     if isinstance(secrets, str | bytes) or not 1 <= len(secrets) <= MAX_SECRETS:
         raise WeakSecret(f"{scheme.name}: 1 to {MAX_SECRETS} secrets", hint="secrets=[newest, previous]")
-    return tuple(_build(scheme, secret_text(secret), allow_weak) for secret in secrets)
+    return tuple(secret_text(secret) for secret in secrets)
 
 
 def _build(scheme: Scheme, text: str, allow_weak: bool) -> Key:

@@ -30,27 +30,30 @@ _UNITS: Final = {"s": (10, 1_000_000), "ms": (13, 1_000)}  # digits; microsecond
 is_id: Final = re.compile(r"[A-Za-z0-9_:-]{1,256}").fullmatch
 
 
-def gatherer(proving: Iterable[str], telling: Iterable[str]) -> Callable[[HeaderSource], Fields]:
+def gatherer(
+    proving: Iterable[str], telling: Iterable[str], *, every: bool = False
+) -> Callable[[HeaderSource], Fields]:
     """A function that picks the wanted headers out of all, by lower-case name.
 
     Args:
         proving: headers that authenticate. Twice, in whatever case, is `DuplicateHeader`: two layers of a stack could
             each believe another one.
         telling: headers that only inform and are not signed; one that is repeated reads as absent.
+        every: all other headers count as telling ones.
     """
     strict = frozenset(name.lower() for name in proving)
     wanted = strict | {name.lower() for name in telling}
-    lengths = frozenset(map(len, wanted))  # most headers are told apart by their length alone
+    lengths = _Any() if every else frozenset(map(len, wanted))  # most headers are told apart by their length alone
 
     def gather(headers: HeaderSource) -> Fields:
         found: Fields = {}
         try:
-            pairs: Iterable[tuple[Any, Any]] = headers.items() if isinstance(headers, dict) else _pairs_of(headers)
+            pairs: Iterable[tuple[Any, Any]] = headers.items() if type(headers) is dict else _pairs_of(headers)
             for name, value in pairs:
                 if len(name) not in lengths:
                     continue
                 key = name.lower() if type(name) is str else _text(name).lower()
-                if key not in wanted:
+                if not every and key not in wanted:
                     continue
                 text = value if type(value) is str else _text(value)
                 if key in strict:
@@ -64,6 +67,13 @@ def gatherer(proving: Iterable[str], telling: Iterable[str]) -> Callable[[Header
         return found
 
     return gather
+
+
+class _Any(frozenset[int]):
+    """Holds every length."""
+
+    def __contains__(self, item: object) -> bool:
+        return True
 
 
 def _pairs_of(headers: Any) -> Iterable[tuple[Any, Any]]:

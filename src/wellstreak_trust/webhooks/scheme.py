@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from string import Formatter
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from ..core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from .rule import Rule
 
 __all__ = ["Algorithm", "Codec", "Content", "Encoding", "Mac", "Pairs", "Plain", "Scheme", "Source", "Timestamp"]
 
@@ -130,6 +133,8 @@ class Scheme:
         content: what is signed, a template of ``{body}``, ``{timestamp}``, ``{id}``, ``{url}`` and ``{method}``.
         mac: how it is signed; `also`: further algorithms the same header may carry.
         timestamp, id, type: where they stand; None where the provider sends none.
+        rule: what of this data cannot say; `parser` and `content` are then unused.
+        reads: further headers that a rule reads.
         challenge: the handshake the provider opens an endpoint with; empty for none.
         confirmed: what this row was checked against: ``vector``, ``peer``, ``docs``, or ``memory`` (unconfirmed).
 
@@ -148,12 +153,20 @@ class Scheme:
     type: Source | None = None
     challenge: str = ""
     confirmed: Literal["vector", "peer", "docs", "memory"] = "docs"
+    rule: Rule | None = None
+    reads: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise _refuse("the name of a scheme is [a-z0-9_.-]{1,64}", "such as 'acme'")
-        if not self.headers or not all(_HEADER.fullmatch(header) for header in self.headers):
+        if not all(_HEADER.fullmatch(header) for header in (*self.headers, *self.reads)):
             raise _refuse(f"{self.name}: headers are not field names", "such as headers=('X-Acme-Signature',)")
+        if self.rule is None:
+            self._check_fields()
+
+    def _check_fields(self) -> None:
+        if not self.headers:
+            raise _refuse(f"{self.name}: no header carries the signature", "such as headers=('X-Acme-Signature',)")
         _, fields = Content.parse(self.content)
         if ("timestamp" in fields) != self._sends_time():
             raise _refuse(
@@ -181,11 +194,13 @@ class Scheme:
     @property
     def needs_url(self) -> bool:
         """Whether the public URL is signed."""
-        return "{url}" in self.content
+        return self.rule.needs_url if self.rule is not None else "{url}" in self.content
 
     @property
     def signed(self) -> frozenset[str]:
         """What the signature binds: of ``body``, ``url``, ``timestamp``, ``id``."""
+        if self.rule is not None:
+            return self.rule.signed
         _, fields = Content.parse(self.content)
         bound = set(fields) - {"method"}
         if "body" in bound:

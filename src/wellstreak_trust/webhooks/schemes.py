@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ..core.errors import UnsupportedScheme
 from .scheme import Algorithm, Codec, Encoding, Mac, Pairs, Plain, Scheme, Source, Timestamp
+from .special import SPECIAL
 
 __all__ = ["custom", "lookup", "schemes"]
 
@@ -321,7 +322,8 @@ _TOKENS: Final = (
     _token("flutterwave", "verif-hash", type=Source(body="event"), confirmed="memory"),
 )
 
-_BY_NAME: Final = {scheme.name: scheme for scheme in (*_BODY_HEX, *_BODY_BASE64, *_TIMED, *_WITH_URL, *_RSA, *_TOKENS)}
+_ALL: Final = (*_BODY_HEX, *_BODY_BASE64, *_TIMED, *_WITH_URL, *_RSA, *_TOKENS, *SPECIAL)
+_BY_NAME: Final = {scheme.name: scheme for scheme in _ALL}
 
 
 def schemes() -> list[str]:

@@ -10,29 +10,33 @@ learns about skew. Nothing but a `WebhookError` leaves `verify`, whatever bytes 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NoReturn
+from functools import cache
+from typing import Any, Final, NoReturn
 
-from ..core.clock import Clock, SystemClock, aware, to_micros
+from ..core.clock import Clock, SystemClock, aware, micros, to_micros
 from ..core.errors import (
     BodyTooLarge,
     ConfigurationError,
     MalformedBody,
     MalformedHeader,
-    MissingSignature,
     RawBodyRequired,
-    SignatureMismatch,
     TimestampOutOfTolerance,
     UrlRequired,
 )
 from ..core.http import Target
 from .challenge import CHALLENGES, ChallengeResponse, Opening
-from .codecs import SecretText, secret_text, shape
+from .codecs import SecretText, secret_text
 from .event import Origin, VerifiedWebhook, dig, load_json
-from .keys import Key, build_keys
-from .parse import Fields, HeaderSource, Signatures, gatherer, is_id, reader, time_reader
-from .scheme import Content, Scheme, Timestamp
+from .key_source import HttpsKeys, KeySource
+from .keys import build_keys, secret_texts
+from .parse import Fields, HeaderSource, gatherer, time_reader
+from .prove import Prover, Quick, quick
+from .rule import Arrived
+from .scheme import Scheme, Timestamp
 from .schemes import lookup
 
 __all__ = ["MAX_BODY", "WebhookVerifier", "verifier"]
@@ -45,48 +49,50 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _OPENS: Final = frozenset(b'{["\r\n\t ')
 
 
-class WebhookVerifier:
-    """Verifies one provider's deliveries with up to four secrets; immutable, shared by threads. Made by `verifier`."""
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a verifier is told beside its secrets; see `verifier`."""
 
-    def __init__(
-        self,
-        scheme: Scheme,
-        keys: tuple[Key, ...],
-        *,
-        tolerance: timedelta | None,
-        clock: Clock,
-        url: str | None,
-        endpoint: str,
-        verify_token: str | None,
-        max_body: int,
-    ) -> None:
+    tolerance: timedelta | None
+    clock: Clock
+    url: str | None
+    endpoint: str
+    verify_token: str | None
+    max_body: int
+    pending: bool
+
+
+class WebhookVerifier:
+    """Verifies one provider's deliveries with up to four secrets; immutable, shared by threads. Made by `verifier`.
+
+    Attributes:
+        scheme: what it verifies by.
+        keys: the secrets, prepared.
+        settings: what it was told beside them.
+    """
+
+    def __init__(self, scheme: Scheme, keys: tuple[Any, ...], settings: Settings) -> None:
         self.scheme: Scheme = scheme
-        self.keys: tuple[Key, ...] = keys
-        self.verify_token: str | None = verify_token
-        self._clock: Clock = clock
-        self._url: str | None = url
+        self.keys: tuple[Any, ...] = keys
+        self.settings: Settings = settings
+        self._clock: Callable[[], int] = micros(settings.clock)
+        self._max_body: int = settings.max_body
         self._needs_url: bool = scheme.needs_url
-        self._joins_url: bool = "{url}{body}" in scheme.content
-        self._max_body: int = max_body
-        self._content: Content = Content.parse(scheme.content)[0]
-        self._reads: Callable[[str, Signatures, Fields], None] = reader(
-            scheme.parser, frozenset(key.mac.tag for key in keys)
-        )
-        self._shapes: dict[str, Callable[[str], object]] = {mac.tag: shape(mac) for mac in scheme.macs}
-        self._signature_headers: tuple[str, ...] = tuple(header.lower() for header in scheme.headers)
-        self._time: Timestamp | None = scheme.timestamp
-        self._read_time: Callable[[str], int] = time_reader(scheme.timestamp.unit if scheme.timestamp else "s")
-        self._time_header: str = scheme.timestamp.header.lower() if scheme.timestamp else ""
-        self._id_header: str = scheme.id.header.lower() if scheme.id and "{id}" in scheme.content else ""
-        self._gather: Callable[[HeaderSource], Fields] = _gatherer(scheme, self._time_header, self._id_header)
-        self._past, self._future = _window(scheme.timestamp, tolerance)
+        self._joins_url: bool = scheme.rule is None and "{url}{body}" in scheme.content
+        self._prover: Prover | None = Prover(scheme, keys) if scheme.rule is None else None
+        self._quick: Quick | None = quick(scheme, keys) if scheme.rule is None else None
+        self._gather: Callable[[HeaderSource], Fields] = _gatherer(scheme)
+        time = scheme.timestamp
+        self._body_time: str = time.body if time is not None and scheme.rule is None else ""
+        self._read_time: Callable[[str], int] = time_reader(time.unit if time else "s")
+        self._past, self._future = _window(time, settings.tolerance)
         self._origin: Origin = Origin(
             scheme.name,
-            endpoint,
+            settings.endpoint,
             scheme.signed,
             scheme.id,
             scheme.type,
-            timedelta(microseconds=self._past + self._future) if self._time else timedelta(),
+            timedelta(microseconds=self._past + self._future) if time else timedelta(),
         )
 
     def verify(
@@ -113,18 +119,33 @@ class WebhookVerifier:
         if len(octets) > self._max_body:
             raise BodyTooLarge(f"over {self._max_body} bytes", hint="max_body=, if the provider really sends more")
         found = self._gather(headers)
-        signatures, fields = self._presented(found)
-        if self._needs_url:
-            fields |= self._address(url, method, octets)
-        at = self._read_time(fields["timestamp"]) if "timestamp" in fields else None
-        content = self._content
-        before = (content.before % fields).encode()
-        after = (content.after % fields).encode() if content.after else b""
-        key = self._matching(before, octets if content.has_body else b"", after, signatures)
-        if self._time is not None:
-            at = self._body_time(octets) if at is None else at
-            self._check_clock(at, now)
-        return VerifiedWebhook(self._origin, octets, key.id, before=before, after=after, at=at, headers=found)
+        signed = self._quick(found, octets) if self._quick is not None else None
+        if signed is None:
+            if self._prover is None:
+                return self._by_rule(found, octets, url, method, now=now)
+            signed = self._prover.prove(found, octets, self._address(url, method, octets))
+        key_id, at, before, after = signed
+        if at is None and self._body_time:
+            at = self._read_time(dig(load_json(octets), self._body_time))
+        if at is not None:
+            age = (self._clock() if now is None else to_micros(aware(now, "now"))) - at
+            if age > self._past or -age > self._future:
+                raise _late(age)
+        return VerifiedWebhook(self._origin, octets, key_id, at, (before, after, found))
+
+    async def averify(
+        self,
+        headers: HeaderSource,
+        body: bytes,
+        *,
+        url: str | None = None,
+        method: str = "POST",
+        now: datetime | None = None,
+    ) -> VerifiedWebhook:
+        """As `verify`; where a key may have to be fetched, in a worker thread."""
+        if self.scheme.rule is None or not self.scheme.rule.fetches:
+            return self.verify(headers, body, url=url, method=method, now=now)
+        return await asyncio.to_thread(self.verify, headers, body, url=url, method=method, now=now)
 
     def challenge(
         self, method: str, url: str, headers: HeaderSource, body: bytes, *, now: datetime | None = None
@@ -139,27 +160,28 @@ class WebhookVerifier:
         answer = CHALLENGES.get(self.scheme.challenge)
         return answer(self, Opening(method, url, headers, body, now)) if answer is not None else None
 
-    def _presented(self, found: Fields) -> tuple[Signatures, Fields]:
-        signatures: Signatures = {}
-        fields: Fields = {}
-        for header in self._signature_headers:
-            value = found.get(header)
-            if value is not None:
-                self._reads(value, signatures, fields)
-        if not signatures:
-            raise MissingSignature(f"no known signature in {' or '.join(self.scheme.headers)}")
-        if self._time_header:
-            fields["timestamp"] = _required(found, self._time_header)
-        if self._id_header:
-            fields["id"] = _required(found, self._id_header)
-            if not is_id(fields["id"]):
-                raise MalformedHeader(f"{self._id_header} is not of [A-Za-z0-9_:-]")
-        return signatures, fields
+    def _by_rule(
+        self, found: Fields, body: bytes, url: str | None, method: str, *, now: datetime | None
+    ) -> VerifiedWebhook:
+        """For schemes with a rule: what it finds is judged by the same clock."""
+        rule = self.scheme.rule
+        assert rule is not None
+        moment = self._clock() if now is None else to_micros(aware(now, "now"))
+        address = self._address(url, method, body)
+        proof = rule.prove(self.keys, Arrived(found, body, address.get("url", ""), method, moment))
+        if proof.at is not None and (moment - proof.at > self._past or proof.at - moment > self._future):
+            raise _late(moment - proof.at)
+        if proof.until is not None and moment > proof.until:
+            raise _late(moment - proof.until)
+        return VerifiedWebhook(self._origin, body, proof.key_id, proof.at, (b"", b"", found), proof=proof)
 
     def _address(self, url: str | None, method: str, body: bytes) -> Fields:
+        """What the signature takes from the request line."""
+        if not self._needs_url:
+            return {}
         if not (isinstance(method, str) and method.isascii()):
             raise MalformedHeader("the method is not ASCII")
-        found = url if url is not None else self._url
+        found = url if url is not None else self.settings.url
         if not isinstance(found, str) or not _is_public(found):
             raise UrlRequired(
                 f"{self.scheme.name} signs the public URL",
@@ -168,29 +190,6 @@ class WebhookVerifier:
         if self._joins_url and not _has_border(found, body):
             raise MalformedBody("the border between URL and body is not clear", hint="such bodies are JSON or empty")
         return {"url": found, "method": method}
-
-    def _matching(self, before: bytes, body: bytes, after: bytes, signatures: Signatures) -> Key:
-        for key in self.keys:
-            texts = signatures.get(key.mac.tag)
-            if texts is not None and key.matches(before, body, after, texts):
-                return key
-        for tag, texts in signatures.items():
-            if any(map(self._shapes[tag], texts)):
-                raise SignatureMismatch(
-                    f"none of {len(self.keys)} secrets made this signature", hint="webhooks.explain() names the cause"
-                )
-        raise MalformedHeader("no entry has the form of a signature", hint="hex is lower case, base64 canonical")
-
-    def _body_time(self, body: bytes) -> int:
-        assert self._time is not None
-        return self._read_time(dig(load_json(body), self._time.body))
-
-    def _check_clock(self, at: int, now: datetime | None) -> None:
-        age = to_micros(self._clock.now() if now is None else aware(now, "now")) - at
-        if age > self._past or -age > self._future:
-            raise TimestampOutOfTolerance(
-                f"{abs(age) // _SECOND} s {'old' if age > 0 else 'ahead'}", hint="check this machine's clock"
-            )
 
     def __repr__(self) -> str:
         return f"WebhookVerifier({self.scheme.name!r}, {len(self.keys)} keys)"
@@ -210,6 +209,8 @@ def verifier(
     endpoint: str = "",
     verify_token: SecretText | None = None,
     max_body: int = MAX_BODY,
+    keys: KeySource | None = None,
+    pending: bool = False,
 ) -> WebhookVerifier:
     """A verifier of one provider.
 
@@ -224,6 +225,9 @@ def verifier(
             otherwise one tenant's genuine delivery could take the id that another tenant's is about to use.
         verify_token: what the endpoint handshake of ``meta`` must present.
         max_body: bytes; larger bodies are refused unhashed.
+        keys: where certificates and key sets come from, for providers that publish theirs; by default over https, with
+            one cache for all verifiers of this process.
+        pending: the endpoint was registered at the provider just now, and its handshake may hand over a secret.
 
     Raises:
         UnsupportedScheme: no such name.
@@ -234,22 +238,37 @@ def verifier(
         raise ConfigurationError(
             "an unknown handshake", hint=f"one of {', '.join(CHALLENGES)}", reason="webhook_scheme"
         )
-    return WebhookVerifier(
-        scheme,
-        build_keys(scheme, secrets, allow_weak=allow_weak),
-        tolerance=tolerance,
-        clock=clock,
-        url=url,
-        endpoint=endpoint,
-        verify_token=secret_text(verify_token) if verify_token is not None else None,
-        max_body=max_body,
-    )
+    token = secret_text(verify_token) if verify_token is not None else None
+    settings = Settings(tolerance, clock, url, endpoint, token, max_body, pending)
+    return WebhookVerifier(scheme, _keys(scheme, secrets, allow_weak, keys), settings)
 
 
-def _gatherer(scheme: Scheme, time_header: str, id_header: str) -> Callable[[HeaderSource], Fields]:
-    proving = {*scheme.headers, time_header, id_header} - {""}
+def _keys(
+    scheme: Scheme, secrets: Sequence[SecretText], allow_weak: bool, source: KeySource | None
+) -> tuple[Any, ...]:
+    if scheme.rule is None:
+        return build_keys(scheme, secrets, allow_weak=allow_weak)
+    texts = secret_texts(scheme, secrets)
+    return scheme.rule.build(scheme, texts, allow_weak=allow_weak, source=source or _shared_source())
+
+
+@cache
+def _shared_source() -> KeySource:
+    return HttpsKeys()
+
+
+def _gatherer(scheme: Scheme) -> Callable[[HeaderSource], Fields]:
+    time_header = scheme.timestamp.header if scheme.timestamp else ""
+    signed_id = scheme.id.header if scheme.id and "id" in scheme.signed else ""
+    proving = {*scheme.headers, *scheme.reads, time_header, signed_id} - {""}
     telling = {source.header for source in (scheme.id, scheme.type) if source and source.header} - proving
-    return gatherer(proving, telling)
+    return gatherer(proving, telling, every=scheme.rule is not None and scheme.rule.every_header)
+
+
+def _late(age: int) -> TimestampOutOfTolerance:
+    return TimestampOutOfTolerance(
+        f"{abs(age) // _SECOND} s {'old' if age > 0 else 'ahead'}", hint="check this machine's clock"
+    )
 
 
 def _window(time: Timestamp | None, tolerance: timedelta | None) -> tuple[int, int]:
@@ -260,13 +279,6 @@ def _window(time: Timestamp | None, tolerance: timedelta | None) -> tuple[int, i
         return 0, 0
     past = time.past * _SECOND if tolerance is None else tolerance // _MICROSECOND
     return past, past if time.future == time.past else min(time.future * _SECOND, past)
-
-
-def _required(found: Fields, header: str) -> str:
-    value = found.get(header)
-    if value is None:
-        raise MissingSignature(f"no {header} header")
-    return value
 
 
 def _is_public(url: str) -> bool:

@@ -1,0 +1,106 @@
+"""PayPal: ids, time and the CRC-32 of the body, signed with a key whose certificate a header points to.
+
+https://developer.paypal.com/api/rest/webhooks/rest/ (verify by yourself)
+
+A CRC binds nothing against somebody who chooses bodies: 4 bytes make any body fit. So `signed` does not name the body,
+and what moves money should be read from PayPal's API by the id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+from zlib import crc32
+
+from ...core.clock import from_micros
+from ...core.errors import MalformedHeader, MissingSignature, SignatureMismatch, UnsupportedScheme, UntrustedCertificate
+from ..codecs import decode_signature
+from ..key_source import KeySource, trusted
+from ..parse import is_id, time_reader
+from ..rule import Arrived, Proof, Rule
+from ..scheme import Mac, Scheme, Source, Timestamp
+from .pinned import Pinned, build, public_key, rsa_verifies
+
+__all__ = ["SCHEMES", "signed_text"]
+
+_HOST: Final = re.compile(r"api(-m)?(\.sandbox)?\.paypal\.com")
+_PATH: Final = re.compile(r"/v1/notifications/certs/[A-Za-z0-9-]{1,128}")
+_SUBJECTS: Final = ("messageverificationcerts.paypal.com", "messageverificationcerts.sandbox.paypal.com")
+_iso: Final = time_reader("iso")
+
+
+@dataclass(frozen=True, slots=True)
+class PaypalRule(Rule):
+    """The secret is the webhook id; the certificate must chain to an authority and be PayPal's."""
+
+    content: ClassVar[str] = "{transmission id}|{time}|{webhook id}|{CRC-32 of the body}; a CRC does NOT bind the body"
+    signed: ClassVar[frozenset[str]] = frozenset(("timestamp", "id"))
+    fetches: ClassVar[bool] = True
+
+    def build(self, scheme: Scheme, texts: Sequence[str], *, allow_weak: bool, source: KeySource) -> tuple[Any, ...]:
+        """The webhook id, optionally with the certificate."""
+        return build(texts, source, re.compile(r"[A-Z0-9]{8,64}").fullmatch, "the webhook id, as the dashboard shows it")
+
+    def prove(self, keys: Sequence[Any], arrived: Arrived) -> Proof:
+        """See `Rule`."""
+        sent = arrived.headers
+        id, stamp = sent.get("paypal-transmission-id", ""), sent.get("paypal-transmission-time", "")
+        signature = sent.get("paypal-transmission-sig", "")
+        if not signature or not id or not stamp:
+            raise MissingSignature("a PAYPAL-TRANSMISSION header is missing")
+        if sent.get("paypal-auth-algo", "SHA256withRSA") != "SHA256withRSA":
+            raise UnsupportedScheme("another algorithm than SHA256withRSA")
+        octets = decode_signature(signature, "base64")
+        at = _iso(stamp)
+        if octets is None or not is_id(id):
+            raise MalformedHeader("the transmission id or signature has not its form")
+        url = trusted(sent.get("paypal-cert-url"), _HOST, _PATH)
+        for key in keys:
+            text = signed_text(id, stamp, key.identity, arrived.body)
+            if rsa_verifies(_certified(key, url, arrived.now), octets, text):
+                return Proof(key.id, None, at, id=id)
+        raise SignatureMismatch("the certificate's key did not sign this for the webhook id")
+
+
+def signed_text(id: str, stamp: str, webhook_id: str, body: bytes) -> bytes:
+    """What is signed."""
+    return f"{id}|{stamp}|{webhook_id}|{crc32(body)}".encode()
+
+
+def _certified(key: Pinned, url: str, now: int) -> Any:
+    """The pinned key, or the leaf of a chain that ends in an authority and names PayPal."""
+    if key.material:
+        return public_key(key.material.encode(), now)
+    from cryptography import x509
+    from cryptography.x509 import verification as chain
+
+    document = key.source.fetch(url)
+    try:
+        leaf, *others = x509.load_pem_x509_certificates(document)
+        roots = [x509.load_der_x509_certificate(octets) for octets in key.source.roots()]
+        policy = chain.PolicyBuilder().store(chain.Store(roots)).time(from_micros(now).replace(tzinfo=None))
+    except ValueError:
+        raise UntrustedCertificate("no certificates at that address, or no authorities here") from None
+    for subject in _SUBJECTS:
+        try:
+            policy.build_server_verifier(x509.DNSName(subject)).verify(leaf, others)
+            return leaf.public_key()
+        except chain.VerificationError:
+            continue
+    raise UntrustedCertificate("the certificate does not chain to an authority, or is not PayPal's")
+
+
+SCHEMES: Final = (
+    Scheme(
+        "paypal",
+        ("PAYPAL-TRANSMISSION-SIG",),
+        mac=Mac("rsa-sha256", "base64", "rsa-pem"),
+        rule=PaypalRule(),
+        timestamp=Timestamp("PAYPAL-TRANSMISSION-TIME", unit="iso", past=3 * 86_400, future=300),  # retried for 3 days
+        id=Source(header="PAYPAL-TRANSMISSION-ID"),
+        type=Source(body="event_type"),
+        reads=("PAYPAL-CERT-URL", "PAYPAL-AUTH-ALGO"),
+    ),
+)
