@@ -21,7 +21,9 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CLOCK = FixedClock(NOW)
 NAMES = webhooks.schemes()
 TIMED = [name for name in NAMES if lookup(name).timestamp]
-SIGNING = [name for name in NAMES if lookup(name).signed]
+SIGNING = [name for name in NAMES if "body" in lookup(name).signed]
+HEADED = [name for name in NAMES if lookup(name).headers]
+FORMS = {"twilio", "twilio_sha256", "mandrill", "braintree"}
 
 
 @cache
@@ -42,7 +44,7 @@ def test_a_genuine_delivery_is_accepted(name: str) -> None:
     event = accepts(name, delivery)
     assert (event.provider, event.body, event.signed) == (name, delivery.body, lookup(name).signed)
     assert len(event.replay_key) == 64
-    assert event.json()["message"] == "a sample delivery"
+    assert name in FORMS or event.json()["message"] == "a sample delivery"
 
 
 @pytest.mark.parametrize("name", SIGNING)
@@ -55,13 +57,13 @@ def test_no_bit_of_the_body_can_change(name: str) -> None:
             accepts(name, delivery, body=bytes(octets))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", HEADED)
 def test_no_bit_of_an_authenticating_header_can_change(name: str) -> None:
     delivery = party(name)[0].sign(at=NOW)
     scheme = lookup(name)
     proving = [scheme.headers[0]]
     proving += [scheme.timestamp.header] if scheme.timestamp and scheme.timestamp.header else []
-    proving += [scheme.id.header] if scheme.id and "{id}" in scheme.content else []
+    proving += [scheme.id.header] if scheme.id and scheme.id.header and "id" in scheme.signed else []
     for header in proving:
         text = delivery.headers[header]
         for at in range(0, len(text), 1 if len(text) < 120 else 5):
@@ -70,7 +72,7 @@ def test_no_bit_of_an_authenticating_header_can_change(name: str) -> None:
                 accepts(name, delivery, headers=delivery.headers | {header: changed})
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", HEADED)
 def test_headers_that_authenticate_come_exactly_once(name: str) -> None:
     ours = party(name)[0]
     delivery = ours.sign(at=NOW)
@@ -99,7 +101,7 @@ def test_header_names_come_in_any_case_and_as_bytes(name: str) -> None:
 HOSTILE = ("", " ", "é" * 64, "\ud800", "a" * 9_000, "=", ",", "t=", "v1=,v1=", "\0")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", HEADED)
 def test_hostile_header_values_are_refused_by_type(name: str) -> None:
     delivery = party(name)[0].sign(at=NOW)
     for text in HOSTILE:
@@ -138,7 +140,9 @@ def test_zero_tolerance_means_zero(name: str) -> None:
             strict.verify(delivery.headers, delivery.body, url=delivery.url, now=NOW + timedelta(seconds=skew))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if lookup(name).mac.encoding in ("hex", "base64")])
+@pytest.mark.parametrize(
+    "name", [name for name in HEADED if lookup(name).mac.encoding in ("hex", "base64", "base64url")]
+)
 def test_signatures_have_one_spelling(name: str) -> None:
     delivery = party(name)[0].sign(at=NOW)
     header = lookup(name).headers[0]

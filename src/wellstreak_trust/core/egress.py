@@ -142,9 +142,7 @@ class _Deadline:
 class _Pinned(http.client.HTTPConnection):
     """A connection to one checked address, with the name kept for Host and SNI."""
 
-    def __init__(
-        self, host: str, port: int, address: str, deadline: _Deadline, secure: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, host: str, port: int, address: str, deadline: _Deadline, secure: ssl.SSLContext | None) -> None:
         super().__init__(host, port)
         if secure is not None:
             self.default_port = 443  # so that Host carries no port where the URL carries none

@@ -12,6 +12,7 @@ The content that is signed comes from the same `Scheme` that the verifier reads;
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from ..webhooks.keys import Code, shared_code
 from ..webhooks.scheme import Content, Mac, Pairs, Plain, Scheme
 from ..webhooks.schemes import lookup
 from ..webhooks.verify import WebhookVerifier, verifier
+from .special_signing import KINDS, Draft, Kind
 
 __all__ = ["SignedRequest", "Signer", "signer"]
 
@@ -51,6 +53,8 @@ def signer(name: str | Scheme, secret: str | None = None) -> Signer:
             as base64 or PEM). None makes a fresh one.
     """
     scheme = lookup(name)
+    if scheme.rule is not None:
+        return RuleSigner(scheme, secret)
     return Signer(scheme, secret if secret is not None else _new_secret(scheme.mac))
 
 
@@ -152,9 +156,11 @@ class Signer:
 
     def wrong_secret(self, delivery: SignedRequest) -> SignedRequest:
         """The same content signed by somebody else, now."""
-        other = Signer(self.scheme, _new_secret(self._mac))
-        forged = other.sign(delivery.body, url=delivery.url, method=delivery.method)
-        return replace(delivery, headers=delivery.headers | forged.headers)
+        forged = self._stranger().sign(delivery.body, url=delivery.url, method=delivery.method)
+        return replace(delivery, headers=delivery.headers | forged.headers, body=forged.body)
+
+    def _stranger(self) -> Signer:
+        return Signer(self.scheme, _new_secret(self._mac))
 
     def reserialised(self, delivery: SignedRequest) -> SignedRequest:
         """The body parsed and written again, as frameworks do."""
@@ -178,6 +184,55 @@ class Signer:
         """The signature without its last character."""
         name = self.scheme.headers[0]
         return replace(delivery, headers=delivery.headers | {name: delivery.headers[name][:-1]})
+
+
+class RuleSigner(Signer):
+    """A `Signer` of a scheme with a rule; see `special_signing`."""
+
+    def __init__(self, scheme: Scheme, secret: str | None) -> None:
+        kind = KINDS.get(scheme.name)
+        if kind is None:
+            raise UsageError(f"no signer for {scheme.name}", hint="give a scheme of your own the name it derives from")
+        self.scheme: Scheme = scheme
+        self._kind: Kind = kind
+        self.secret: str = secret if secret is not None else kind.new("")
+        self.secrets: list[str] = [kind.public(self.secret)]
+
+    def sign(
+        self,
+        body: bytes | None = None,
+        *,
+        at: datetime | None = None,
+        id: str | None = None,
+        url: str | None = None,
+        method: str = "POST",
+    ) -> SignedRequest:
+        """As `Signer.sign`; where the signature stands in the body, it is put into the body given."""
+        moment = at if at is not None else SystemClock().now()
+        draft = Draft(self.scheme, self.secret, body, moment, id or f"evt_{random_hex(8)}", url or URL, method)
+        headers, octets, address = self._kind.sign(draft)
+        return SignedRequest(method, address, headers, octets)
+
+    def _stranger(self) -> Signer:
+        return RuleSigner(self.scheme, self._kind.new(self.secret))
+
+    def duplicated(self, delivery: SignedRequest) -> SignedRequest:
+        """The signature twice: in the header, or in the body where it stands there."""
+        if not self._kind.mark:
+            return super().duplicated(delivery)
+        field = re.search(self._kind.mark.encode(), delivery.body)
+        assert field is not None
+        border = b"," if delivery.body.startswith(b"{") else b"&"
+        doubled = delivery.body[: field.start()] + field[0] + border + delivery.body[field.start() :]
+        return replace(delivery, body=doubled)
+
+    def truncated(self, delivery: SignedRequest) -> SignedRequest:
+        """The signature without its last character."""
+        if not self._kind.mark:
+            return super().truncated(delivery)
+        field = re.search(self._kind.mark.encode(), delivery.body)
+        assert field is not None
+        return replace(delivery, body=delivery.body[: field.end(1) - 1] + delivery.body[field.end(1) :])
 
 
 # --- keys ----------------------------------------------------------------------------------------------------------

@@ -29,11 +29,13 @@ from ..core.errors import WebhookKeyUnavailable as KeyUnavailable
 from .challenge import ChallengeResponse
 from .event import VerifiedWebhook
 from .explain import Explanation, explain
+from .key_source import HttpsKeys, KeySource, NoKeys
 from .memory import MemoryReplayStore
 from .replay import Claim, ReplayGuard
 from .replay_store import Held, ReplayStore
 from .scheme import Mac, Pairs, Plain, Scheme, Source, Timestamp
 from .schemes import custom, schemes
+from .special.rfc9421 import rfc9421
 from .verify import WebhookVerifier, verifier
 
 __all__ = [
@@ -43,13 +45,16 @@ __all__ = [
     "DuplicateHeader",
     "Explanation",
     "Held",
+    "HttpsKeys",
     "InFlight",
+    "KeySource",
     "KeyUnavailable",
     "Mac",
     "MalformedBody",
     "MalformedHeader",
     "MemoryReplayStore",
     "MissingSignature",
+    "NoKeys",
     "Pairs",
     "Plain",
     "RawBodyRequired",
@@ -71,6 +76,7 @@ __all__ = [
     "WebhookVerifier",
     "custom",
     "explain",
+    "rfc9421",
     "schemes",
     "verifier",
 ]

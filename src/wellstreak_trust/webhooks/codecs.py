@@ -16,7 +16,17 @@ from ..core.errors import WeakSecret
 from ..core.secret import Secret
 from .scheme import Codec, Encoding, Mac
 
-__all__ = ["MIN_OCTETS", "SecretText", "claims", "decode_signature", "encode", "key_octets", "pattern", "secret_text", "shape"]
+__all__ = [
+    "MIN_OCTETS",
+    "SecretText",
+    "claims",
+    "decode_signature",
+    "encode",
+    "key_octets",
+    "pattern",
+    "secret_text",
+    "shape",
+]
 
 SecretText = str | bytes | Secret[str] | Secret[bytes]
 

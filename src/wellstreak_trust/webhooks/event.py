@@ -168,12 +168,25 @@ class VerifiedWebhook:
         return f"VerifiedWebhook({self.provider!r}, key_id={self.key_id!r})"
 
 
-def load_json(body: bytes) -> Any:
-    """UTF-8 JSON (RFC 8259, 8.1); `MalformedBody` for anything else, however deep or long its numbers are."""
+def load_json(body: bytes, *, once: bool = False) -> Any:
+    """UTF-8 JSON (RFC 8259, 8.1); `MalformedBody` for anything else, however deep or long its numbers are.
+
+    Args:
+        once: refuse names that stand twice in one object, where a signature is over parsed fields: two readers may
+            each take another one.
+    """
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        hook = _each_once if once else None
+        return json.loads(body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=hook)
     except (ValueError, RecursionError):
         raise MalformedBody("the body is not JSON", hint="some providers send forms: read event.body instead") from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
 
 
 def _no_constant(name: str) -> NoReturn:

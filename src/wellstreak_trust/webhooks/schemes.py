@@ -68,7 +68,7 @@ _BODY_HEX: Final = (
     _hex("bitbucket_server", "X-Hub-Signature", "sha256=", type=Source(header="X-Event-Key"), confirmed="vector"),
     _hex("jira", "X-Hub-Signature", "sha256=", type=Source(body="webhookEvent")),
     _hex("intercom", "X-Hub-Signature", "sha1=", algorithm="hmac-sha1", id=_IN_BODY, type=Source(body="topic")),
-    _hex("notion", "X-Notion-Signature", "sha256=", id=_IN_BODY, type=_TYPE_IN_BODY),
+    _hex("notion", "X-Notion-Signature", "sha256=", id=_IN_BODY, type=_TYPE_IN_BODY, challenge="notion"),
     _hex("cursor", "X-Webhook-Signature", "sha256="),
     _hex("doppler", "X-Doppler-Signature", "sha256=", type=_TYPE_IN_BODY),
     _hex("lemonsqueezy", "X-Signature", type=Source(body="meta.event_name")),
@@ -81,8 +81,8 @@ _BODY_HEX: Final = (
     _hex("gitea", "X-Gitea-Signature", type=Source(header="X-Gitea-Event")),
     _hex("forgejo", "X-Forgejo-Signature", type=Source(header="X-Forgejo-Event"), confirmed="memory"),
     _hex("gogs", "X-Gogs-Signature", type=Source(header="X-Gogs-Event"), confirmed="memory"),
-    _hex("dropbox", "X-Dropbox-Signature"),
-    _hex("asana", "X-Hook-Signature"),
+    _hex("dropbox", "X-Dropbox-Signature", challenge="dropbox"),
+    _hex("asana", "X-Hook-Signature", challenge="asana"),
     _hex("sentry", "Sentry-Hook-Signature", type=Source(header="Sentry-Hook-Resource")),
     _hex(
         "linear",  # its linear-timestamp header is not signed; the body's time is
@@ -114,7 +114,7 @@ _BODY_BASE64: Final = (
     _base64(
         "typeform", "Typeform-Signature", prefix="sha256=", id=Source(body="event_id"), type=Source(body="event_type")
     ),
-    _base64("x", "x-twitter-webhooks-signature", prefix="sha256="),
+    _base64("x", "x-twitter-webhooks-signature", prefix="sha256=", challenge="x"),
     _base64("xero", "x-xero-signature"),
     _base64("jobber", "X-Jobber-Hmac-SHA256"),
     _base64("heroku", "Heroku-Webhook-Hmac-SHA256", id=_IN_BODY),
@@ -294,7 +294,7 @@ _WITH_URL: Final = (
         type=_TYPE_IN_BODY,
         confirmed="vector",
     ),
-    Scheme("trello", ("X-Trello-Webhook",), content="{body}{url}", mac=Mac("hmac-sha1", "base64")),
+    Scheme("trello", ("X-Trello-Webhook",), content="{body}{url}", mac=Mac("hmac-sha1", "base64"), challenge="head"),
     # Not HMAC, so an old provider's choice by name and never a fallback of `hubspot`.
     Scheme(
         "hubspot_v2",
@@ -313,7 +313,7 @@ _RSA: Final = (
 _TOKENS: Final = (
     _token("telegram", "X-Telegram-Bot-Api-Secret-Token", id=Source(body="update_id")),
     _token("gitlab_token", "X-Gitlab-Token", type=Source(header="X-Gitlab-Event")),
-    _token("okta", "Authorization"),
+    _token("okta", "Authorization", challenge="okta"),
     _token("auth0", "Authorization"),
     _token("basic", "Authorization", "Basic ", "base64"),
     _token("chargebee", "Authorization", "Basic ", "base64", id=_IN_BODY, type=Source(body="event_type")),

@@ -28,7 +28,7 @@ from ..core.errors import (
     UrlRequired,
 )
 from ..core.http import Target
-from .challenge import CHALLENGES, ChallengeResponse, Opening
+from .challenge import ACKNOWLEDGED, CHALLENGES, ChallengeResponse, Opening
 from .codecs import SecretText, secret_text
 from .event import Origin, VerifiedWebhook, dig, load_json
 from .key_source import HttpsKeys, KeySource
@@ -160,6 +160,11 @@ class WebhookVerifier:
         answer = CHALLENGES.get(self.scheme.challenge)
         return answer(self, Opening(method, url, headers, body, now)) if answer is not None else None
 
+    @property
+    def acknowledgement(self) -> ChallengeResponse:
+        """What the provider wants to read once a delivery is processed; it retries otherwise."""
+        return ACKNOWLEDGED.get(self.scheme.name, ChallengeResponse(200, (), b""))
+
     def _by_rule(
         self, found: Fields, body: bytes, url: str | None, method: str, *, now: datetime | None
     ) -> VerifiedWebhook:
@@ -243,9 +248,7 @@ def verifier(
     return WebhookVerifier(scheme, _keys(scheme, secrets, allow_weak, keys), settings)
 
 
-def _keys(
-    scheme: Scheme, secrets: Sequence[SecretText], allow_weak: bool, source: KeySource | None
-) -> tuple[Any, ...]:
+def _keys(scheme: Scheme, secrets: Sequence[SecretText], allow_weak: bool, source: KeySource | None) -> tuple[Any, ...]:
     if scheme.rule is None:
         return build_keys(scheme, secrets, allow_weak=allow_weak)
     texts = secret_texts(scheme, secrets)

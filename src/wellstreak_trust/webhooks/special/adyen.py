@@ -39,7 +39,7 @@ class AdyenRule(Rule):
 
     def prove(self, keys: Sequence[Any], arrived: Arrived) -> Proof:
         """See `Rule`."""
-        found = _items(load_json(arrived.body))
+        found = _items(load_json(arrived.body, once=True))
         proven = [matched(keys, _MAC, [signed_fields(item).encode()], _signature(item)) for item in found]
         one = found[0] if len(found) == 1 else {}
         content = length_prefixed(*(content for _, content in proven))
@@ -84,6 +84,4 @@ def _signature(item: dict[str, Any]) -> str:
     return found if type(found) is str else ""
 
 
-SCHEMES: Final = (
-    Scheme("adyen_payments", (), mac=_MAC, rule=AdyenRule(), challenge="adyen", confirmed="vector"),
-)
+SCHEMES: Final = (Scheme("adyen_payments", (), mac=_MAC, rule=AdyenRule(), confirmed="vector"),)

@@ -51,7 +51,9 @@ class FalRule(Rule):
             raise MalformedHeader("an id or the signature has not its form")
         message = signed_lines(id, user, stamp, arrived.body)
         for key in keys:
-            if _signs(key, octets, message, anew=False) or (not key.material and _signs(key, octets, message, anew=True)):
+            if _signs(key, octets, message, anew=False) or (
+                not key.material and _signs(key, octets, message, anew=True)
+            ):
                 return Proof(key.id, None, at, id=id)
         raise SignatureMismatch("no published key made this signature")
 

@@ -60,7 +60,7 @@ class Token:
         if len(parts) != 3 or None in octets:
             raise MalformedHeader("not a compact JWS", hint="three parts of base64url without padding")
         try:
-            header, claims = load_json(octets[0] or b""), load_json(octets[1] or b"")
+            header, claims = load_json(octets[0] or b"", once=True), load_json(octets[1] or b"", once=True)
         except MalformedBody:
             raise MalformedHeader("the token holds no JSON") from None
         if not isinstance(header, dict) or not isinstance(claims, dict) or "crit" in header:
@@ -197,7 +197,9 @@ def _base64(body: bytes) -> str:
 
 def _plaid(key: Pinned, token: Token) -> tuple[str, bytes | None]:
     """Plaid hands a key out by its id, to whoever has the client's credentials."""
-    environment, client, secret = ([*key.identity.split(":"), ""] if key.identity.count(":") == 2 else ["production", *key.identity.split(":"), ""])[:3]
+    environment, client, secret = (
+        [*key.identity.split(":"), ""] if key.identity.count(":") == 2 else ["production", *key.identity.split(":"), ""]
+    )[:3]
     ask = {"client_id": client, "secret": secret, "key_id": token.header.get("kid")}
     return f"https://{environment}.plaid.com/webhook_verification_key/get", json.dumps(ask).encode()
 

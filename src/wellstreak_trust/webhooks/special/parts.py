@@ -81,7 +81,7 @@ class MailgunRule(Rule):
 
     def prove(self, keys: Sequence[Any], arrived: Arrived) -> Proof:
         """See `Rule`."""
-        document = load_json(arrived.body)
+        document = load_json(arrived.body, once=True)
         stamp, token = dig(document, "signature.timestamp"), dig(document, "signature.token")
         signature = dig(document, "signature.signature")
         if not signature:
@@ -102,7 +102,7 @@ class DropboxSignRule(Rule):
 
     def prove(self, keys: Sequence[Any], arrived: Arrived) -> Proof:
         """See `Rule`."""
-        document = load_json(_json_part(arrived))
+        document = load_json(_json_part(arrived), once=True)
         stamp, kind = dig(document, "event.event_time"), dig(document, "event.event_type")
         signature = dig(document, "event.event_hash")
         if not signature:
@@ -135,7 +135,7 @@ class ClientStateRule(Rule):
 
     def prove(self, keys: Sequence[Any], arrived: Arrived) -> Proof:
         """See `Rule`."""
-        document = load_json(arrived.body)
+        document = load_json(arrived.body, once=True)
         batch = document.get("value") if isinstance(document, dict) else None
         if not isinstance(batch, list) or not batch:
             raise MissingSignature("no notification in the body")

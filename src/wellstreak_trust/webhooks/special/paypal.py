@@ -41,7 +41,9 @@ class PaypalRule(Rule):
 
     def build(self, scheme: Scheme, texts: Sequence[str], *, allow_weak: bool, source: KeySource) -> tuple[Any, ...]:
         """The webhook id, optionally with the certificate."""
-        return build(texts, source, re.compile(r"[A-Z0-9]{8,64}").fullmatch, "the webhook id, as the dashboard shows it")
+        return build(
+            texts, source, re.compile(r"[A-Z0-9]{8,64}").fullmatch, "the webhook id, as the dashboard shows it"
+        )
 
     def prove(self, keys: Sequence[Any], arrived: Arrived) -> Proof:
         """See `Rule`."""

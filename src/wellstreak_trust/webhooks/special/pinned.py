@@ -45,7 +45,11 @@ def build(texts: Sequence[str], source: KeySource, fits: Callable[[str], object]
             raise WeakSecret("not what this provider is configured with", hint=hint)
         if material:
             _parse(material)
-        found.append(Pinned(sha256(b"wellstreak_trust webhook key id" + text.encode()).hexdigest()[:16], identity, material, source))
+        found.append(
+            Pinned(
+                sha256(b"wellstreak_trust webhook key id" + text.encode()).hexdigest()[:16], identity, material, source
+            )
+        )
     return tuple(found)
 
 

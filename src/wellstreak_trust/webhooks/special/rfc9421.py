@@ -108,9 +108,7 @@ class MessageRule(Rule):
         return created and all(target if name == "target" else name in covered for name in self.required)
 
 
-def signature_base(
-    components: Sequence[str], raw: str, headers: Mapping[str, str], url: str, method: str
-) -> bytes:
+def signature_base(components: Sequence[str], raw: str, headers: Mapping[str, str], url: str, method: str) -> bytes:
     """RFC 9421, 2.5; raises `MalformedHeader` for a component that the message does not have."""
     target = Target.parse(url)
     default = {"https": 443, "http": 80}.get(target.scheme)
@@ -170,7 +168,9 @@ def _members(text: str, form: re.Pattern[str]) -> dict[str, re.Match[str]]:
     while at < len(text):
         match = form.match(text, at)
         if match is None or match[1] in found or len(found) == MAX_SIGNATURES:
-            raise MalformedHeader("Signature-Input or Signature does not parse", hint="component parameters are not read")
+            raise MalformedHeader(
+                "Signature-Input or Signature does not parse", hint="component parameters are not read"
+            )
         found[match[1]] = match
         at = match.end()
         if at < len(text):
