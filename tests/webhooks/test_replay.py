@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +20,9 @@ from sqlalchemy import Column, Engine, MetaData, Table, Text, create_engine, fun
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from wellstreak_trust.core import FixedClock, UsageError, drive
+from wellstreak_trust.core.entropy import random_hex
 from wellstreak_trust.core.errors import ConfigurationError, StoreUnavailable
+from wellstreak_trust.storage.redis import RedisPort, RedisReplayStore
 from wellstreak_trust.storage.sql import AsyncDatabase, Database, SqlReplayStore
 from wellstreak_trust.testing import signer
 from wellstreak_trust.testing.stores.replay import CHECKS
@@ -75,10 +82,13 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return _emptied(request.getfixturevalue(request.param))
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "postgres", "redis"])
 def store(request: pytest.FixtureRequest) -> ReplayStore:
     if request.param == "memory":
         return MemoryReplayStore()
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
+        return RedisReplayStore(RedisPort.from_url(url, socket_timeout=5), prefix=f"wst:replay:{random_hex(8)}:")
     return SqlReplayStore(Database(_emptied(request.getfixturevalue(request.param))))
 
 
@@ -120,6 +130,18 @@ async def test_contract_asynchronous(request: pytest.FixtureRequest, name: str) 
     with pytest.raises(ConfigurationError):
         guard.once(event()).__enter__()
     await connected.dispose()
+
+
+@pytest.mark.anyio
+async def test_contract_asynchronous_redis(redis_url: str) -> None:
+    port = RedisPort.from_url(redis_url, asynchronous=True, socket_timeout=5)
+    found = RedisReplayStore(port, prefix=f"wst:replay:{random_hex(8)}:")
+    for check in CHECKS:
+        await check(found, check.__name__)
+    guard = ReplayGuard(found, clock=FixedClock(NOW))
+    outcomes = await asyncio.gather(*(_deliver(guard) for _ in range(100)))
+    assert outcomes.count("done") == 1
+    await port.client.aclose()
 
 
 async def _deliver(guard: ReplayGuard) -> str:
@@ -213,6 +235,55 @@ def test_a_hundred_deliveries_at_once_have_one_effect(store: ReplayStore) -> Non
         outcomes = list(pool.map(deliver, range(100)))
     assert len(effects) == outcomes.count("done") == 1
     assert set(outcomes) <= {"done", "replayed", "in_flight"}
+
+
+DYING = """
+import os, sys
+from datetime import timedelta
+from wellstreak_trust.webhooks import ReplayGuard
+{store}
+class Event:
+    replay_key = {key!r}
+    window = timedelta()
+guard = ReplayGuard(store, lease=timedelta(seconds=1))
+with guard.once(Event()):
+    print("held", flush=True)
+    os.kill(os.getpid(), 9)
+"""
+STORES = {
+    "sqlite": "from sqlalchemy import create_engine\nfrom wellstreak_trust.storage.sql import Database, SqlReplayStore\n"
+    "store = SqlReplayStore(Database(create_engine({url!r})))",
+    "redis": "from wellstreak_trust.storage.redis import RedisPort, RedisReplayStore\n"
+    "store = RedisReplayStore(RedisPort.from_url({url!r}, socket_timeout=5))",
+}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "redis"])
+def test_a_worker_killed_in_its_handler_blocks_nobody_for_longer_than_its_lease(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    """The process dies by SIGKILL; one of the next deliveries acts, once, after the lease."""
+    found: ReplayStore
+    if kind == "redis":
+        url = request.getfixturevalue("redis_url")
+        found = RedisReplayStore(RedisPort.from_url(url, socket_timeout=5))
+    else:
+        engine = _emptied(request.getfixturevalue(kind))
+        url, found = engine.url.render_as_string(hide_password=False), SqlReplayStore(Database(engine))
+    key = f"killed-{random_hex(8)}"
+    code = DYING.format(store=STORES["redis" if kind == "redis" else "sqlite"].format(url=url), key=key)
+    died = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert (died.returncode, died.stdout) == (-9, b"held\n"), died.stderr
+    guard, effects = ReplayGuard(found, lease=timedelta(seconds=30)), []
+    again = SimpleNamespace(replay_key=key, window=timedelta())
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and not effects:
+        with suppress(InFlight), guard.once(again):
+            effects.append(1)
+        time.sleep(0.05)
+    with pytest.raises(Replayed), guard.once(again):
+        effects.append(1)
+    assert effects == [1]
 
 
 def test_with_the_hosts_transaction_it_is_exactly_once(engine: Engine) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..secrets import MemorySecretBackend as MemorySecretBackend
     from ..tenancy import MemoryMembershipStore as MemoryMembershipStore
     from ..tenancy import MemoryUsageStore as MemoryUsageStore
+    from ..webhooks import MemoryEndpointStore as MemoryEndpointStore
     from ..webhooks import MemoryReplayStore as MemoryReplayStore
 
 _ROOMS: Final = {
@@ -20,6 +21,7 @@ _ROOMS: Final = {
     "MemoryConnectionStore": "connections",
     "MemoryLimitStore": "ratelimit",
     "MemoryMembershipStore": "tenancy",
+    "MemoryEndpointStore": "webhooks",
     "MemoryReplayStore": "webhooks",
     "MemorySecretBackend": "secrets",
     "MemorySessionStore": "identity",
@@ -29,6 +31,7 @@ _ROOMS: Final = {
 __all__ = [
     "MemoryAuditStore",
     "MemoryConnectionStore",
+    "MemoryEndpointStore",
     "MemoryLimitStore",
     "MemoryMembershipStore",
     "MemoryReplayStore",

@@ -10,6 +10,7 @@ Providers are data (`Scheme`); one verifier reads them all.
 from ..core.errors import (
     BodyTooLarge,
     DuplicateHeader,
+    EndpointUnknown,
     InFlight,
     MalformedBody,
     MalformedHeader,
@@ -27,10 +28,12 @@ from ..core.errors import (
 )
 from ..core.errors import WebhookKeyUnavailable as KeyUnavailable
 from .challenge import ChallengeResponse
+from .endpoint_store import EndpointKey, EndpointRow, EndpointStore
+from .endpoints import Endpoint, EndpointRegistry, EndpointSecrets, RegisteredEndpoint
 from .event import VerifiedWebhook
 from .explain import Explanation, explain
 from .key_source import HttpsKeys, KeySource, NoKeys
-from .memory import MemoryReplayStore
+from .memory import MemoryEndpointStore, MemoryReplayStore
 from .replay import Claim, ReplayGuard
 from .replay_store import Held, ReplayStore
 from .scheme import Mac, Pairs, Plain, Scheme, Source, Timestamp
@@ -43,6 +46,13 @@ __all__ = [
     "ChallengeResponse",
     "Claim",
     "DuplicateHeader",
+    "Endpoint",
+    "EndpointKey",
+    "EndpointRegistry",
+    "EndpointRow",
+    "EndpointSecrets",
+    "EndpointStore",
+    "EndpointUnknown",
     "Explanation",
     "Held",
     "HttpsKeys",
@@ -52,12 +62,14 @@ __all__ = [
     "Mac",
     "MalformedBody",
     "MalformedHeader",
+    "MemoryEndpointStore",
     "MemoryReplayStore",
     "MissingSignature",
     "NoKeys",
     "Pairs",
     "Plain",
     "RawBodyRequired",
+    "RegisteredEndpoint",
     "ReplayGuard",
     "ReplayStore",
     "Replayed",

@@ -1,16 +1,17 @@
-"""Replay keys in this process: for tests, demos and hosts of one process that accept to forget with it."""
+"""Replay keys and endpoints in this process: for tests, demos and hosts of one process that may forget with it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import heappop, heappush
 from threading import Lock
 
 from ..core.errors import StoreUnavailable
+from .endpoint_store import EndpointRow
 from .replay_store import Held
 
-__all__ = ["MemoryReplayStore"]
+__all__ = ["MemoryEndpointStore", "MemoryReplayStore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +87,49 @@ class MemoryReplayStore:
             if row is not None and row.until == until:
                 del self._rows[key]
         return before - len(self._rows)
+
+
+class MemoryEndpointStore:
+    """`EndpointStore` in dictionaries."""
+
+    suspends: bool = False
+
+    def __init__(self, *, allow_memory: bool = False) -> None:
+        self.volatile: bool = not allow_memory
+        self._lock: Lock = Lock()
+        self._rows: dict[str, EndpointRow] = {}
+
+    async def by_token(self, token_hash: str) -> EndpointRow | None:
+        """See `EndpointStore`."""
+        with self._lock:
+            return next((row for row in self._rows.values() if row.token_hash == token_hash), None)
+
+    async def by_id(self, tenant_id: str, id: str) -> EndpointRow | None:
+        """See `EndpointStore`."""
+        with self._lock:
+            row = self._rows.get(id)
+            return row if row is not None and row.tenant_id == tenant_id else None
+
+    async def swap_if(self, row: EndpointRow) -> bool:
+        """See `EndpointStore`."""
+        with self._lock:
+            held = self._rows.get(row.id)
+            taken = held is None and any(row.token_hash == other.token_hash for other in self._rows.values())
+            if taken or (held.version if held else 0) != row.version:
+                return False
+            last = (held.last_at, held.last_outcome) if held else (None, "")
+            self._rows[row.id] = replace(row, version=row.version + 1, last_at=last[0], last_outcome=last[1])
+            return True
+
+    async def note(self, id: str, at: datetime, outcome: str) -> None:
+        """See `EndpointStore`."""
+        with self._lock:
+            row = self._rows.get(id)
+            if row is not None and (row.last_at is None or row.last_at <= at):
+                self._rows[id] = replace(row, last_at=at, last_outcome=outcome)
+
+    async def list(self, tenant_id: str) -> tuple[EndpointRow, ...]:
+        """See `EndpointStore`."""
+        with self._lock:
+            mine = [row for row in self._rows.values() if row.tenant_id == tenant_id]
+        return tuple(sorted(mine, key=lambda row: (row.created_at, row.id)))

@@ -23,6 +23,7 @@
     │   │   │   ├── SignatureMismatch        401 unauthenticated
     │   │   │   ├── TimestampOutOfTolerance  401 unauthenticated
     │   │   │   └── UntrustedCertificate     401 unauthenticated
+    │   │   ├── EndpointUnknown              404 not_found
     │   │   ├── MalformedHeader              400 webhook_refused
     │   │   ├── DuplicateHeader              400 webhook_refused
     │   │   ├── UnsupportedScheme            400 webhook_refused
@@ -176,6 +177,7 @@ from .unavailable import (
 from .webhook import (
     BodyTooLarge,
     DuplicateHeader,
+    EndpointUnknown,
     InFlight,
     MalformedBody,
     MalformedHeader,
@@ -214,6 +216,7 @@ __all__ = [
     "Denied",
     "DisclosureRejected",
     "DuplicateHeader",
+    "EndpointUnknown",
     "EntitlementDenied",
     "EnvelopeInvalid",
     "EnvelopeUnsupported",

@@ -106,7 +106,14 @@ class RequestError(TrustError, code="invalid_request", title="Invalid request", 
 
 
 class WebhookError(RequestError, code="webhook_refused", title="Webhook refused", status=400, abstract=True):
-    """Base of all that `verify` and the replay guard raise; all 401s look alike to the network."""
+    """Base of all that `verify` and the replay guard raise; all 401s look alike to the network.
+
+    Attributes:
+        step: where it was refused, for operators: ``endpoint``, ``size``, ``headers``, ``parse``, ``key``,
+            ``signature``, ``clock``, ``replay``, or ``configuration``.
+    """
+
+    step: ClassVar[str] = "parse"
 
     def __str__(self) -> str:
         # Bare even where the mistake is the host's: an endpoint that anybody can post to echoes it too easily.

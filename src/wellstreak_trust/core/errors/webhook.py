@@ -10,6 +10,7 @@ from .base import HostError, Unavailable, WebhookError
 __all__ = [
     "BodyTooLarge",
     "DuplicateHeader",
+    "EndpointUnknown",
     "InFlight",
     "MalformedBody",
     "MalformedHeader",
@@ -41,17 +42,31 @@ class WebhookUnauthenticated(
 class MissingSignature(WebhookUnauthenticated):
     """No signature of a known version."""
 
+    step = "headers"
+
 
 class SignatureMismatch(WebhookUnauthenticated):
     """No configured secret made this signature."""
+
+    step = "signature"
 
 
 class TimestampOutOfTolerance(WebhookUnauthenticated):
     """Authentic, but too old or too far ahead."""
 
+    step = "clock"
+
 
 class UntrustedCertificate(WebhookUnauthenticated):
     """The certificate or key is not one this provider may sign with."""
+
+    step = "key"
+
+
+class EndpointUnknown(WebhookError, code="not_found", title="Not found", status=404):
+    """No endpoint has this token, or it is disabled."""
+
+    step = "endpoint"
 
 
 class MalformedHeader(WebhookError):
@@ -61,9 +76,13 @@ class MalformedHeader(WebhookError):
 class DuplicateHeader(WebhookError):
     """A header that authenticates came twice."""
 
+    step = "headers"
+
 
 class UnsupportedScheme(WebhookError):
     """A scheme, version or algorithm this verifier does not take."""
+
+    step = "configuration"
 
 
 class MalformedBody(WebhookError):
@@ -73,32 +92,48 @@ class MalformedBody(WebhookError):
 class BodyTooLarge(WebhookError, code="too_large", title="Content too large", status=413):
     """The body is over the cap; nothing was computed."""
 
+    step = "size"
+
 
 class Replayed(WebhookError, code="replayed", title="Already processed", status=200):
     """A finished delivery came again: acknowledge and do nothing."""
+
+    step = "replay"
 
 
 class InFlight(WebhookError, code="in_flight", title="Being processed", status=409):
     """The same delivery is being processed right now."""
 
+    step = "replay"
+
 
 class UrlRequired(WebhookError, HostError, code="internal_error", title="Internal error", status=500):
     """The scheme signs the public URL and none is configured."""
+
+    step = "configuration"
 
 
 class RawBodyRequired(WebhookError, HostError, code="internal_error", title="Internal error", status=500):
     """The body came decoded or parsed; signatures are over its raw bytes."""
 
+    step = "configuration"
+
 
 class WeakSecret(WebhookError, HostError, code="internal_error", title="Internal error", status=500):
     """A signing secret too short, or not of the scheme's form."""
 
+    step = "configuration"
+
 
 class WebhookKeyUnavailable(WebhookError, Unavailable, code="unavailable", title="Temporarily unavailable", status=503):
     """A signing certificate or key set cannot be had right now."""
+
+    step = "key"
 
 
 class WebhookStoreUnavailable(
     WebhookError, Unavailable, code="unavailable", title="Temporarily unavailable", status=503
 ):
     """The replay store is down: 503, so that the provider retries."""
+
+    step = "replay"

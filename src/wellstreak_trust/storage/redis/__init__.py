@@ -3,5 +3,6 @@
 from .jobs import RedisJobClaims
 from .limits import RedisLimitStore
 from .port import RedisPort
+from .replay import RedisReplayStore
 
-__all__ = ["RedisJobClaims", "RedisLimitStore", "RedisPort"]
+__all__ = ["RedisJobClaims", "RedisLimitStore", "RedisPort", "RedisReplayStore"]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .approvals import SqlApprovalStore as SqlApprovalStore
     from .audit import SqlAuditStore as SqlAuditStore
     from .connections import SqlConnectionStore as SqlConnectionStore
+    from .endpoints import SqlEndpointStore as SqlEndpointStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
     from .replay import SqlReplayStore as SqlReplayStore
     from .secrets import SqlSecretBackend as SqlSecretBackend
@@ -24,6 +25,7 @@ _ROOMS = {
     "SqlApprovalStore": "approvals",
     "SqlAuditStore": "audit",
     "SqlConnectionStore": "connections",
+    "SqlEndpointStore": "endpoints",
     "SqlEntitlements": "usage",
     "SqlMembershipStore": "memberships",
     "SqlOneTimeTokenStore": "tokens",
@@ -41,6 +43,7 @@ __all__ = [
     "SqlApprovalStore",
     "SqlAuditStore",
     "SqlConnectionStore",
+    "SqlEndpointStore",
     "SqlEntitlements",
     "SqlMembershipStore",
     "SqlOneTimeTokenStore",
