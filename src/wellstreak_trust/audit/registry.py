@@ -109,6 +109,8 @@ SDK_ACTIONS: Final[tuple[ActionSpec, ...]] = (
     ActionSpec("connection.state_changed", "standard", "An integration changed its state"),
     ActionSpec("webhook.verified", "sampled", "A webhook was accepted"),
     ActionSpec("webhook.refused", "protective", "A webhook was refused"),
+    ActionSpec("webhook.undeliverable", "protective", "A webhook of ours could not be delivered"),
+    ActionSpec("webhook.recipient_disabled", "protective", "A recipient gets no webhooks any more"),
     ActionSpec("limit.degraded", "protective", "A rate limit ran on its outage policy"),
 )
 

@@ -31,7 +31,10 @@ _LOCAL_NAT64: Final = ipaddress.ip_network("64:ff9b:1::/48")  # RFC 8215: stands
 
 
 class EgressFailed(Exception):
-    """No answer; `code` is ``bad_url``, ``blocked_address``, ``unreachable``, ``tls``, ``timeout`` or ``bad_response``."""
+    """No answer.
+
+    `code` is ``bad_url``, ``blocked_address``, ``unreachable``, ``tls``, ``timeout`` or ``bad_response``.
+    """
 
     code: str
 

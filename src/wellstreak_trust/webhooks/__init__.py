@@ -34,14 +34,18 @@ from .event import VerifiedWebhook
 from .explain import Explanation, explain
 from .key_source import HttpsKeys, KeySource, NoKeys
 from .memory import MemoryEndpointStore, MemoryReplayStore
+from .recipients import MemoryRecipientStore, RecipientHealth, RecipientStore
 from .replay import Claim, ReplayGuard
 from .replay_store import Held, ReplayStore
 from .scheme import Mac, Pairs, Plain, Scheme, Source, Timestamp
 from .schemes import custom, schemes
+from .sender import PLAN, Attempt, Message, Recipient, WebhookSender
 from .special.rfc9421 import rfc9421
 from .verify import WebhookVerifier, verifier
 
 __all__ = [
+    "PLAN",
+    "Attempt",
     "BodyTooLarge",
     "ChallengeResponse",
     "Claim",
@@ -63,12 +67,17 @@ __all__ = [
     "MalformedBody",
     "MalformedHeader",
     "MemoryEndpointStore",
+    "MemoryRecipientStore",
     "MemoryReplayStore",
+    "Message",
     "MissingSignature",
     "NoKeys",
     "Pairs",
     "Plain",
     "RawBodyRequired",
+    "Recipient",
+    "RecipientHealth",
+    "RecipientStore",
     "RegisteredEndpoint",
     "ReplayGuard",
     "ReplayStore",
@@ -84,6 +93,7 @@ __all__ = [
     "VerifiedWebhook",
     "WeakSecret",
     "WebhookError",
+    "WebhookSender",
     "WebhookStoreUnavailable",
     "WebhookVerifier",
     "custom",

@@ -190,7 +190,7 @@ def _notion(verifier: WebhookVerifier, opening: Opening) -> ChallengeResponse | 
 
 
 def _sns(verifier: WebhookVerifier, opening: Opening) -> ChallengeResponse | None:
-    """https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.confirm.html: report it; the host decides to confirm."""
+    """https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.confirm.html; the host decides whether to confirm."""
     event = _signed(verifier, opening, b"SubscriptionConfirmation")
     if event is None or event.type != "SubscriptionConfirmation":
         return None

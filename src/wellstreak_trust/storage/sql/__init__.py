@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .connections import SqlConnectionStore as SqlConnectionStore
     from .endpoints import SqlEndpointStore as SqlEndpointStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
+    from .recipients import SqlRecipientStore as SqlRecipientStore
     from .replay import SqlReplayStore as SqlReplayStore
     from .secrets import SqlSecretBackend as SqlSecretBackend
     from .sessions import SqlSessionStore as SqlSessionStore
@@ -29,6 +30,7 @@ _ROOMS = {
     "SqlEntitlements": "usage",
     "SqlMembershipStore": "memberships",
     "SqlOneTimeTokenStore": "tokens",
+    "SqlRecipientStore": "recipients",
     "SqlReplayStore": "replay",
     "SqlSecretBackend": "secrets",
     "SqlSessionStore": "sessions",
@@ -48,6 +50,7 @@ __all__ = [
     "SqlMembershipStore",
     "SqlOneTimeTokenStore",
     "SqlPort",
+    "SqlRecipientStore",
     "SqlReplayStore",
     "SqlSecretBackend",
     "SqlSessionStore",

@@ -197,9 +197,8 @@ def _base64(body: bytes) -> str:
 
 def _plaid(key: Pinned, token: Token) -> tuple[str, bytes | None]:
     """Plaid hands a key out by its id, to whoever has the client's credentials."""
-    environment, client, secret = (
-        [*key.identity.split(":"), ""] if key.identity.count(":") == 2 else ["production", *key.identity.split(":"), ""]
-    )[:3]
+    *named, client, secret = key.identity.split(":") if key.identity else ("", "")
+    environment = named[0] if named else "production"
     ask = {"client_id": client, "secret": secret, "key_id": token.header.get("kid")}
     return f"https://{environment}.plaid.com/webhook_verification_key/get", json.dumps(ask).encode()
 

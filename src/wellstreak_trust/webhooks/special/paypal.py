@@ -27,6 +27,7 @@ __all__ = ["SCHEMES", "signed_text"]
 
 _HOST: Final = re.compile(r"api(-m)?(\.sandbox)?\.paypal\.com")
 _PATH: Final = re.compile(r"/v1/notifications/certs/[A-Za-z0-9-]{1,128}")
+_WEBHOOK_ID: Final = re.compile(r"[A-Z0-9]{8,64}")
 _SUBJECTS: Final = ("messageverificationcerts.paypal.com", "messageverificationcerts.sandbox.paypal.com")
 _iso: Final = time_reader("iso")
 
