@@ -15,7 +15,7 @@ except ImportError:
         "the command line needs typer and rich", hint="pip install 'wellstreak-trust[cli]'", reason="extra"
     ) from None
 
-from . import policy
+from . import policy, webhooks
 from .console import ERR, OUT, stop
 
 __all__ = ["app", "main"]
@@ -25,6 +25,7 @@ audit_app: Final = typer.Typer(no_args_is_help=True, help="The audit trail.")
 keys_app: Final = typer.Typer(no_args_is_help=True, help="Key files.")
 security_txt_app: Final = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
 app.add_typer(policy.app, name="policy")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit_app, name="audit")
 app.add_typer(keys_app, name="keys")
 app.add_typer(security_txt_app, name="security-txt")

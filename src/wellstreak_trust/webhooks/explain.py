@@ -26,14 +26,18 @@ from ..core.errors import (
     SignatureMismatch,
     TimestampOutOfTolerance,
     UnsupportedScheme,
+    UntrustedCertificate,
     UrlRequired,
+    UsageError,
     WeakSecret,
     WebhookError,
+    WebhookKeyUnavailable,
 )
 from ..core.http import Headers
 from ..core.secret import Secret
 from .codecs import SecretText
 from .event import load_json
+from .key_source import KeySource, NoKeys
 from .parse import HeaderSource
 from .scheme import Codec, Scheme
 from .schemes import lookup, schemes
@@ -47,6 +51,9 @@ _CAUSES: Final[tuple[tuple[type[WebhookError], str], ...]] = (
     (MalformedBody, "malformed_body"),
     (RawBodyRequired, "body_reserialised"),
     (UrlRequired, "wrong_url"),
+    (UntrustedCertificate, "untrusted_key"),
+    (WebhookKeyUnavailable, "key_unavailable"),
+    (UnsupportedScheme, "wrong_scheme"),
 )
 _LINES: Final = ((b"\r\n", b"\n"), (b"\n", b"\r\n"))
 _LAYOUTS: Final[tuple[dict[str, Any], ...]] = (
@@ -77,9 +84,10 @@ class _Delivery:
     url: str | None
     method: str
     now: datetime
+    keys: KeySource
 
     def verify(self) -> None:
-        check = verifier(self.scheme, self.secrets, allow_weak=True)
+        check = verifier(self.scheme, self.secrets, allow_weak=True, keys=self.keys)
         check.verify(self.headers, self.body, url=self.url, method=self.method, now=self.now)
 
     def fits(self, **changed: Any) -> bool:
@@ -102,12 +110,17 @@ def explain(
     *,
     method: str = "POST",
     now: datetime | None = None,
+    keys: KeySource | None = None,
 ) -> Explanation:
     """Why `verify` would refuse this delivery; never raises for what was sent.
 
+    Args:
+        keys: where published keys come from; by default nothing is fetched.
+
     Causes: ``ok``, ``missing_header``, ``malformed_header``, ``duplicate_header``, ``wrong_scheme``,
     ``timestamp_unit``, ``stale``, ``future``, ``body_newline``, ``body_reserialised``, ``body_too_large``,
-    ``malformed_body``, ``wrong_url``, ``wrong_secret_codec``, ``wrong_secret``.
+    ``malformed_body``, ``wrong_url``, ``wrong_secret_codec``, ``wrong_secret``, ``untrusted_key``,
+    ``key_unavailable``.
     """
     given = (secrets,) if isinstance(secrets, str | bytes | Secret) else tuple(secrets or ())
     try:
@@ -115,9 +128,9 @@ def explain(
         kept = Headers(headers)
     except UnsupportedScheme as error:
         return Explanation("wrong_scheme", error.hint)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, UsageError):
         return Explanation("malformed_header", "headers are a mapping of text, or (name, value) pairs")
-    delivery = _Delivery(scheme, kept, body, given, url, method, now or SystemClock().now())
+    delivery = _Delivery(scheme, kept, body, given, url, method, now or SystemClock().now(), keys or NoKeys())
     try:
         delivery.verify()
     except WebhookError as error:
@@ -126,6 +139,9 @@ def explain(
 
 
 def _diagnose(delivery: _Delivery, error: WebhookError) -> Explanation:
+    headers = delivery.scheme.headers
+    if isinstance(error, MalformedBody) and headers and not any(header in delivery.headers for header in headers):
+        return _missing(delivery, MissingSignature(f"no {headers[0]} header"))
     for kind, cause in _CAUSES:
         if isinstance(error, kind):
             return Explanation(cause, error.hint or error.detail)
