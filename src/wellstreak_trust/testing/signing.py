@@ -98,14 +98,18 @@ class Signer:
             url: the public URL; a fixed one by default.
         """
         moment = at if at is not None else SystemClock().now()
-        label = id if id is not None else f"evt_{random_hex(8)}"
-        raw = body if body is not None else self._sample(moment, label)
-        fields = {"timestamp": self._stamp(moment), "id": label, "url": url or URL, "method": method}
+        return self._made(
+            Draft(self.scheme, self.secret, body, moment, id or f"evt_{random_hex(8)}", url or URL, method)
+        )
+
+    def _made(self, draft: Draft) -> SignedRequest:
+        raw = draft.body if draft.body is not None else self._sample(draft.at, draft.id)
+        fields = {"timestamp": self._stamp(draft.at), "id": draft.id, "url": draft.url, "method": draft.method}
         content, _ = Content.parse(self.scheme.content)
         signature = self._code(
             (content.before % fields).encode(), raw if content.has_body else b"", (content.after % fields).encode()
         )
-        return SignedRequest(method, fields["url"], self._headers(signature, fields), raw)
+        return SignedRequest(draft.method, draft.url, self._headers(signature, fields), raw)
 
     def _stamp(self, moment: datetime) -> str:
         unit = self.scheme.timestamp.unit if self.scheme.timestamp else "s"
@@ -198,20 +202,10 @@ class RuleSigner(Signer):
         self.secret: str = secret if secret is not None else kind.new("")
         self.secrets: list[str] = [kind.public(self.secret)]
 
-    def sign(
-        self,
-        body: bytes | None = None,
-        *,
-        at: datetime | None = None,
-        id: str | None = None,
-        url: str | None = None,
-        method: str = "POST",
-    ) -> SignedRequest:
-        """As `Signer.sign`; where the signature stands in the body, it is put into the body given."""
-        moment = at if at is not None else SystemClock().now()
-        draft = Draft(self.scheme, self.secret, body, moment, id or f"evt_{random_hex(8)}", url or URL, method)
+    def _made(self, draft: Draft) -> SignedRequest:
+        """Where the signature stands in the body, it is put into the body given."""
         headers, octets, address = self._kind.sign(draft)
-        return SignedRequest(method, address, headers, octets)
+        return SignedRequest(draft.method, address, headers, octets)
 
     def _stranger(self) -> Signer:
         return RuleSigner(self.scheme, self._kind.new(self.secret))

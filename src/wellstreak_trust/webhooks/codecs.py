@@ -6,8 +6,8 @@ A secret has one codec, given by its scheme. Guessing would let text in one form
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode, urlsafe_b64encode
-from binascii import Error, unhexlify
+from base64 import b64decode, urlsafe_b64encode
+from binascii import Error, b2a_base64, unhexlify
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
@@ -82,7 +82,7 @@ def encode(octets: bytes, encoding: Encoding) -> str:
     if encoding == "hex":
         return octets.hex()
     if encoding == "base64":
-        return b64encode(octets).decode("ascii")
+        return b2a_base64(octets, newline=False).decode("ascii")
     if encoding == "base64url":
         return urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
     return octets.decode("utf-8")

@@ -314,12 +314,12 @@ class EndpointRegistry:
             _bounded(self._verifiers)[wanted] = (now, made)
         return made
 
-    async def _served(self, row: EndpointRow, keys: tuple[EndpointKey, ...]) -> list[SecretText]:
+    async def _served(self, row: EndpointRow, keys: tuple[EndpointKey, ...]) -> tuple[SecretText, ...]:
         """The secrets of the ring that the secret store serves; one that it holds back drops out of the ring."""
-        found: list[SecretText] = []
+        found: tuple[SecretText, ...] = ()
         for key in keys:
             try:
-                found.append(await self._secrets.aget(row.tenant_id, _name(row.id), version=key.version))
+                found += (await self._secrets.aget(row.tenant_id, _name(row.id), version=key.version),)
             except Unavailable as error:
                 raise _down(error) from None
             except RequestError:

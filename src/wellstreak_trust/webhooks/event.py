@@ -34,31 +34,24 @@ class Origin:
     window: timedelta
 
 
+# What was signed in front of the body and behind it; the headers that were read, by lower-case name; what a rule found.
+Parts = tuple[bytes, bytes, dict[str, str], "Proof | None"]
+
+
 class VerifiedWebhook:
     """An authentic delivery. Only a verifier makes one, so holding one is the proof; it has no truth value."""
 
-    __slots__ = ("_at", "_body", "_document", "_key_id", "_labels", "_origin", "_parts", "_proof")
+    __slots__ = ("_at", "_body", "_document", "_key_id", "_labels", "_origin", "_parts")
 
     _document: Any
     _labels: tuple[str | None, str | None]
 
-    def __init__(
-        self,
-        origin: Origin,
-        body: bytes,
-        key_id: str,
-        at: int | None,
-        parts: tuple[bytes, bytes, dict[str, str]],
-        *,
-        proof: Proof | None = None,
-    ) -> None:
+    def __init__(self, origin: Origin, body: bytes, key_id: str, at: int | None, parts: Parts) -> None:
         self._origin: Origin = origin
         self._body: bytes = body
         self._key_id: str = key_id
         self._at: int | None = at  # microseconds since 1970
-        # What was signed in front of the body and behind it, and the headers that were read, by lower-case name.
-        self._parts: tuple[bytes, bytes, dict[str, str]] = parts
-        self._proof: Proof | None = proof  # what a rule found
+        self._parts: Parts = parts
 
     @property
     def body(self) -> bytes:
@@ -118,7 +111,7 @@ class VerifiedWebhook:
         because a rotation window carries two and dropping one would do the same.
         """
         where = (self.provider, self.endpoint)
-        proof = self._proof
+        proof = self._parts[3]
         if self.id_signed and (proof is None or proof.content is None):
             octets = length_prefixed("replay by id", *where, self.id or "")
         elif proof is not None:
@@ -140,10 +133,10 @@ class VerifiedWebhook:
         try:
             return self._labels
         except AttributeError:  # not asked for yet
-            proof = self._proof
+            proof = self._parts[3]
             self._labels = (
-                self._label(self._origin.id, proof and proof.id),
-                self._label(self._origin.type, proof and proof.type),
+                self._label(self._origin.id, proof.id if proof is not None else None),
+                self._label(self._origin.type, proof.type if proof is not None else None),
             )
             return self._labels
 

@@ -131,19 +131,23 @@ def _hmac(octets: bytes, hash_of: Callable[[bytes], _Hash], encoding: Encoding) 
     block = (octets if len(octets) <= size else hash_of(octets).digest()).ljust(size, b"\0")
     inner, outer = hash_of(block.translate(_INNER)).copy, hash_of(block.translate(_OUTER)).copy
 
-    def code(before: bytes, body: bytes, after: bytes) -> str:
+    def hexadecimal(before: bytes, body: bytes, after: bytes = b"") -> str:
         state = inner()
         if len(body) < _SMALL:
-            state.update(before + body + after)
+            state.update(before + body)
         else:
             state.update(before)
             state.update(body)
+        if after:
             state.update(after)
         result = outer()
         result.update(state.digest())
-        return result.hexdigest() if encoding == "hex" else encode(result.digest(), encoding)
+        return result.hexdigest()
 
-    return code
+    def other(before: bytes, body: bytes, after: bytes = b"") -> str:
+        return encode(bytes.fromhex(hexadecimal(before, body, after)), encoding)
+
+    return hexadecimal if encoding == "hex" else other
 
 
 def _verifier(octets: bytes, mac: Mac) -> Callable[[bytes, bytes], bool]:

@@ -48,10 +48,12 @@ def gatherer(
     def gather(headers: HeaderSource) -> Fields:
         found: Fields = {}
         try:
-            pairs: Iterable[tuple[Any, Any]] = headers.items() if type(headers) is dict else _pairs_of(headers)
+            pairs: Iterable[tuple[Any, Any]]
+            if type(headers) is dict:
+                pairs = [(name, headers[name]) for name in headers if len(name) in lengths]
+            else:
+                pairs = headers.items() if hasattr(headers, "items") else headers
             for name, value in pairs:
-                if len(name) not in lengths:
-                    continue
                 key = name.lower() if type(name) is str else _text(name).lower()
                 if not every and key not in wanted:
                     continue
@@ -74,11 +76,6 @@ class _Any(frozenset[int]):
 
     def __contains__(self, item: object) -> bool:
         return True
-
-
-def _pairs_of(headers: Any) -> Iterable[tuple[Any, Any]]:
-    found: Iterable[tuple[Any, Any]] = headers.items() if hasattr(headers, "items") else headers
-    return found
 
 
 def _text(value: Any) -> str:

@@ -6,6 +6,7 @@ the rule only answers one question: which key signed what. The verifier does the
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -59,7 +60,7 @@ class Proof:
     type: str | None = None
 
 
-class Rule:
+class Rule(ABC):
     """Base of the special schemes; a rule holds no secrets and no state.
 
     Attributes:
@@ -82,9 +83,9 @@ class Rule:
         """What `prove` is given for the configured secrets; raises `WeakSecret`."""
         return build_keys(scheme, texts, allow_weak=allow_weak)
 
+    @abstractmethod
     def prove(self, keys: Sequence[Any], arrived: Arrived) -> Proof:
         """Which key signed what; raises a `WebhookError`."""
-        raise NotImplementedError
 
 
 def matched(keys: Sequence[Key], mac: Mac, contents: Iterable[bytes], signature: str) -> tuple[Key, bytes]:

@@ -274,7 +274,7 @@ def _closed_at(health: RecipientHealth) -> datetime | None:
     beyond = health.failures - _BREAKS_AFTER
     if beyond < 0 or health.failed_at is None:
         return None
-    return health.failed_at + min(_PAUSE * 2 ** min(beyond, 16), _LONGEST_PAUSE)
+    return health.failed_at + min(_PAUSE * (1 << min(beyond, 16)), _LONGEST_PAUSE)
 
 
 def _retry_after(response: EgressResponse) -> timedelta:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypedDict, Unpack
 
 from ..core.clock import Clock, SystemClock, aware, micros, to_micros
 from ..core.errors import (
@@ -34,7 +34,8 @@ from .event import Origin, VerifiedWebhook, dig, load_json
 from .key_source import HttpsKeys, KeySource
 from .keys import build_keys, secret_texts
 from .parse import Fields, HeaderSource, gatherer, time_reader
-from .prove import Prover, Quick, quick
+from .prove import Prover
+from .quick import Quick, quick
 from .rule import Arrived
 from .scheme import Scheme, Timestamp
 from .schemes import lookup
@@ -62,6 +63,14 @@ class Settings:
     pending: bool
 
 
+class VerifyOptions(TypedDict, total=False):
+    """The keyword arguments of `WebhookVerifier.verify`."""
+
+    url: str | None
+    method: str
+    now: datetime | None
+
+
 class WebhookVerifier:
     """Verifies one provider's deliveries with up to four secrets; immutable, shared by threads. Made by `verifier`.
 
@@ -80,7 +89,6 @@ class WebhookVerifier:
         self._needs_url: bool = scheme.needs_url
         self._joins_url: bool = scheme.rule is None and "{url}{body}" in scheme.content
         self._prover: Prover | None = Prover(scheme, keys) if scheme.rule is None else None
-        self._quick: Quick | None = quick(scheme, keys) if scheme.rule is None else None
         self._gather: Callable[[HeaderSource], Fields] = _gatherer(scheme)
         time = scheme.timestamp
         self._body_time: str = time.body if time is not None and scheme.rule is None else ""
@@ -94,6 +102,8 @@ class WebhookVerifier:
             scheme.type,
             timedelta(microseconds=self._past + self._future) if time else timedelta(),
         )
+        limits = settings.max_body, self._past, self._future
+        self._quick: Quick = quick(scheme, keys, self._origin, limits=limits, clock=self._clock) or _never
 
     def verify(
         self,
@@ -115,37 +125,14 @@ class WebhookVerifier:
         Raises:
             WebhookError: refused; the leaf tells why, its public face does not.
         """
-        octets = body if type(body) is bytes else _octets(body)
-        if len(octets) > self._max_body:
-            raise BodyTooLarge(f"over {self._max_body} bytes", hint="max_body=, if the provider really sends more")
-        found = self._gather(headers)
-        signed = self._quick(found, octets) if self._quick is not None else None
-        if signed is None:
-            if self._prover is None:
-                return self._by_rule(found, octets, url, method, now=now)
-            signed = self._prover.prove(found, octets, self._address(url, method, octets))
-        key_id, at, before, after = signed
-        if at is None and self._body_time:
-            at = self._read_time(dig(load_json(octets), self._body_time))
-        if at is not None:
-            age = (self._clock() if now is None else to_micros(aware(now, "now"))) - at
-            if age > self._past or -age > self._future:
-                raise _late(age)
-        return VerifiedWebhook(self._origin, octets, key_id, at, (before, after, found))
+        event = self._quick(headers, body, now)
+        return event if event is not None else self._strict(headers, body, url, method, now=now)
 
-    async def averify(
-        self,
-        headers: HeaderSource,
-        body: bytes,
-        *,
-        url: str | None = None,
-        method: str = "POST",
-        now: datetime | None = None,
-    ) -> VerifiedWebhook:
+    async def averify(self, headers: HeaderSource, body: bytes, **options: Unpack[VerifyOptions]) -> VerifiedWebhook:
         """As `verify`; where a key may have to be fetched, in a worker thread."""
         if self.scheme.rule is None or not self.scheme.rule.fetches:
-            return self.verify(headers, body, url=url, method=method, now=now)
-        return await asyncio.to_thread(self.verify, headers, body, url=url, method=method, now=now)
+            return self.verify(headers, body, **options)
+        return await asyncio.to_thread(self.verify, headers, body, **options)
 
     def challenge(
         self, method: str, url: str, headers: HeaderSource, body: bytes, *, now: datetime | None = None
@@ -159,6 +146,25 @@ class WebhookVerifier:
         """
         answer = CHALLENGES.get(self.scheme.challenge)
         return answer(self, Opening(method, url, headers, body, now)) if answer is not None else None
+
+    def _strict(
+        self, headers: HeaderSource, body: object, url: str | None, method: str, *, now: datetime | None
+    ) -> VerifiedWebhook:
+        """The order of this module, step by step."""
+        octets = body if type(body) is bytes else _octets(body)
+        if len(octets) > self._max_body:
+            raise BodyTooLarge(f"over {self._max_body} bytes", hint="max_body=, if the provider really sends more")
+        found = self._gather(headers)
+        if self._prover is None:
+            return self._by_rule(found, octets, url, method, now=now)
+        key_id, at, before, after = self._prover.prove(found, octets, self._address(url, method, octets))
+        if self._body_time:
+            at = self._read_time(dig(load_json(octets), self._body_time))
+        if at is not None:
+            age = (self._clock() if now is None else to_micros(aware(now, "now"))) - at
+            if age > self._past or -age > self._future:
+                raise _late(age)
+        return VerifiedWebhook(self._origin, octets, key_id, at, (before, after, found, None))
 
     @property
     def acknowledgement(self) -> ChallengeResponse:
@@ -178,7 +184,7 @@ class WebhookVerifier:
             raise _late(moment - proof.at)
         if proof.until is not None and moment > proof.until:
             raise _late(moment - proof.until)
-        return VerifiedWebhook(self._origin, body, proof.key_id, proof.at, (b"", b"", found), proof=proof)
+        return VerifiedWebhook(self._origin, body, proof.key_id, proof.at, (b"", b"", found, proof))
 
     def _address(self, url: str | None, method: str, body: bytes) -> Fields:
         """What the signature takes from the request line."""
@@ -266,6 +272,10 @@ def _gatherer(scheme: Scheme) -> Callable[[HeaderSource], Fields]:
     proving = {*scheme.headers, *scheme.reads, time_header, signed_id} - {""}
     telling = {source.header for source in (scheme.id, scheme.type) if source and source.header} - proving
     return gatherer(proving, telling, every=scheme.rule is not None and scheme.rule.every_header)
+
+
+def _never(headers: object, body: object, now: datetime | None) -> None:
+    """Schemes without a quick way."""
 
 
 def _late(age: int) -> TimestampOutOfTolerance:

@@ -73,9 +73,10 @@ def _items(document: Any) -> list[dict[str, Any]]:
         found = items if len(items) == len(batch) else [None]
     else:
         found = [document]
-    if not all(isinstance(each, dict) for each in found):
+    whole = [each for each in found if isinstance(each, dict)]
+    if len(whole) != len(found):
         raise MalformedBody("not a notification of Adyen")
-    return found
+    return whole
 
 
 def _signature(item: dict[str, Any]) -> str:
