@@ -98,9 +98,8 @@ class Signer:
             url: the public URL; a fixed one by default.
         """
         moment = at if at is not None else SystemClock().now()
-        return self._made(
-            Draft(self.scheme, self.secret, body, moment, id or f"evt_{random_hex(8)}", url or URL, method)
-        )
+        label = id if id is not None else f"evt_{random_hex(8)}"
+        return self._made(Draft(self.scheme, self.secret, body, moment, label, url or URL, method))
 
     def _made(self, draft: Draft) -> SignedRequest:
         raw = draft.body if draft.body is not None else self._sample(draft.at, draft.id)

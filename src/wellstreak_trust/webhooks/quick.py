@@ -28,7 +28,6 @@ Quick = Callable[[Any, Any, "datetime | None"], "VerifiedWebhook | None"]
 _LONGEST: Final = 256
 _HMAC: Final = frozenset(("hmac-sha256", "hmac-sha1", "hmac-sha512"))
 _SCALES: Final = {"s": ("[0-9]{10}", 1_000_000), "ms": ("[0-9]{13}", 1_000)}
-_UNUSUAL: Final = LookupError("not as providers send it")  # never leaves this module
 # The fields in front of the body: none, the time, or id and time in this order.
 _ORDERED: Final = re.compile(r"(?:[^%]|%%)*(?:%\(id\)s(?:[^%]|%%)*)?(?:%\(timestamp\)s(?:[^%]|%%)*)?").fullmatch
 
@@ -86,14 +85,14 @@ _Match = Callable[[str], "re.Match[str] | None"]
 
 
 def _reader(header: str, form: _Match, stamped: tuple[str, _Match, int] | None, id: str, *, template: str) -> _Read:
-    """One reader for each place where the time stands: nowhere, in the signature header, in its own."""
+    """One reader for each place where the time stands; each raises `LookupError` for what providers do not send."""
     if stamped is None:
         before = (template % ()).encode()
 
         def bare(found: dict[str, str]) -> tuple[str, bytes, int | None]:
             match = form(found[header])
             if match is None:
-                raise _UNUSUAL
+                raise LookupError
             return match[1], before, None
 
         return bare
@@ -103,7 +102,7 @@ def _reader(header: str, form: _Match, stamped: tuple[str, _Match, int] | None, 
         def tagged(found: dict[str, str]) -> tuple[str, bytes, int | None]:
             match = form(found[header])
             if match is None:
-                raise _UNUSUAL
+                raise LookupError
             stamp, signature = match.groups()
             return signature, (template % stamp).encode(), int(stamp) * scale
 
@@ -112,12 +111,12 @@ def _reader(header: str, form: _Match, stamped: tuple[str, _Match, int] | None, 
     def timed(found: dict[str, str]) -> tuple[str, bytes, int | None]:
         match, stamp = form(found[header]), found[time]
         if match is None or is_stamp(stamp) is None:
-            raise _UNUSUAL
+            raise LookupError
         if not id:
             return match[1], (template % stamp).encode(), int(stamp) * scale
         label = found[id]
         if is_id(label) is None:
-            raise _UNUSUAL
+            raise LookupError
         return match[1], (template % (label, stamp)).encode(), int(stamp) * scale
 
     return timed

@@ -65,14 +65,12 @@ def _text(item: Any, path: tuple[str, ...]) -> str:
 
 def _items(document: Any) -> list[dict[str, Any]]:
     """The items of a batch; a bare item is a batch of one."""
+    found: list[Any] = [document]
     if isinstance(document, dict) and "notificationItems" in document:
         batch = document["notificationItems"]
-        items = [each.get("NotificationRequestItem") for each in batch if isinstance(each, dict)] if batch else []
-        if not isinstance(batch, list) or not items:
+        if not isinstance(batch, list) or not batch:
             raise MissingSignature("no notification item")
-        found = items if len(items) == len(batch) else [None]
-    else:
-        found = [document]
+        found = [each.get("NotificationRequestItem") if isinstance(each, dict) else None for each in batch]
     whole = [each for each in found if isinstance(each, dict)]
     if len(whole) != len(found):
         raise MalformedBody("not a notification of Adyen")
