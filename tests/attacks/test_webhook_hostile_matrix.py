@@ -120,10 +120,12 @@ def refused(call: Callable[[], object]) -> bool:
     try:
         call()
     except WebhookError as error:
-        assert str(error) == f"{error.title} [{error.code}]"
-        assert error.step
-        return True
-    return False
+        caught = error
+    else:
+        return False
+    assert str(caught) == f"{caught.title} [{caught.code}]"
+    assert caught.step
+    return True
 
 
 def headers_of(sent: SignedRequest, name: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from wellstreak_trust import webhooks
 from wellstreak_trust.webhooks.reference import page
+from wellstreak_trust.webhooks.sources import SOURCES
 
 DOCUMENT = Path(__file__).parents[2] / "docs/reference/webhook-schemes.md"
 
@@ -20,4 +21,9 @@ def test_every_scheme_has_one_row() -> None:
     rows = [line.split("`")[1] for line in page().splitlines() if line.startswith("| `")]
     assert rows == webhooks.schemes()
     columns = {line.count(" | ") for line in page().splitlines() if line.startswith("|")} - {0}
-    assert columns == {8}
+    assert columns == {10}
+
+
+def test_every_scheme_has_a_source() -> None:
+    assert sorted(SOURCES) == webhooks.schemes()
+    assert all(source.startswith("https://") for source in SOURCES.values())

@@ -27,6 +27,7 @@ from ..core.errors import (
     WebhookStoreUnavailable,
 )
 from ..core.errors import WebhookKeyUnavailable as KeyUnavailable
+from .body import aread_body, read_body
 from .challenge import ChallengeResponse
 from .endpoint_store import EndpointKey, EndpointRow, EndpointStore
 from .endpoints import Endpoint, EndpointRegistry, EndpointSecrets, RegisteredEndpoint
@@ -96,8 +97,10 @@ __all__ = [
     "WebhookSender",
     "WebhookStoreUnavailable",
     "WebhookVerifier",
+    "aread_body",
     "custom",
     "explain",
+    "read_body",
     "rfc9421",
     "schemes",
     "verifier",

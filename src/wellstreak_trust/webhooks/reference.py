@@ -10,6 +10,7 @@ from typing import Final
 
 from .scheme import Mac, Pairs, Scheme
 from .schemes import lookup, schemes
+from .sources import SOURCES
 
 __all__ = ["page"]
 
@@ -19,13 +20,15 @@ _HEAD: Final = """\
 What `webhooks.verifier(name, secrets)` knows, written from the schemes themselves by
 `python -m wellstreak_trust.webhooks.reference`.
 
-*Content* is what the signature is made over. *Time* is where the timestamp stands, its unit, and the tolerance in
-seconds (past / future); without one, freshness comes from the replay guard alone. An *id* in italics is not signed: a
-label for logs, never a key. *Confirmed* tells what the row was checked against: a published `vector`, a live `peer`
-library, the provider's `docs`, or `memory` (not confirmed yet).
+*Content* is what the signature is made over. *Signed* names what of body, URL, timestamp and id an accepted delivery
+binds; whatever is not named there, somebody who has seen one delivery may change. *Time* is where the timestamp stands,
+its unit, and the tolerance in seconds (past / future); without one, freshness comes from the replay guard alone. An
+*id* in italics is not signed: a label for logs, never a key. *Source* is where the provider documents it, *confirmed*
+what the row was checked against: a published `vector`, a live `peer` library, the provider's `docs`, or `memory` (not
+confirmed yet).
 
-| name | signature header | content | algorithm | secret | time | id | handshake | confirmed |
-|--|--|--|--|--|--|--|--|--|
+| name | signature header | content | signed | algorithm | secret | time | id | handshake | source | confirmed |
+|--|--|--|--|--|--|--|--|--|--|--|
 """
 
 
@@ -38,20 +41,38 @@ def _cells(scheme: Scheme) -> tuple[str, ...]:
     return (
         f"`{scheme.name}`",
         _headers(scheme),
-        f"`{scheme.content}`" if scheme.content else "none: a shared token",
+        _content(scheme),
+        ", ".join(name for name in ("body", "url", "timestamp", "id") if name in scheme.signed) or "nothing",
         "; ".join(f"{mac.tag + ': ' if scheme.also else ''}{mac.algorithm}, {mac.encoding}" for mac in scheme.macs),
-        "; ".join(mac.codec for mac in scheme.macs),
+        _secret(scheme),
         _time(scheme),
         _id(scheme),
         scheme.challenge,
+        f"[docs]({SOURCES[scheme.name]})",
         scheme.confirmed,
     )
 
 
+def _content(scheme: Scheme) -> str:
+    if scheme.rule is not None:
+        return scheme.rule.content.replace("|", "\\|")
+    return f"`{scheme.content}`" if scheme.content else "none: a shared token"
+
+
+def _secret(scheme: Scheme) -> str:
+    if scheme.rule is not None and scheme.rule.configured:
+        return scheme.rule.configured.replace("|", "\\|")
+    return "; ".join(mac.codec for mac in scheme.macs)
+
+
 def _headers(scheme: Scheme) -> str:
+    if not scheme.headers:
+        return "in the body"
     first, *more = scheme.headers
     names = first if not more else f"{first} … {more[-1]}"
     parser = scheme.parser
+    if scheme.rule is not None:
+        return names
     if isinstance(parser, Pairs):
         time = [f"{parser.timestamp}{parser.assign}…"] if parser.timestamp else []
         form = parser.separator.join([*time, *(_tagged(mac, parser) for mac in scheme.macs)])

@@ -65,6 +65,7 @@ class Rule(ABC):
 
     Attributes:
         content: in words, what is signed.
+        configured: in words, what a verifier is configured with; empty where the codec of the MAC says it.
         signed: of ``body``, ``url``, ``timestamp``, ``id``.
         needs_url: whether the public URL is signed.
         every_header: whether any header may be signed.
@@ -74,6 +75,7 @@ class Rule(ABC):
     __slots__ = ()
 
     content: ClassVar[str] = ""
+    configured: ClassVar[str] = ""
     signed: ClassVar[frozenset[str]] = frozenset()
     needs_url: ClassVar[bool] = False
     every_header: ClassVar[bool] = False

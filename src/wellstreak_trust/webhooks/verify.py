@@ -28,6 +28,7 @@ from ..core.errors import (
     UrlRequired,
 )
 from ..core.http import Target
+from .body import MAX_BODY
 from .challenge import ACKNOWLEDGED, CHALLENGES, ChallengeResponse, Opening
 from .codecs import SecretText, secret_text
 from .event import Origin, VerifiedWebhook, dig, load_json
@@ -42,7 +43,6 @@ from .schemes import lookup
 
 __all__ = ["MAX_BODY", "WebhookVerifier", "verifier"]
 
-MAX_BODY: Final = 1 << 20
 _SECOND: Final = 1_000_000  # in microseconds
 _MICROSECOND: Final = timedelta(microseconds=1)
 # Where URL and body stand side by side, the body must begin as no URL goes on (RFC 3986, 2): else bytes could move

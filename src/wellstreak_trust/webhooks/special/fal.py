@@ -33,6 +33,7 @@ class FalRule(Rule):
     """The key set names no key id, so each of its keys is tried."""
 
     content: ClassVar[str] = "request id, user id, {timestamp} and the body's SHA-256, one a line"
+    configured: ClassVar[str] = "address of the key set, or the key set"
     signed: ClassVar[frozenset[str]] = frozenset(("id", "timestamp", "body"))
     fetches: ClassVar[bool] = True
 

@@ -123,6 +123,11 @@ class JwtRule(Rule):
         return "a JWT with the body's SHA-256" if self.hashed else "a JWT; the body is NOT signed"
 
     @property
+    def configured(self) -> str:  # type: ignore[override]  # likewise
+        """In words."""
+        return f"{self.hint} [, keys]"
+
+    @property
     def signed(self) -> frozenset[str]:  # type: ignore[override]  # likewise
         """A bearer token that says nothing about the request signs nothing of it."""
         return frozenset(("body", "timestamp")) if self.hashed else frozenset()

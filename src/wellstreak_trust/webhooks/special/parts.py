@@ -37,6 +37,7 @@ class BraintreeRule(Rule):
     """A form of a payload and of ``public_key|signature`` pairs; the configured public key picks the pair."""
 
     content: ClassVar[str] = "bt_payload; the key is SHA-1 of the private key"
+    configured: ClassVar[str] = "public_key|private_key"
     signed: ClassVar[frozenset[str]] = frozenset(("body",))
 
     def build(self, scheme: Scheme, texts: Sequence[str], *, allow_weak: bool, source: KeySource) -> tuple[Any, ...]:

@@ -37,6 +37,7 @@ class PaypalRule(Rule):
     """The secret is the webhook id; the certificate must chain to an authority and be PayPal's."""
 
     content: ClassVar[str] = "{transmission id}|{time}|{webhook id}|{CRC-32 of the body}; a CRC does NOT bind the body"
+    configured: ClassVar[str] = "webhook id [, certificate]"
     signed: ClassVar[frozenset[str]] = frozenset(("timestamp", "id"))
     fetches: ClassVar[bool] = True
 

@@ -62,6 +62,7 @@ class MessageRule(Rule):
         required: components that must be covered; ``target`` stands for one of the ways to name the target.
     """
 
+    configured: ClassVar[str] = "base64 of a shared secret, or a public key"
     needs_url: ClassVar[bool] = True
     every_header: ClassVar[bool] = True
 

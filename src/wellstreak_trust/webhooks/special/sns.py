@@ -42,6 +42,7 @@ class SnsRule(Rule):
     """Version 2 (SHA-256); version 1 is SHA-1 and only taken by the scheme that asks for it."""
 
     content: ClassVar[str] = "body: Key\\nValue\\n of the message's fields; other fields are NOT signed"
+    configured: ClassVar[str] = "topic ARN [, certificate]"
     signed: ClassVar[frozenset[str]] = frozenset(("timestamp", "id"))
     fetches: ClassVar[bool] = True
 
