@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+from local_http import Quiet, serving
 from wellstreak_trust.connections import HttpProbe, ProbeContext, ProbeResult
 from wellstreak_trust.core import ConfigurationError, Secret, SystemClock, drive
 
 HITS: list[tuple[str, str]] = []
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet):
     def do_GET(self) -> None:
         HITS.append((self.path, self.headers.get("Authorization", "")))
         answer = getattr(self, f"on_{self.path.strip('/').replace('-', '_')}", None)
@@ -58,20 +57,11 @@ class Handler(BaseHTTPRequestHandler):
     def on_drop(self) -> None:
         self.connection.shutdown(socket.SHUT_RDWR)
 
-    def log_message(self, *args: Any) -> None:
-        return None
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.daemon_threads = True
-    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}"
-    httpd.shutdown()
-    httpd.server_close()
-    thread.join()
+    with serving(Handler) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def ask(url: str, **fields: Any) -> ProbeResult:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local_http import Quiet, serving
 from wellstreak_trust import webhooks
 from wellstreak_trust.core import FixedClock, SystemClock
 from wellstreak_trust.core.egress import Egress
@@ -28,7 +27,7 @@ HITS: list[str] = []
 DOCUMENTS: dict[str, bytes] = {}
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet):
     def do_GET(self) -> None:
         HITS.append(self.path)
         if self.path == "/slow":
@@ -48,9 +47,6 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(DOCUMENTS[self.path])
-
-    def log_message(self, *args: Any) -> None:
-        return None
 
 
 class Authority:
@@ -110,17 +106,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def server(authority: Authority) -> Iterator[str]:
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*authority.files)
-    httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
-    httpd.daemon_threads = True
-    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
-    thread.start()
-    yield f"https://localhost:{httpd.server_port}"
-    httpd.shutdown()
-    httpd.server_close()
-    thread.join()
+    with serving(Handler, context) as port:
+        yield f"https://localhost:{port}"
 
 
 @pytest.fixture

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 from standardwebhooks import Webhook
 
+from local_http import Quiet, serving
 from wellstreak_trust import webhooks
 from wellstreak_trust.core import FixedClock, SystemClock, UsageError, drive, egress
 from wellstreak_trust.core.egress import Egress
@@ -32,7 +31,7 @@ PRIVATE = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dR
 GOT: list[tuple[str, dict[str, str], bytes]] = []
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         GOT.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
@@ -45,20 +44,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, *args: Any) -> None:
-        return None
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.daemon_threads = True
-    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}"
-    httpd.shutdown()
-    httpd.server_close()
-    thread.join()
+    with serving(Handler) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 class Trail:
