@@ -67,9 +67,16 @@ def contenders(size: int) -> dict[str, Callable[[], Any]]:
         "ours, standard_webhooks": lambda: theirs.verify(standard, body),
         "ours, 20,000 signatures refused": lambda: refused(ours, crowded, body),
     }
-    for name, build in (("stripe", _stripe), ("standardwebhooks", _standardwebhooks)):
+    peers = (
+        ("stripe", _stripe),
+        ("stripe.Webhook.construct_event", _construct_event),
+        ("standardwebhooks", _standardwebhooks),
+        ("svix", _svix),
+        ("slack_sdk.signature", _slack),
+    )
+    for name, build in peers:
         try:
-            found[f"{name} (peer)"] = build(import_module(name), stripe, standard, body)
+            found[f"{name} (peer)"] = build(import_module(name.partition(".Webhook")[0]), stripe, standard, body)
         except ImportError:
             print(f"  {name} is not installed", file=sys.stderr)
     return found
@@ -91,6 +98,23 @@ def _stripe(stripe: Any, headers: dict[str, str], _: dict[str, str], body: bytes
 def _standardwebhooks(module: Any, _: dict[str, str], headers: dict[str, str], body: bytes) -> Callable[[], Any]:
     hook = module.Webhook(STANDARD)
     return lambda: hook.verify(body, headers)
+
+
+def _construct_event(stripe: Any, headers: dict[str, str], _: dict[str, str], body: bytes) -> Callable[[], Any]:
+    check, sent = stripe.Webhook.construct_event, headers["Stripe-Signature"]
+    return lambda: check(body, sent, SECRET)
+
+
+def _svix(module: Any, _: dict[str, str], headers: dict[str, str], body: bytes) -> Callable[[], Any]:
+    hook = module.Webhook(STANDARD)
+    renamed = {name.replace("webhook-", "svix-"): value for name, value in headers.items()}
+    return lambda: hook.verify(body, renamed)
+
+
+def _slack(module: Any, _: dict[str, str], __: dict[str, str], body: bytes) -> Callable[[], Any]:
+    sent = NOISE | signer("slack", SECRET).sign(body).headers
+    check = module.SignatureVerifier(SECRET).is_valid_request
+    return lambda: check(body, sent)
 
 
 def measure(found: dict[str, Callable[[], Any]], rounds: int, each: int) -> dict[str, float]:
