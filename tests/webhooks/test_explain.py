@@ -136,3 +136,26 @@ def test_size() -> None:
 @pytest.mark.parametrize("body", [b"[" * 100_000, b"9" * 5_000, b"\xff\xfe", b""])
 def test_hostile_bodies_are_explained_too(body: bytes) -> None:
     assert cause(body=body) == "wrong_secret"
+
+
+def test_keys_that_cannot_be_had_and_keys_that_are_not_theirs() -> None:
+    topic = "arn:aws:sns:us-east-1:123456789012:trust"
+    ours = signer("sns")
+    sent = ours.sign()
+    assert webhooks.explain("sns", sent.headers, sent.body, [topic]).cause == "key_unavailable"
+    moved = sent.body.replace(b"sns.us-east-1.amazonaws.com", b"evil.example")
+    assert webhooks.explain("sns", sent.headers, moved, ours.secrets).cause == "untrusted_key"
+    old = signer("sns_sha1", ours.secret).sign()
+    assert webhooks.explain("sns", old.headers, old.body, ours.secrets).cause == "wrong_scheme"
+
+
+HOSTILE: list[Any] = [None, 7, "text", b"\xff", b"[" * 100_000, b'{"a":"\\ud800"}', [("a",)], {1: 2}, {"a": object()}]
+
+
+@pytest.mark.parametrize("name", ["stripe", "twilio", "adyen_payments", "sns", "plaid", "rfc9421", "hubspot", "linear"])
+def test_nothing_that_was_sent_makes_it_raise(name: str) -> None:
+    sent = signer(name).sign()
+    for hostile in HOSTILE:
+        for headers, body in ((hostile, sent.body), (sent.headers, hostile), (hostile, hostile)):
+            for url in (None, sent.url, "https://[::1", "\ud800"):
+                assert webhooks.explain(name, headers, body, ["s" * 32], url).cause

@@ -33,7 +33,7 @@ class Handler(Quiet):
         if self.path == "/slow":
             time.sleep(0.2)
         status = {"/redirect": 302, "/gone": 404}.get(self.path, 200)
-        body = DOCUMENTS.get(self.path, b"{}") if self.path != "/huge" else b"x" * 70_000
+        body = DOCUMENTS.get(self.path, b"{}") if not self.path.startswith("/huge") else b"x" * 70_000
         self.send_response(status)
         if status == 302:
             self.send_header("Location", "/keys")
@@ -180,16 +180,24 @@ def test_simultaneous_askers_share_one_request(source: HttpsKeys, server: str) -
     assert HITS == ["/slow"]
 
 
-def test_many_addresses_are_not_many_requests(source: HttpsKeys, server: str, clock: FixedClock) -> None:
+def test_many_made_up_addresses_are_few_requests_and_push_no_key_out(
+    source: HttpsKeys, server: str, clock: FixedClock
+) -> None:
+    DOCUMENTS["/keys"] = b"one"
+    source.fetch(f"{server}/keys")
     refused = 0
     for number in range(100):
         try:
-            source.fetch(f"{server}/{number}")
+            source.fetch(f"{server}/huge?{number}")
         except KeyUnavailable:
             refused += 1
-    assert (len(HITS), refused) == (30, 70)
-    clock.advance(timedelta(minutes=1))
-    assert source.fetch(f"{server}/101") == b"{}"
+    assert (len(HITS), refused) == (15, 100)
+    clock.advance(timedelta(seconds=59))
+    assert source.fetch(f"{server}/keys") == b"one"
+    assert len(HITS) == 15
+    clock.advance(timedelta(hours=24))
+    assert source.fetch(f"{server}/keys") == b"one"
+    assert len(HITS) == 16
 
 
 def test_a_server_that_is_not_who_it_says_is_not_believed(server: str, clock: FixedClock) -> None:

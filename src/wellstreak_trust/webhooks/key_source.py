@@ -3,7 +3,7 @@
 A delivery names the address or the key id, so a stranger chooses what is asked for. Therefore: the host is compared as
 a parsed label with the scheme's list, https on its own port only, no redirects, 3 seconds, 64 KiB; an answer is kept,
 a failure is remembered, simultaneous askers share one request, an unknown key id asks again at most once a minute,
-and all addresses together at most 30 times a minute.
+and all addresses together at most 30 times a minute, of which made-up ones get at most half.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class HttpsKeys:
         way: how requests leave; the default allows global addresses only.
         ttl: how long an answer is kept.
         pause: how long a failure is remembered, and the least time between two requests to one address.
-        most: requests a minute to all addresses together, and addresses kept.
+        most: requests a minute to all addresses together, half of them to addresses that never answered; and how many
+            addresses are kept.
         roots: certificates in DER that chains must end in; None for the system's.
     """
 
@@ -123,16 +124,21 @@ class HttpsKeys:
             found = self._kept.get(key)
             if found is None:
                 while len(self._kept) >= self._most:
-                    self._kept.popitem(last=False)
+                    del self._kept[self._least()]
                 found = self._kept[key] = _Kept(None, -1, Lock())
             self._kept.move_to_end(key)
             return found
+
+    def _least(self) -> tuple[str, bytes]:
+        """The entry to give up: one that never had a document, so that made-up addresses push no real key out."""
+        return next((key for key, kept in self._kept.items() if kept.document is None), next(iter(self._kept)))
 
     def _ask(self, kept: _Kept, url: str, ask: bytes | None) -> None:
         now = self._clock.monotonic_ns()
         with self._lock:
             self._asked = [at for at in self._asked if now - at < _MINUTE]
-            if len(self._asked) >= self._most:
+            # Half is kept for addresses that have answered before.
+            if len(self._asked) >= (self._most if kept.document is not None else self._most // 2):
                 raise WebhookKeyUnavailable("too many key documents were asked for", hint="are deliveries forged?")
             self._asked.append(now)
         try:

@@ -14,7 +14,6 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 
 from __future__ import annotations
 
-import asyncio
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Sequence
@@ -138,9 +137,10 @@ class WebhookSender:
             WeakSecret: a secret that is no Standard Webhooks key. UsageError: a message that cannot be sent.
             WebhookStoreUnavailable: nothing is known of the recipient right now; nothing was sent.
         """
+        from asyncio import to_thread
 
         async def exchange(url: str, headers: dict[str, str], body: bytes) -> EgressResponse:
-            return await asyncio.to_thread(self._way.send, "POST", url, headers, body)
+            return await to_thread(self._way.send, "POST", url, headers, body)
 
         return await self._send(recipient, message, attempt, exchange)
 

@@ -10,7 +10,6 @@ learns about skew. Nothing but a `WebhookError` leaves `verify`, whatever bytes 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -132,7 +131,9 @@ class WebhookVerifier:
         """As `verify`; where a key may have to be fetched, in a worker thread."""
         if self.scheme.rule is None or not self.scheme.rule.fetches:
             return self.verify(headers, body, **options)
-        return await asyncio.to_thread(self.verify, headers, body, **options)
+        from asyncio import to_thread
+
+        return await to_thread(self.verify, headers, body, **options)
 
     def challenge(
         self, method: str, url: str, headers: HeaderSource, body: bytes, *, now: datetime | None = None
