@@ -343,6 +343,18 @@ def test_a_store_that_is_down_refuses(outage: Callable[[bool], None]) -> None:
         assert caught.value.status == 503
 
 
+def test_a_redis_that_is_down_or_lost_its_rights_refuses(redis_url: str) -> None:
+    nobody = RedisReplayStore(RedisPort.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1))
+    port = RedisPort.from_url(redis_url, socket_timeout=5, socket_connect_timeout=5)
+    prefix = f"wst:replay:{random_hex(8)}:"
+    port.client.lpush(prefix + event().replay_key, "another kind of key")
+    for store in (nobody, RedisReplayStore(port, prefix=prefix)):
+        with pytest.raises(WebhookStoreUnavailable) as refused:
+            ReplayGuard(store, clock=FixedClock(NOW)).claim(event())
+        assert refused.value.status == 503
+    port.client.close()
+
+
 def test_a_failed_release_does_not_hide_the_handlers_error(outage: Callable[[bool], None]) -> None:
     guard = ReplayGuard(Outage(), clock=FixedClock(NOW))
     with pytest.raises(ValueError, match="mine") as caught, guard.once(event()):
