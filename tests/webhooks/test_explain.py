@@ -159,3 +159,26 @@ def test_nothing_that_was_sent_makes_it_raise(name: str) -> None:
         for headers, body in ((hostile, sent.body), (sent.headers, hostile), (hostile, hostile)):
             for url in (None, sent.url, "https://[::1", "\ud800"):
                 assert webhooks.explain(name, headers, body, ["s" * 32], url).cause
+
+
+def test_other_ways_in_which_bodies_and_addresses_change() -> None:
+    github, square = signer("github"), signer("square")
+    text = '{"name":"Zoë <a&b>"}'
+    cases = {
+        b"\xef\xbb\xbf" + text.encode(): text.encode(),
+        text.encode().decode("latin-1").encode(): text.encode(),
+        text.encode(): text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").encode(),
+    }
+    for seen, sent in cases.items():
+        headers = github.sign(sent).headers
+        assert webhooks.explain("github", headers, seen, github.secrets).cause == "body_reserialised"
+    padded = github.sign(b"{}").headers
+    assert webhooks.explain("github", padded, b"{} ", github.secrets).cause == "body_newline"
+    for seen, sent, forwarded in (
+        ("https://h.example/in", "https://h.example:8443/in", {"X-Forwarded-Port": "8443"}),
+        ("https://h.example/in", "https://h.example/api/in", {"X-Forwarded-Prefix": "/api/"}),
+    ):
+        delivery = square.sign(b"{}", url=sent)
+        told = webhooks.explain("square", delivery.headers | forwarded, b"{}", square.secrets, seen)
+        assert told.cause == "wrong_url"
+        assert sent in told.hint

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import product
@@ -62,6 +63,7 @@ _LAYOUTS: Final[tuple[dict[str, Any], ...]] = (
     {"indent": 2},
     {"indent": 4},
 )
+_GO: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})  # how Go writes them
 _CODECS: Final[tuple[Codec, ...]] = ("utf8", "base64", "hex", "whsec")
 
 
@@ -192,6 +194,7 @@ def _newline(delivery: _Delivery) -> Explanation | None:
     bare = body.rstrip(b"\r\n")
     bodies = [
         bare,
+        body.strip(),
         body + b"\n",
         body + b"\r\n",
         bare + b"\n",
@@ -214,11 +217,15 @@ def _reserialised(delivery: _Delivery) -> Explanation | None:
 
 
 def _spellings(body: bytes) -> Iterator[bytes]:
+    """What the provider may have sent, if this is what became of it."""
+    yield body.removeprefix(b"\xef\xbb\xbf")
+    with suppress(UnicodeError):
+        yield body.decode("utf-8").encode("latin-1")  # read as Latin-1 and written as UTF-8
     try:
         document = load_json(body)
         for layout, ascii_only, ordered in product(_LAYOUTS, (False, True), (False, True)):
             text = json.dumps(document, ensure_ascii=ascii_only, sort_keys=ordered, **layout)
-            for spelled in (text, text.replace("/", "\\/")):
+            for spelled in (text, text.replace("/", "\\/"), text.translate(_GO)):
                 yield spelled.encode("utf-8", "surrogatepass")
     except (MalformedBody, RecursionError):
         return
@@ -244,8 +251,10 @@ def _addresses(url: str, headers: Headers) -> Iterator[str]:
     except ValueError:
         return
     hosts = [host, headers.get("x-forwarded-host") or host, headers.get("host") or host]
-    ports = ["", f":{port}" if port else "", ":443", ":80"]
-    paths = [parts.path, parts.path.rstrip("/"), parts.path + "/"]
+    forwarded = headers.get("x-forwarded-port") or ""
+    ports = ["", f":{port}" if port else "", ":443", ":80", f":{forwarded}" if forwarded else ""]
+    prefix = (headers.get("x-forwarded-prefix") or "").rstrip("/")
+    paths = [parts.path, parts.path.rstrip("/"), parts.path + "/", prefix + parts.path]
     queries = ["", f"?{parts.query}" if parts.query else ""]
     for scheme, name, suffix, path, query in product(("https", "http"), hosts, ports, paths, queries):
         yield f"{scheme}://{name}{suffix}{path}{query}"

@@ -12,6 +12,7 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock
@@ -163,11 +164,9 @@ def trusted(url: object, hosts: re.Pattern[str], paths: re.Pattern[str]) -> str:
 
 def load_keys(document: bytes) -> list[dict[str, Any]]:
     """The keys of a JWK set (RFC 7517, 5) or of Plaid's answer; `WebhookKeyUnavailable` if it is none."""
-    try:
+    with suppress(ValueError, RecursionError, AttributeError, TypeError):
         found = json.loads(document)
         keys = found.get("keys", [found["key"]] if "key" in found else [found])
         if all(isinstance(key, dict) for key in keys):
             return list(keys)
-    except (ValueError, RecursionError, AttributeError, TypeError):
-        pass
     raise WebhookKeyUnavailable("the key document is no key set")

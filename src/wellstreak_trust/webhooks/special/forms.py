@@ -7,6 +7,7 @@ pairs, UTF-8), so that the bytes that were signed are the bytes that arrived.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -33,12 +34,10 @@ def pairs(body: bytes) -> list[tuple[str, str]]:
 
 
 def _pair(part: bytes) -> tuple[str, str]:
-    try:
+    with suppress(UnicodeError):
         name, mark, value = part.decode("ascii").partition("=")
         if mark and name and _SPELLING.fullmatch(name) and _SPELLING.fullmatch(value.replace("=", "")):
             return unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
-    except UnicodeError:
-        pass
     raise MalformedBody("the body is not a form", hint="hand over the raw bytes; escapes are upper case, text is UTF-8")
 
 
