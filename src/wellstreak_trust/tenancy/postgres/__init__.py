@@ -1,6 +1,18 @@
 """Row level security of PostgreSQL: the DDL, the binding of transactions to tenants, and a doctor for live schemas."""
 
 from .binding import bind_tenant
-from .seal import Seal
+from .ddl import drop_policy_ddl, link_policy_ddl, policy_ddl
+from .keys import composite_key_ddl, mismatch_query
+from .seal import Seal, drop_seal_ddl, seal_ddl
 
-__all__ = ["Seal", "bind_tenant"]
+__all__ = [
+    "Seal",
+    "bind_tenant",
+    "composite_key_ddl",
+    "drop_policy_ddl",
+    "drop_seal_ddl",
+    "link_policy_ddl",
+    "mismatch_query",
+    "policy_ddl",
+    "seal_ddl",
+]

@@ -1,0 +1,100 @@
+"""Names on their way into DDL, which takes no bound parameters: read strictly, written quoted.
+
+A name is spelt as the database spells it: ``project``, ``Project`` and ``billing.invoice`` are taken as they are.
+A name with anything but letters, digits, ``_`` and ``$`` is written in double quotes, as in SQL: ``app."odd name"``.
+Whatever else stands in a name is refused; nothing is repaired.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from ...core.errors import UsageError
+
+__all__ = ["derived", "literal", "qualified", "quoted", "setting_name", "split", "type_name"]
+
+_LONGEST: Final = 63  # octets; PostgreSQL cuts longer names, and two cut names may be one
+_PLAIN: Final = re.compile(r"[^\W\d][\w$]*")
+_PART: Final = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
+_SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)+")
+_TEXT: Final = frozenset(("text", "varchar", "character varying", "char", "character", "bpchar"))
+_BUILT_IN: Final = frozenset(("uuid", "smallint", "integer", "int", "bigint", "numeric"))
+
+
+def quoted(name: str) -> str:
+    """One name, in double quotes."""
+    return '"' + _checked(name).replace('"', '""') + '"'
+
+
+def _checked(name: object) -> str:
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise UsageError("a name is empty or holds control characters", hint="the name as the database spells it")
+    if len(name.encode("utf-8", "surrogatepass")) > _LONGEST:
+        raise UsageError(f"a name is longer than {_LONGEST} octets", hint="PostgreSQL would cut it")
+    return name
+
+
+def split(name: str) -> tuple[str, ...]:
+    """The parts of ``schema.table``, without their quotes.
+
+    Raises:
+        UsageError: empty, too long, or a character that wants quotes.
+    """
+    parts: list[str] = []
+    place = 0
+    text = _whole(name)
+    while True:
+        found = _PART.match(text, place)
+        if found is None or (found[2] is not None and not _PLAIN.fullmatch(found[2])):
+            raise UsageError("not a name", hint="""letters, digits and _; or in double quotes: 'app."odd name"'""")
+        parts.append(_checked(found[1].replace('""', '"') if found[1] is not None else found[2]))
+        place = found.end()
+        if place == len(text):
+            return tuple(parts)
+        if text[place] != ".":
+            raise UsageError("not a name", hint="quote each part by itself: 'app.\"odd name\"'")
+        place += 1
+
+
+def _whole(name: object) -> str:
+    if not isinstance(name, str) or not name:
+        raise UsageError("a name is empty", hint="the name of a table, with or without its schema")
+    return name
+
+
+def qualified(name: str, schema: str | None = None) -> tuple[str, str]:
+    """(the quoted table with its schema, the bare table); `schema` is for a name that brings none."""
+    parts = split(name)
+    if schema is not None and len(parts) == 1:
+        parts = (schema, *parts)
+    if len(parts) > 2:
+        raise UsageError("more parts than schema and table", hint="name the schema once")
+    return ".".join(map(quoted, parts)), parts[-1]
+
+
+def literal(text: str) -> str:
+    """A string constant."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def setting_name(name: str) -> str:
+    """A setting's name as a string constant; own settings have a prefix and a dot."""
+    if not isinstance(name, str) or not _SETTING.fullmatch(name):
+        raise UsageError("not the name of a custom setting", hint="prefix.name, such as wst.tenant")
+    return literal(name)
+
+
+def type_name(name: str | None) -> str | None:
+    """The type a setting is cast to; None where text needs no cast."""
+    if name is None or name in _TEXT:
+        return None
+    return name if name in _BUILT_IN else ".".join(map(quoted, split(name)))
+
+
+def derived(parts: Collection[str], suffix: str) -> str:
+    """A name made of others, as PostgreSQL makes them; cut in the middle where it would be too long."""
+    stem = "_".join(parts)
+    octets = stem.encode()[: _LONGEST - len(suffix) - 1]
+    return f"{octets.decode(errors='ignore')}_{suffix}"
