@@ -56,7 +56,7 @@ def policy_ddl(
     Raises:
         UsageError: a name that is empty, too long or wants quotes.
     """
-    target, _ = names.qualified(table, schema)
+    target = names.qualified(table, schema)
     tenant, within = _sources(setting, company_setting, sealed, seal_schema)
     rule = f"{names.quoted(column)} = {_once(tenant, type)}"
     if company is not None:
@@ -93,14 +93,14 @@ def link_policy_ddl(
     Raises:
         UsageError: no parents, or as `policy_ddl`.
     """
-    target, bare = names.qualified(table, schema)
+    target = names.qualified(table, schema)
     if not parents:
         raise UsageError("a link table has parents", hint='{"task_id": "task", "tag_id": "tag"}')
     tenant = _once(_sources(setting, COMPANY, sealed, seal_schema)[0], type)
-    parent_key, owner = names.quoted(key), names.quoted(column)
+    link, parent_key, owner = names.table(table), names.quoted(key), names.quoted(column)
     rule = " AND ".join(
-        f"EXISTS (SELECT FROM {names.qualified(parent, schema)[0]} AS parent"
-        f" WHERE parent.{parent_key} = {names.quoted(bare)}.{names.quoted(reference)} AND parent.{owner} = {tenant})"
+        f"EXISTS (SELECT FROM {names.qualified(parent, schema)} AS parent"
+        f" WHERE parent.{parent_key} = {link}.{names.quoted(reference)} AND parent.{owner} = {tenant})"
         for reference, parent in parents.items()
     )
     return _protected(target, name, rule, replace=replace)
@@ -108,7 +108,7 @@ def link_policy_ddl(
 
 def drop_policy_ddl(table: str, *, schema: str | None = None, name: str = POLICY) -> list[str]:
     """The reverse of `policy_ddl` and `link_policy_ddl`; the table is open to whoever holds a grant."""
-    target, _ = names.qualified(table, schema)
+    target = names.qualified(table, schema)
     return [
         f"DROP POLICY IF EXISTS {names.quoted(name)} ON {target}",
         f"ALTER TABLE {target} NO FORCE ROW LEVEL SECURITY",

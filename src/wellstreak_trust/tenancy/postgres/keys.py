@@ -46,9 +46,9 @@ def composite_key_ddl(
         UsageError: no columns, an unknown action, or names as in `policy_ddl`.
     """
     pair = _Pair.of(child, parent, references, tenants=(column, parent_column or column), schema=schema)
-    index = names.quoted(names.derived((pair.parent_name, *pair.parent_columns), "key"))
-    own = names.quoted(names.derived((pair.child_name, *pair.child_columns), "idx"))
-    constraint = names.quoted(names.derived((pair.child_name, *pair.child_columns), "fkey"))
+    index = names.derived((pair.parent, *pair.parent_columns), "key")
+    own = names.derived((pair.child, *pair.child_columns), "idx")
+    constraint = names.derived((pair.child, *pair.child_columns), "fkey")
     here, there = _list(pair.child_columns), _list(pair.parent_columns)
     steps = [
         f"CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {index} ON {pair.parent} ({there})",
@@ -80,13 +80,11 @@ def mismatch_query(
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A child and its parent; their columns with the tenant first."""
+    """A child and its parent, quoted; their columns with the tenant first."""
 
     child: str
-    child_name: str
     child_columns: tuple[str, ...]
     parent: str
-    parent_name: str
     parent_columns: tuple[str, ...]
 
     @classmethod
@@ -102,7 +100,7 @@ class _Pair:
         if not references:
             raise UsageError("a foreign key has columns", hint='{"project_id": "id"}')
         here, there = (tenants[0], *references), (tenants[1], *references.values())
-        return cls(*names.qualified(child, schema), here, *names.qualified(parent, schema), there)
+        return cls(names.qualified(child, schema), here, names.qualified(parent, schema), there)
 
 
 def _list(columns: tuple[str, ...]) -> str:

@@ -8,12 +8,12 @@ Whatever else stands in a name is refused; nothing is repaired.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Final
 
 from ...core.errors import UsageError
 
-__all__ = ["derived", "literal", "qualified", "quoted", "setting_name", "split", "type_name"]
+__all__ = ["bare", "derived", "literal", "qualified", "quoted", "setting_name", "split", "table", "type_name"]
 
 _LONGEST: Final = 63  # octets; PostgreSQL cuts longer names, and two cut names may be one
 _PLAIN: Final = re.compile(r"[^\W\d][\w$]*")
@@ -24,16 +24,24 @@ _BUILT_IN: Final = frozenset(("uuid", "smallint", "integer", "int", "bigint", "n
 
 
 def quoted(name: str) -> str:
-    """One name, in double quotes."""
-    return '"' + _checked(name).replace('"', '""') + '"'
+    """One name, read as `split` reads it, in double quotes.
+
+    Raises:
+        UsageError: as `split`, or a name of several parts.
+    """
+    return _quoted(bare(name))
 
 
-def _checked(name: object) -> str:
-    if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise UsageError("a name is empty or holds control characters", hint="the name as the database spells it")
-    if len(name.encode("utf-8", "surrogatepass")) > _LONGEST:
-        raise UsageError(f"a name is longer than {_LONGEST} octets", hint="PostgreSQL would cut it")
-    return name
+def bare(name: str) -> str:
+    """One name without its quotes."""
+    parts = split(name)
+    if len(parts) > 1:
+        raise UsageError("a name of several parts", hint="the name alone; in double quotes if a dot belongs to it")
+    return parts[0]
+
+
+def _quoted(part: str) -> str:
+    return '"' + part.replace('"', '""') + '"'
 
 
 def split(name: str) -> tuple[str, ...]:
@@ -44,34 +52,40 @@ def split(name: str) -> tuple[str, ...]:
     """
     parts: list[str] = []
     place = 0
-    text = _whole(name)
+    if not isinstance(name, str) or not name:
+        raise UsageError("a name is empty", hint="the name as the database spells it")
     while True:
-        found = _PART.match(text, place)
+        found = _PART.match(name, place)
         if found is None or (found[2] is not None and not _PLAIN.fullmatch(found[2])):
             raise UsageError("not a name", hint="""letters, digits and _; or in double quotes: 'app."odd name"'""")
-        parts.append(_checked(found[1].replace('""', '"') if found[1] is not None else found[2]))
+        parts.append(_checked(found[2] or found[1].replace('""', '"')))
         place = found.end()
-        if place == len(text):
+        if place == len(name):
             return tuple(parts)
-        if text[place] != ".":
+        if name[place] != ".":
             raise UsageError("not a name", hint="quote each part by itself: 'app.\"odd name\"'")
         place += 1
 
 
-def _whole(name: object) -> str:
-    if not isinstance(name, str) or not name:
-        raise UsageError("a name is empty", hint="the name of a table, with or without its schema")
-    return name
+def _checked(part: str) -> str:
+    if "\0" in part or len(part.encode("utf-8", "surrogatepass")) > _LONGEST:
+        raise UsageError(f"a name holds a NUL or more than {_LONGEST} octets", hint="PostgreSQL would cut it")
+    return part
 
 
-def qualified(name: str, schema: str | None = None) -> tuple[str, str]:
-    """(the quoted table with its schema, the bare table); `schema` is for a name that brings none."""
+def qualified(name: str, schema: str | None = None) -> str:
+    """A table with its schema, quoted; `schema` is for a name that brings none."""
     parts = split(name)
     if schema is not None and len(parts) == 1:
-        parts = (schema, *parts)
+        parts = (bare(schema), *parts)
     if len(parts) > 2:
         raise UsageError("more parts than schema and table", hint="name the schema once")
-    return ".".join(map(quoted, parts)), parts[-1]
+    return ".".join(map(_quoted, parts))
+
+
+def table(name: str) -> str:
+    """A table without its schema, quoted."""
+    return _quoted(split(name)[-1])
 
 
 def literal(text: str) -> str:
@@ -90,11 +104,10 @@ def type_name(name: str | None) -> str | None:
     """The type a setting is cast to; None where text needs no cast."""
     if name is None or name in _TEXT:
         return None
-    return name if name in _BUILT_IN else ".".join(map(quoted, split(name)))
+    return name if name in _BUILT_IN else ".".join(map(_quoted, split(name)))
 
 
-def derived(parts: Collection[str], suffix: str) -> str:
-    """A name made of others, as PostgreSQL makes them; cut in the middle where it would be too long."""
-    stem = "_".join(parts)
-    octets = stem.encode()[: _LONGEST - len(suffix) - 1]
-    return f"{octets.decode(errors='ignore')}_{suffix}"
+def derived(names: Sequence[str], suffix: str) -> str:
+    """A quoted name made of others, as PostgreSQL makes them; cut where it would be too long."""
+    stem = "_".join(split(name)[-1] for name in names).encode()[: _LONGEST - len(suffix) - 1]
+    return _quoted(f"{stem.decode(errors='ignore')}_{suffix}")
