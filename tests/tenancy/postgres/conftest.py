@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -29,8 +30,13 @@ def lab_url(postgres_server: str) -> Iterator[str]:
         server.execute(f"DROP ROLE {', '.join(Lab.names.values())}")  # roles belong to the whole server
 
 
-@pytest.fixture
-def lab(lab_url: str) -> Iterator[Lab]:
+@pytest.fixture(scope="session")
+def _laboratory(lab_url: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(lab_url, options=f"-c search_path={SCHEMA}") as connection:
-        yield Lab(connection)
-        connection.rollback()
+        yield connection
+
+
+@pytest.fixture
+def lab(_laboratory: psycopg.Connection[Any]) -> Iterator[Lab]:
+    yield Lab(_laboratory)
+    _laboratory.rollback()

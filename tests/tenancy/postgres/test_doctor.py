@@ -133,8 +133,8 @@ PLANTS = {
         "ALTER TABLE task DROP CONSTRAINT task_pkey; ALTER TABLE task ADD PRIMARY KEY (title)", "unique_without_tenant"
     ),
     "RL10 foreign key": Plant(
-        "ALTER TABLE task DROP CONSTRAINT task_tenant_id_project_id_fkey, ADD FOREIGN KEY (project_id) REFERENCES project"
-        " ON DELETE SET NULL",
+        "ALTER TABLE task DROP CONSTRAINT task_tenant_id_project_id_fkey,"
+        " ADD FOREIGN KEY (project_id) REFERENCES project ON DELETE SET NULL",
         "fk_without_tenant",
     ),
     "foreign key beside a composite one": Plant(
@@ -291,7 +291,8 @@ SOUND = {
     + ";".join(policy_ddl("plain", type="uuid")),
     "bigint": "CREATE TABLE plain (tenant_id bigint NOT NULL, PRIMARY KEY (tenant_id));"
     + ";".join(policy_ddl("plain", type="bigint")),
-    "a domain": 'CREATE DOMAIN "Key" AS varchar(20); CREATE TABLE plain (tenant_id "Key" NOT NULL, PRIMARY KEY (tenant_id));'
+    "a domain": 'CREATE DOMAIN "Key" AS varchar(20);'
+    'CREATE TABLE plain (tenant_id "Key" NOT NULL, PRIMARY KEY (tenant_id));'
     + ";".join(policy_ddl("plain", type='"Key"')),
     "company": "CREATE TABLE plain (tenant_id text NOT NULL, company_id text, UNIQUE (tenant_id, company_id));"
     + ";".join(policy_ddl("plain", company="company_id")),

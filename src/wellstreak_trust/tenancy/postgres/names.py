@@ -13,7 +13,7 @@ from typing import Final
 
 from ...core.errors import UsageError
 
-__all__ = ["bare", "derived", "literal", "qualified", "quoted", "setting_name", "split", "table", "type_name"]
+__all__ = ["bare", "derived", "literal", "qualified", "quoted", "setting_name", "spelt", "split", "table", "type_name"]
 
 _LONGEST: Final = 63  # octets; PostgreSQL cuts longer names, and two cut names may be one
 _PLAIN: Final = re.compile(r"[^\W\d][\w$]*")
@@ -38,6 +38,11 @@ def bare(name: str) -> str:
     if len(parts) > 1:
         raise UsageError("a name of several parts", hint="the name alone; in double quotes if a dot belongs to it")
     return parts[0]
+
+
+def spelt(part: str) -> str:
+    """One part as `split` reads it: quoted where it must be."""
+    return part if _PLAIN.fullmatch(part) else _quoted(part)
 
 
 def _quoted(part: str) -> str:

@@ -74,8 +74,9 @@ def check_foreign_keys(case: Case) -> Iterator[Finding]:
 
 
 def _is_composite(key: ForeignKey, child: Relation, parent: Relation) -> bool:
-    pairs = zip(key.columns, key.targets, strict=True)
-    return (key.child, key.parent) == (child.oid, parent.oid) and (child.column, parent.column) in pairs
+    wanted = (child.column, parent.column)
+    same = (key.child, key.parent) == (child.oid, parent.oid)
+    return same and any(pair == wanted for pair in zip(key.columns, key.targets, strict=True))
 
 
 def _is_vouched(case: Case, child: Relation, parent: Relation) -> bool:
