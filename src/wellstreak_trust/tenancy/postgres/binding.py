@@ -82,7 +82,6 @@ class _Binding:
         """Applies the rule to every transaction of `engine`."""
         event.listen(engine, "begin", self._begin)
         event.listen(engine, "begin_twophase", self._unknown)
-        event.listen(engine, "rollback_savepoint", self._unknown)
         event.listen(engine, "before_cursor_execute", self._before)
 
     def _begin(self, connection: Connection) -> None:
@@ -92,7 +91,11 @@ class _Binding:
     def _unknown(connection: Connection, *_: Any) -> None:
         connection.info.pop(_BOUND, None)
 
-    def _before(self, connection: Connection, *_: Any) -> None:
+    def _before(self, connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement[:11].upper() == "ROLLBACK TO":
+            # It may undo what was set, and in a failed transaction it is the only statement that PostgreSQL takes.
+            self._unknown(connection)
+            return
         scope = _scope()
         if connection.info.get(_BOUND) != scope:
             self._bind(connection, scope)
