@@ -130,9 +130,9 @@ def _compare(
     operations: ModifyTableOps,
     schema: str | None,
     name: str,
-    found: Table | None,
-    wanted: Table | None,
+    *sides: Table | None,
 ) -> None:
+    found, wanted = sides
     options = None if wanted is None else wanted.info.get(TENANT_RLS)
     if options is None or context.dialect is None or context.dialect.name != "postgresql":
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -259,6 +260,19 @@ def test_isolation_levels_are_kept(engine: Engine, level: str) -> None:
     with scope("t1"), engine.connect().execution_options(isolation_level=level) as connection:
         assert connection.scalars(ALL).all() == ["S1", "S1b"]
         assert connection.scalar(text("SHOW transaction_isolation")) == level.lower()
+
+
+def test_begin_and_settings_travel_in_one_message(engine: Engine, tmp_path: Path) -> None:
+    with scope("t1"), engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, psycopg.Connection)
+        with (tmp_path / "wire").open("w+") as wire:
+            raw.pgconn.trace(wire.fileno())
+            assert connection.scalars(ALL).all() == ["S1", "S1b"]
+            raw.pgconn.untrace()
+            wire.seek(0)
+            sent = [line for line in wire if "\tF\t" in line and ("BEGIN" in line or "set_config" in line)]
+    assert len(sent) == 1
 
 
 def test_hostile_tenant_ids_are_values(engine: Engine) -> None:

@@ -16,9 +16,10 @@ of the session have been emptied.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Dialect, Engine, event
 
 from ...core.errors import ConfigurationError, UnscopedStatement
 from ..context import current_tenant
@@ -61,7 +62,7 @@ def bind_tenant(engine: Engine | AsyncEngine, seal: Seal | None = None) -> None:
     # A listener's owner, and not a mark on the engine: engines made by execution_options() share those of their parent.
     bound = [owner for each in found.dispatch.begin if isinstance(owner := getattr(each, "__self__", None), _Binding)]
     if not bound:
-        _Binding(seal, found.dialect.paramstyle).listen(found)
+        _Binding(seal, found.dialect).listen(found)
     elif bound[0].seal is not seal:
         raise ConfigurationError(
             "the engine is bound with another seal", hint="call bind_tenant once", reason="seal_conflict"
@@ -71,11 +72,16 @@ def bind_tenant(engine: Engine | AsyncEngine, seal: Seal | None = None) -> None:
 class _Binding:
     """The listeners of one engine."""
 
-    __slots__ = ("_set", "seal")
+    __slots__ = ("_begun", "_set", "seal")
 
-    def __init__(self, seal: Seal | None, paramstyle: str) -> None:
+    def __init__(self, seal: Seal | None, dialect: Dialect) -> None:
         self.seal: Seal | None = seal
-        first, second = ("$1", "$2") if paramstyle == "numeric_dollar" else ("%s", "%s")
+        self._begun: Callable[[object, Mapping[str, str]], bool] | None = None
+        if dialect.driver == "psycopg" and not dialect.is_async:
+            from .psycopg import begun
+
+            self._begun = begun
+        first, second = ("$1", "$2") if dialect.paramstyle == "numeric_dollar" else ("%s", "%s")
         self._set: str = f"SELECT set_config('{TENANT}', {first}, true), set_config('{COMPANY}', {second}, true)"
 
     def listen(self, engine: Engine) -> None:
@@ -85,7 +91,7 @@ class _Binding:
         event.listen(engine, "before_cursor_execute", self._before)
 
     def _begin(self, connection: Connection) -> None:
-        self._bind(connection, _scope())
+        self._bind(connection, _scope(), begins=True)
 
     @staticmethod
     def _unknown(connection: Connection, *_: Any) -> None:
@@ -100,7 +106,7 @@ class _Binding:
         if connection.info.get(_BOUND) != scope:
             self._bind(connection, scope)
 
-    def _bind(self, connection: Connection, scope: _Scope) -> None:
+    def _bind(self, connection: Connection, scope: _Scope, *, begins: bool = False) -> None:
         driver = connection.connection.dbapi_connection
         command = self._set
         if driver.autocommit:  # type: ignore[union-attr]  # both drivers have it, DB-API does not
@@ -109,10 +115,10 @@ class _Binding:
                     "AUTOCOMMIT has no transaction to hold the tenant, so every query would come back empty",
                     hint="use a transaction, or leave the tenant scope",
                 )
-            command = command.replace("true", "false")
+            command, begins = command.replace("true", "false"), False
         connection.info[_BOUND] = scope  # first, because what follows may come through here again
         try:
-            self._send(connection, command, self._values(connection, scope))
+            self._send(connection, command, self._values(connection, scope), begins=begins)
         except BaseException:
             self._unknown(connection)
             raise
@@ -127,11 +133,14 @@ class _Binding:
             pid = connection.info[_PID] = asked.scalar_one()
         return self.seal.value(tenant, company, pid), company
 
-    @staticmethod
-    def _send(connection: Connection, command: str, values: _Scope) -> None:
-        """On the driver's cursor, which costs a third of a statement that SQLAlchemy compiles, times and wraps."""
+    def _send(self, connection: Connection, command: str, values: _Scope, *, begins: bool) -> None:
+        """On the driver, which costs a third of a statement that SQLAlchemy compiles, times and wraps."""
+        proxied = connection.connection
         try:
-            cursor = connection.connection.cursor()
+            settings = dict(zip((TENANT, COMPANY), values, strict=True))
+            if begins and self._begun is not None and self._begun(proxied.driver_connection, settings):
+                return
+            cursor = proxied.cursor()
             try:
                 cursor.execute(command, values)
             finally:
