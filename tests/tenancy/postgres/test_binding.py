@@ -282,7 +282,7 @@ def test_hostile_tenant_ids_are_values(engine: Engine) -> None:
             assert connection.scalars(ALL).all() == []
 
 
-def test_a_sealed_engine_opens_sealed_tables_and_injection_does_not(app_url: str) -> None:
+def test_rl18_a_sealed_engine_opens_sealed_tables_and_injection_does_not(app_url: str) -> None:
     engine = engine_of(app_url)
     bind_tenant(engine, KEY)
     with scope("t1"), engine.connect() as connection:

@@ -7,7 +7,7 @@ something else. The expression pins the tenant where every row that passes must 
 * AND pins if one operand does, OR if all do;
 * NOT, CASE, IS NOT FALSE and what else cannot be read pin nothing;
 * a comparison pins if the column stands alone on one side and the other side reads the setting, without the column and
-  without COALESCE or CASE, either of which would put something in the place of a setting that is empty.
+  without what could put something beside the setting or in its place: COALESCE, CASE, ARRAY, VALUES, UNION, OR.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SPACE: Final = re.compile(r"\s+")
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[()]| OR | AND | = | IN ")
 _STEPS: Final = {"(": 1, ")": -1}
 _CAST: Final = re.compile(r"::[\w \".]+(\(\d+(,\d+)?\))?(\[\])?$")
-_STAND_IN: Final = re.compile(r"\b(COALESCE\(|CASE )")
+_STAND_IN: Final = re.compile(r"\b(COALESCE\(|CASE |ARRAY\[|VALUES |UNION | ?OR )")
 _BARE_READ: Final = re.compile(rf"(?<!NULLIF\()(?<!NULLIF\(\(){READER}\(")
 
 
