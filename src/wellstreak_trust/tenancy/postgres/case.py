@@ -58,7 +58,7 @@ class Case:
         return policy_ddl(relation.label, relation.column or "", type=self.cast(relation), replace=True)
 
     def cast(self, relation: Relation) -> str | None:
-        """The type of the tenant column, as `policy_ddl` takes it; None for text, and for what is no name (an array)."""
+        """The tenant column's type, as `policy_ddl` takes it; None for text, and for what is no name (an array)."""
         kind = (relation.type or "").partition("(")[0].strip()
         try:
             return kind if names.type_name(kind) is not None else None
