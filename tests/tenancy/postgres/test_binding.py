@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from rls_lab import Lab
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import Session
 
@@ -247,6 +247,23 @@ def test_binding_again_changes_nothing(app_url: str) -> None:
         bind_tenant(engine, KEY)
     assert refused.value.reason == "seal_conflict"
     engine.dispose()
+
+
+def test_a_guard_may_ask_for_a_binding_that_is_sealed(app_url: str) -> None:
+    engine = engine_of(app_url)
+    bind_tenant(engine, KEY)
+    bind_tenant(engine)
+    bind_tenant(engine, KEY)
+    with scope("t2"), engine.connect() as connection:
+        assert connection.scalars(SEALED).all() == ["S2"]
+    engine.dispose()
+
+
+def test_a_tenant_id_is_never_cut(engine: Engine) -> None:
+    with scope("t1\0x"), engine.connect() as connection, pytest.raises(DBAPIError):
+        connection.execute(ALL)
+    with scope("t1"), engine.connect() as connection:
+        assert connection.scalars(ALL).all() == ["S1", "S1b"]
 
 
 def test_other_databases_are_refused() -> None:

@@ -44,7 +44,8 @@ _NOWHERE: Final[_Scope] = ("", "")
 def bind_tenant(engine: Engine | AsyncEngine, seal: Seal | None = None) -> None:
     """Sets ``wst.tenant`` and ``wst.company`` in each transaction of `engine`; call it once, where the engine is made.
 
-    Binding the same engine again changes nothing, so that a guard and its host may both ask for it.
+    Binding the same engine again changes nothing, so that a guard may ask for what its host has done; with a seal, the
+    host's call comes first.
 
     Args:
         engine: a PostgreSQL engine over psycopg or asyncpg.
@@ -63,9 +64,9 @@ def bind_tenant(engine: Engine | AsyncEngine, seal: Seal | None = None) -> None:
     bound = [owner for each in found.dispatch.begin if isinstance(owner := getattr(each, "__self__", None), _Binding)]
     if not bound:
         _Binding(seal, found.dialect).listen(found)
-    elif bound[0].seal is not seal:
+    elif seal is not None and bound[0].seal is not seal:
         raise ConfigurationError(
-            "the engine is bound with another seal", hint="call bind_tenant once", reason="seal_conflict"
+            "the engine is bound without this seal", hint="bind it with the seal first", reason="seal_conflict"
         )
 
 

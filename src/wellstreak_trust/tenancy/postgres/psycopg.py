@@ -25,6 +25,8 @@ def begun(driver: object, settings: Mapping[str, str]) -> bool:
     if not isinstance(driver, Connection):
         return False
     server = driver.pgconn
+    if any("\0" in value for value in settings.values()):
+        return False  # libpq would cut the value there, and make one tenant of two; as a parameter it is refused
     special = (driver.isolation_level, driver.read_only, driver.deferrable) != (None, None, None)
     if special or server.transaction_status != TransactionStatus.IDLE or server.pipeline_status != PipelineStatus.OFF:
         return False
