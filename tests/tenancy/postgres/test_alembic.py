@@ -16,8 +16,8 @@ from alembic.operations import Operations
 from sqlalchemy import Column, Connection, Engine, MetaData, NullPool, String, Table, create_engine, text
 
 from wellstreak_trust.core.errors import UsageError
-from wellstreak_trust.tenancy.alembic import TENANT_RLS, DisableTenantRls, EnableTenantRls
 from wellstreak_trust.tenancy.postgres import doctor, policy_ddl
+from wellstreak_trust.tenancy.postgres.alembic import TENANT_RLS, DisableTenantRls, EnableTenantRls
 
 SECURED = text("SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = to_regclass(:name)")
 POLICIES = text("SELECT count(*) FROM pg_policy WHERE polrelid = CAST(:name AS regclass)")
@@ -118,7 +118,7 @@ def run(code: str, names: dict[str, Any]) -> None:
 ENV = """
 from alembic import context
 import sqlalchemy as sa
-import wellstreak_trust.tenancy.alembic
+import wellstreak_trust.tenancy.postgres.alembic
 
 metadata = sa.MetaData()
 sa.Table("ticket", metadata, sa.Column("tenant_id", sa.String, primary_key=True), info={"tenant_rls": {}})
@@ -163,7 +163,7 @@ def test_the_command_writes_a_revision_and_runs_it(lab_url: str, tmp_path: Path)
     revision = command.revision(config, "tickets", autogenerate=True)
     assert revision is not None
     written = Path(revision.path).read_text()  # type: ignore[union-attr]  # one revision, not several
-    assert "import wellstreak_trust.tenancy.alembic" in written
+    assert "import wellstreak_trust.tenancy.postgres.alembic" in written
     assert "op.enable_tenant_rls('ticket')" in written
     command.upgrade(config, "head", sql=True)
     assert 'ALTER TABLE "ticket" FORCE ROW LEVEL SECURITY;' in config.output_buffer.getvalue()
