@@ -29,6 +29,7 @@ from ..unscoped import is_unscoped
 from .compiler import GuardedCompiler, guarded_compiler
 from .known import known_parents
 from .plan import Occurrence, Plan
+from .results import PinnedFetch
 from .rules import Rules, same_id
 from .verdict import COMPANY, LIFTED, TENANT, Equal, Points, Verdict
 
@@ -116,6 +117,8 @@ class Gate:
         if engine._compiled_cache is not None:
             engine.update_execution_options(compiled_cache=ModalCache())
         event.listen(engine, "before_cursor_execute", self.before)
+        if not self.rules.observes:
+            event.listen(engine, "after_execute", self.after)
         if dialect.name == "postgresql" and not self.rules.observes:
             self._listen_postgres(engine, _Settings(dialect))
         self._guarded.add(id(dialect))
@@ -135,7 +138,7 @@ class Gate:
         compiled = context.compiled
         if isinstance(compiled, GuardedCompiler) and compiled.rules is self.rules:
             verdict = compiled.verdict
-            if verdict.refusal is None and not verdict.tables:
+            if verdict.refusal is None and not verdict.tables and verdict.mode != LIFTED:
                 return
             self._judge(connection, statement, context, verdict)
         elif compiled is not None and context.isddl:
@@ -144,6 +147,12 @@ class Gate:
             self.rules.unscoped("a statement compiled elsewhere", "execute the statement itself", statement)
         elif not is_unscoped() and connection.in_transaction() and not _asked_by_dialect():
             self.rules.unscoped("raw SQL", _RAW, statement)
+
+    def after(self, connection: Connection, element: Any, many: Any, values: Any, options: Any, result: Any) -> None:
+        """Ties the rows to the scope that asked for them."""
+        verdict = getattr(result.context.compiled, "verdict", None)
+        if verdict is not None and verdict.tables and result.returns_rows:
+            result.cursor_strategy = PinnedFetch(result.cursor_strategy, self.rules)
 
     def _judge(self, connection: Connection, statement: str, context: Any, verdict: Verdict) -> None:
         rules = self.rules

@@ -10,7 +10,6 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import (
     Column,
-    Connection,
     Engine,
     ForeignKey,
     Integer,
@@ -134,8 +133,9 @@ class House:
             return [tuple(row) for row in result] if result.returns_rows else []
 
     def refill(self) -> None:
-        for statement in (*EMPTY, *ROWS, *(SEQUENCES if self.pg else ())):
-            self.admin(statement)
+        with self.owner.begin() as connection:
+            for statement in (*EMPTY, *ROWS, *(SEQUENCES if self.pg else ())):
+                connection.exec_driver_sql(statement)
 
 
 def in_company(context: Any, company: str) -> Any:
@@ -177,8 +177,3 @@ def lite(path: Any, **options: Any) -> House:
     owner = create_engine(f"sqlite:///{path}")
     Base.metadata.create_all(owner)
     return House(create_engine(f"sqlite:///{path}"), owner, pg=False, **options)
-
-
-def fill(connection: Connection) -> None:
-    for statement in ROWS:
-        connection.exec_driver_sql(statement)
