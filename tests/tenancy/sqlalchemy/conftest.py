@@ -15,7 +15,6 @@ sys.path.append(str(Path(__file__).parent))  # the helpers are plain modules
 
 import isolation_house as house
 
-
 ROLE = "wt_isolation_app"
 SECURITY = tuple(
     statement
@@ -105,4 +104,7 @@ def db(request: pytest.FixtureRequest) -> house.House:
     return found
 
 
-
+@pytest.fixture(scope="session")
+def physical_urls(isolation_server: str) -> dict[str, str]:
+    """Two databases of the owner: the guard alone stands between him and the other tenant."""
+    return {name: _database(isolation_server, name)[0] for name in ("mixed", "single")}
