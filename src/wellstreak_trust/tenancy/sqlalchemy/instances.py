@@ -137,7 +137,8 @@ def listen(base: Any) -> None:
         event.listen(base, "refresh", _load, raw=True, propagate=True)
 
 
-def _load(state: Any, *_: Any) -> None:
-    instances: Instances | None = getattr(state.session, "guard_instances", None)
+def _load(state: Any, context: Any, *_: Any) -> None:
+    session = (state if context is None else context).session
+    instances: Instances | None = getattr(session, "guard_instances", None)
     if instances is not None:
         instances.loaded(state)
