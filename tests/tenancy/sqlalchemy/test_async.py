@@ -11,7 +11,6 @@ import isolation_house as house
 import pytest
 from isolation_house import Base, Plan, Project, Task, task_tags
 from sqlalchemy import create_engine, insert, select, text
-from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import selectinload
 
@@ -126,6 +125,4 @@ async def test_observations_find_the_awaiting_line(tmp_path: Path) -> None:
     assert [entry.where.rpartition(" in ")[2] for entry in seen.report()] == [
         "test_observations_find_the_awaiting_line"
     ]
-    with pytest.raises(MissingGreenlet):
-        found().sync_session.execute(text("select 1"))
     await engine.dispose()

@@ -55,16 +55,20 @@ def sm(tmp_path: Path) -> Iterator[sessionmaker[Session]]:
     found = sessionmaker(engine)
     TenantGuard(Base, company="company_id").install(found)
     Base.metadata.create_all(engine)
+    fill(found)
+    yield found
+    engine.dispose()
+
+
+def fill(sm: sessionmaker[Session]) -> None:
     for number, context in enumerate((C1, C2, FOREIGN), 1):
-        with tenant_scope(context), found() as session:
+        with tenant_scope(context), sm() as session:
             session.add(Account(id=number, name=f"a{number}", entries=[Entry(id=number)]))
             session.add(Setting())
             session.commit()
-    with tenant_scope(WHOLE), found() as session:
+    with tenant_scope(WHOLE), sm() as session:
         session.add(Account(id=9, name="of the tenant"))
         session.commit()
-    yield found
-    engine.dispose()
 
 
 def test_a_company_sees_its_own_and_the_tenant_sees_all(sm: sessionmaker[Session]) -> None:

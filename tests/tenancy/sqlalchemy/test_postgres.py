@@ -67,8 +67,8 @@ def test_autocommit_does_no_tenant_work(rls: house.House) -> None:
     engine = create_engine(rls.engine.url, isolation_level="AUTOCOMMIT")
     sm = house.guarded(engine)
     with tenant_scope(T1):
-        for bind in (engine, rls.engine.execution_options(isolation_level="AUTOCOMMIT")):
-            with sm(bind=bind) as session, pytest.raises(UnscopedStatement) as refused:
+        for factory in (sm, lambda: rls.sm(bind=rls.engine.execution_options(isolation_level="AUTOCOMMIT"))):
+            with factory() as session, pytest.raises(UnscopedStatement) as refused:
                 session.scalars(select(Project)).all()
             assert "AUTOCOMMIT" in str(refused.value)
             assert "transaction" in refused.value.hint

@@ -73,7 +73,7 @@ class GuardedCompiler(SQLCompiler):
         plan = Plan(self.rules.tables, self._bind, self.verdict).read(froms, statement._where_criteria)
         self._covered |= plan.covered
         if self.rules.observes:
-            self._note_unfiltered(statement, froms)
+            self.verdict.unfiltered.update(dict.fromkeys(plan.bare))
             return statement
         self._on.update(plan.on)
         self._full.update(plan.full)
@@ -90,18 +90,6 @@ class GuardedCompiler(SQLCompiler):
             self._binds[key] = BindParameter(name, callable_=self.rules.late(type_, company), type_=type_)
             self.verdict.equal.append(self.rules.bound(name, company))
         return self._binds[key]
-
-    def _note_unfiltered(self, statement: Any, froms: Any) -> None:
-        marks = self.marks_owner(False)
-        compared = any(
-            marks(getattr(side, "base_columns", {None}).copy().pop())
-            for clause in statement._where_criteria
-            for element in _elements(clause)
-            for side in (getattr(element, "left", None), getattr(element, "right", None))
-            if side is not None
-        )
-        if not compared:
-            self.verdict.unfiltered.update(dict.fromkeys(self.verdict.tables))
 
     def marks_owner(self, company: bool) -> Callable[[Any], bool]:
         """Whether a column is the tenant (or company) column of an owned table."""
@@ -314,9 +302,3 @@ class GuardedCompiler(SQLCompiler):
 def _with(row: Any, column: Any, bind: Any, owned: Owned) -> Any:
     pairs = row if isinstance(row, dict) else dict(zip(owned.table.c, row, strict=False))
     return {**pairs, column: bind}
-
-
-def _elements(clause: Any) -> Any:
-    from sqlalchemy.sql import visitors
-
-    return visitors.iterate(clause)
