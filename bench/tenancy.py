@@ -56,7 +56,9 @@ class Task(Base):
     title: Mapped[str]
 
 
-def ratio(ours: Case, least: Case, repeat: int, clock: Callable[[], int] = process_time_ns) -> tuple[float, float, float]:
+def ratio(
+    ours: Case, least: Case, repeat: int, clock: Callable[[], int] = process_time_ns
+) -> tuple[float, float, float]:
     """Median of the per-round ratios, and the medians of both in microseconds."""
     ratios, mine, theirs = [], [], []
     for _ in range(ROUNDS):
@@ -131,8 +133,9 @@ def context() -> None:
 
     with tenant_scope(CONTEXT), Smallest(CONTEXT):
         show("require_tenant / ContextVar.get, x100", ratio(ours, least, 100), 1.3)
-    show("scope / smallest class, x100", ratio(times(tenant_scope, CONTEXT), times(Smallest, CONTEXT), 50), 1.8)
-    show("scope / smallest @contextmanager, x100", ratio(times(tenant_scope, CONTEXT), times(smallest, CONTEXT), 50), 0.7)
+    scope = times(tenant_scope, CONTEXT)
+    show("scope / smallest class, x100", ratio(scope, times(Smallest, CONTEXT), 50), 1.8)
+    show("scope / smallest @contextmanager, x100", ratio(scope, times(smallest, CONTEXT), 50), 0.7)
 
 
 # --- guard -----------------------------------------------------------------------------------------------------------
@@ -220,7 +223,8 @@ def security(server: str, stack: ExitStack) -> None:
                 connection.exec_driver_sql(f"create policy tenant on {table} using ({own}) with check ({own})")
             connection.exec_driver_sql("analyze")
         made.dispose()
-        engines[kind] = create_engine(f"{owner.split('://')[0]}://{role}@{owner.partition('@')[2].rpartition('/')[0]}/{name}_{kind}")
+        where = owner.partition("@")[2].rpartition("/")[0]
+        engines[kind] = create_engine(f"postgresql+psycopg://{role}@{where}/{name}_{kind}")
     guarded = sessionmaker(engines["rls"])
     TenantGuard(Base).install(guarded)
 

@@ -59,7 +59,7 @@ def quiet(event: AuditEvent) -> None:
     """A trail for tests of something else."""
 
 
-# --- registration ----------------------------------------------------------------------------------------------------
+# --- registration -----------------------------------------------------------------------------------------------------
 
 
 def test_a_mapped_table_of_no_class_stops_the_start_up() -> None:
@@ -280,7 +280,7 @@ def test_elevation_opens_another_tenant_in_a_session_of_its_own(lite: house.Hous
         assert mine.get_one(Project, 1).secret == "S1"
 
 
-# --- the hatch ---------------------------------------------------------------------------------------------------------
+# --- the hatch --------------------------------------------------------------------------------------------------------
 
 
 def test_in_a_scope_the_hatch_lets_text_through_and_keeps_the_rest_inside(lite: house.House) -> None:
@@ -309,7 +309,7 @@ def test_outside_every_scope_the_hatch_lifts_the_guard(lite: house.House) -> Non
     assert lite.admin("select tenant_id from project where name = 'seed'") == [("t2",)]
 
 
-# --- DDL is not data ----------------------------------------------------------------------------------------------------
+# --- DDL is not data --------------------------------------------------------------------------------------------------
 
 
 def test_definitions_and_reflection_need_no_hatch(lite: house.House) -> None:
@@ -374,9 +374,7 @@ class File(Composite):
     )
 
 
-File.__table__.append_constraint(
-    ForeignKeyConstraint(["tenant_id", "folder_id"], ["folder.tenant_id", "folder.id"])
-)
+File.__table__.append_constraint(ForeignKeyConstraint(["tenant_id", "folder_id"], ["folder.tenant_id", "folder.id"]))
 
 
 def test_composite_keys_reveal_nothing(tmp_path: Path) -> None:

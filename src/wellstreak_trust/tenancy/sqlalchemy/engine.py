@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from types import FrameType
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Select, bindparam, event, func, select, tuple_
@@ -81,16 +82,11 @@ class Gate:
 
     def __init__(self, rules: Rules) -> None:
         self.rules: Rules = rules
-        self._guarded: set[int] = set()
         self._settings: dict[Any, Settings] = {}
 
     def guards(self, engine: Engine) -> bool:
         """Whether that engine has these rules."""
-        return id(engine.dialect) in self._guarded and self._holds(engine)
-
-    def _holds(self, engine: Engine) -> bool:
-        rules = getattr(engine.dialect.statement_compiler, "rules", None)
-        return rules is self.rules
+        return getattr(engine.dialect.statement_compiler, "rules", None) is self.rules
 
     def attach(self, engine: Engine) -> None:
         """Guards an engine; again is harmless.
@@ -98,8 +94,7 @@ class Gate:
         Raises:
             ConfigurationError: another guard has it.
         """
-        if self._holds(engine):
-            self._guarded.add(id(engine.dialect))
+        if self.guards(engine):
             return
         while hasattr(engine, "_proxied"):  # made by execution_options(): same dialect, same pool
             engine = engine._proxied
@@ -118,7 +113,6 @@ class Gate:
         event.listen(engine, "do_execute_no_params", self._before_without)
         if dialect.name == "postgresql" and not self.rules.observes:
             self._settings[dialect] = Settings(dialect, self.rules)
-        self._guarded.add(id(dialect))
 
     # --- each execution ---------------------------------------------------------------------------------------------
 
@@ -229,10 +223,10 @@ def _batches(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
 
 def _asked_by_dialect() -> bool:
     """Whether a dialect asks on its own behalf: the innermost code that is not plumbing is a dialect's."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
         if not module.startswith(_PLUMBING) and frame.f_globals is not globals():
             return module.startswith("sqlalchemy.dialects.")
-        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
+        frame = frame.f_back
     return False

@@ -205,9 +205,9 @@ class Plan:
             open_ones = [parent for parent in owned.parents if not _joined(parent, found)]
             self.bare.extend(owned.table.fullname for _ in open_ones)
             yield from (_inside(parent, found.selectable) for parent in open_ones)
-            if owned.parents and all(any(c.nullable for c in parent.columns) for parent in owned.parents):
-                if len(open_ones) == len(owned.parents):
-                    yield or_(*(columns[c.key].is_not(None) for parent in owned.parents for c in parent.columns))
+            loose = all(any(column.nullable for column in parent.columns) for parent in owned.parents)
+            if loose and owned.parents and len(open_ones) == len(owned.parents):
+                yield or_(*(columns[c.key].is_not(None) for parent in owned.parents for c in parent.columns))
             if not owned.parents:
                 name = owned.table.fullname
                 self._verdict.refuse(f"nobody owns the rows of {name}", "give it a foreign key to a tenant's table")
