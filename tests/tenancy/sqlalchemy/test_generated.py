@@ -10,12 +10,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 import shop_models as shop
 from shop_models import Book, Country, Customer, Label, Line, Order, Product, product_label
 from sqlalchemy import and_, create_engine, exists, func, literal, not_, or_, select, union, union_all
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.orm import aliased, sessionmaker
 
+from wellstreak_trust.core.errors import UnscopedStatement
 from wellstreak_trust.tenancy import tenant_scope, testing_context
 from wellstreak_trust.tenancy.sqlalchemy import TenantGuard
 
@@ -141,10 +143,11 @@ def answer(session: Any, seed: int) -> Any:
     with session() as opened:
         try:
             return sorted((tuple(row) for row in opened.execute(Maker(seed).statement())), key=repr)
-        except DBAPIError as error:
+        except (DBAPIError, InvalidRequestError, UnscopedStatement) as error:
             return type(error).__name__
 
 
+@pytest.mark.filterwarnings("ignore:An alias is being generated automatically")
 def test_generated_statements(tmp_path: Path) -> None:
     engines = {name: create_engine(f"sqlite:///{tmp_path}/{name}.db") for name in ("mixed", "single")}
     for name, engine in engines.items():
@@ -155,7 +158,10 @@ def test_generated_statements(tmp_path: Path) -> None:
     with tenant_scope(testing_context("t1")):
         for seed in range(SEED, SEED + STATEMENTS):
             found, wanted = answer(mixed, seed), answer(single, seed)
-            assert found == wanted, f"seed {seed}: {Maker(seed).statement()}"
+            # What the database refuses, the guard may refuse first.
+            assert found == wanted or (isinstance(wanted, str) and isinstance(found, str)), (
+                f"seed {seed}: {Maker(seed).statement()}"
+            )
             rows += bool(found) and not isinstance(found, str)
             errors += isinstance(found, str)
     for engine in engines.values():
