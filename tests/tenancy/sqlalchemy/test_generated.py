@@ -1,6 +1,6 @@
 """The physical oracle on statements nobody thought of: random selects over joins, aliases, subqueries and aggregates.
 
-``WST_ISOLATION_STATEMENTS`` is how many (150); ``WST_ISOLATION_SEED`` where to begin.
+``WST_ISOLATION_STATEMENTS`` is how many (60); ``WST_ISOLATION_SEED`` where to begin.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wellstreak_trust.core.errors import UnscopedStatement
 from wellstreak_trust.tenancy import tenant_scope, testing_context
 from wellstreak_trust.tenancy.sqlalchemy import TenantGuard
 
-STATEMENTS = int(os.environ.get("WST_ISOLATION_STATEMENTS", "150"))
+STATEMENTS = int(os.environ.get("WST_ISOLATION_STATEMENTS", "60"))
 SEED = int(os.environ.get("WST_ISOLATION_SEED", "1"))
 
 NUMBERS: dict[Any, tuple[str, ...]] = {
