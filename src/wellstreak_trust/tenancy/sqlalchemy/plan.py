@@ -74,7 +74,8 @@ class Derived:
         self._from_objects: Any = element._from_objects
 
     def _compiler_dispatch(self, compiler: Any, **kw: Any) -> str:
-        return compiler.derived_table(self._element, self._condition, kw)  # type: ignore[no-any-return]  # untyped
+        text: str = compiler.derived_table(self._element, self._condition, kw)
+        return text
 
 
 class Equalities:
