@@ -1,9 +1,9 @@
 """The engine: what is about to be executed, with which values, and by whom.
 
 Each execution passes `Gate.before`. A compiled statement brings its verdict; text has none and is refused outside
-`unscoped`. Some statements are not the host's: what a dialect asks while it connects (there is no transaction yet), what
-it asks for reflection, savepoints and two-phase commits, and what the SQL stores of this package do on an engine they
-share with the host. The latter are recognised by the code that asks.
+`unscoped`. Some statements are not the host's: what a dialect asks while it connects (there is no transaction yet),
+what it asks for reflection, savepoints and two-phase commits, and what the SQL stores of this package do on an engine
+they share with the host. The latter are recognised by the code that asks.
 
 DDL is not data: `create_all`, Alembic's operations and ``DDL("CREATE ...")`` pass. Text that begins with another word
 does not become DDL by being called so.
