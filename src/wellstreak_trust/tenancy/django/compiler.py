@@ -36,7 +36,7 @@ from .acting import acting, claim, refuse
 from .predicates import OwnRows, condition
 from .references import check_keys, check_scope_values
 from .registry import Owner, Table, tables
-from .statements import Compiled, touch
+from .statements import Compiled, Upsert, foreign_conflict, touch
 from .text import fragment_complaint
 
 __all__ = ["install"]
@@ -95,6 +95,7 @@ class _Select:
     query: Any
     connection: Any
     where: Any
+    returning_fields: Any
 
     def as_sql(self, *args: Any, **kwargs: Any) -> Any:
         sql, params = super().as_sql(*args, **kwargs)  # type: ignore[misc]  # mixed into a compiler
@@ -190,13 +191,16 @@ class _OwnJoin:
 class _Insert(_Select):
     """INSERT: rows are stamped and checked, conflicts update own rows alone."""
 
+    _upserts: bool = False
+
     def as_sql(self, *args: Any, **kwargs: Any) -> Any:
         statements = super(_Select, self).as_sql(*args, **kwargs)  # type: ignore[misc]  # a list, for INSERT
         table = tables().get(self.query.get_meta().db_table)
         if table is not None and self.query.update_fields:
             context = self._context()
             if context is not None:
-                statements = [self._own_conflicts(table, context, *each) for each in statements]
+                self._upserts = True
+                return [self._own_conflicts(table, context, *each) for each in statements]
         return [(Compiled(sql), params) for sql, params in statements]
 
     def execute_sql(self, returning_fields: Any = None) -> Any:
@@ -207,7 +211,17 @@ class _Insert(_Select):
             self._claim(table)
         if keys:
             check_keys(self.connection, query, [(field, _values(query.objs, field)) for field in keys])
-        return super().execute_sql(returning_fields)  # type: ignore[misc]  # as above
+        rows = super().execute_sql(returning_fields)  # type: ignore[misc]  # as above
+        return self._returned(rows) if returning_fields else rows
+
+    def apply_converters(self, rows: Any, converters: Any) -> Any:
+        return super().apply_converters(self._returned(rows), converters)  # type: ignore[misc]  # as above
+
+    def _returned(self, rows: Any) -> Any:
+        """An upsert that met a foreign row has changed nothing and returns nothing."""
+        if self._upserts and (None in rows or len(rows) < len(self.query.objs)):
+            raise foreign_conflict()
+        return rows
 
     def _claim(self, table: Table) -> None:
         columns = {field.column for field in self.query.fields}
@@ -232,7 +246,9 @@ class _Insert(_Select):
             )
         quote = operations.quote_name
         own, values = condition(table, quote(table.name), context, quote)
-        return Compiled(sql.replace(suffix, f"{suffix} WHERE {own}")), (*params, *values)
+        kept = Upsert(sql.replace(suffix, f"{suffix} WHERE {own}"))
+        kept.rows = 0 if self.returning_fields else len(query.objs)
+        return kept, (*params, *values)
 
 
 def _values(instances: list[Any], field: Any) -> list[Any]:

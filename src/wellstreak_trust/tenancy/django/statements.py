@@ -26,7 +26,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.signals import connection_created
 
-from ...core.errors import UnscopedStatement
+from ...core.errors import CrossTenantWrite, UnscopedStatement
 from ..context import current_tenant
 from ..setting import COMPANY, TENANT
 from ..unscoped import is_unscoped
@@ -34,7 +34,7 @@ from .acting import refuse
 from .config import CONFIG
 from .text import complaint
 
-__all__ = ["Compiled", "StatementGuard", "install", "touch"]
+__all__ = ["Compiled", "StatementGuard", "Upsert", "foreign_conflict", "install", "touch"]
 
 _IDLE: Final = 0  # libpq's PQTRANS_IDLE: the next statement begins a transaction
 _FAILED: Final = 3  # PQTRANS_INERROR
@@ -51,6 +51,19 @@ class Compiled(str):
     """SQL that a guarded compiler made."""
 
     __slots__ = ()
+
+
+class Upsert(Compiled):
+    """An INSERT that updates own rows on conflict; it must reach `rows` of them, where that is not 0."""
+
+    rows: int
+
+
+def foreign_conflict() -> CrossTenantWrite:
+    """What an upsert raises that met another tenant's row."""
+    return CrossTenantWrite(
+        "an upsert conflicts with a row that this tenant does not have", hint="make the tenant part of what is unique"
+    )
 
 
 class StatementGuard:
@@ -70,8 +83,19 @@ class StatementGuard:
 
     def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         """What Django calls for each statement; see ``connection.execute_wrapper``."""
+        if type(sql) is Upsert:
+            return self._upsert(execute, sql, params, many, context)
         if type(sql) is not Compiled:
             self._judge(sql)
+        return self._run(execute, sql, params, many, context)
+
+    def _upsert(self, execute: Callable[..., Any], sql: Upsert, params: Any, many: bool, context: Any) -> Any:
+        done = self._run(execute, sql, params, many, context)
+        if sql.rows and 0 <= context["cursor"].rowcount < sql.rows:
+            raise foreign_conflict()
+        return done
+
+    def _run(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         if not self._postgres or not CONFIG.rls:
             return execute(sql, params, many, context)
         touched, self.touched = self.touched, False
@@ -85,7 +109,7 @@ class StatementGuard:
         try:
             return execute(sql, params, many, context)
         finally:
-            if type(sql) is not Compiled and "ROLLBACK" in _text(sql, self._connection).upper():
+            if not isinstance(sql, Compiled) and "ROLLBACK" in _text(sql, self._connection).upper():
                 self._told = None
 
     def _judge(self, sql: Any) -> None:
