@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
-from pathlib import Path
+from contextvars import ContextVar
 from urllib.parse import urlsplit
 
 import django
@@ -17,18 +17,42 @@ from django.conf import settings
 ROLE, OWNER = "wst_app", "wst_owner"
 
 
+ALIAS: ContextVar[str] = ContextVar("alias", default="default")
+
+
+class Router:
+    """Everything goes to one database: the guarded one, or its twin that only t1 uses."""
+
+    def db_for_read(self, model, **hints):
+        return ALIAS.get()
+
+    db_for_write = db_for_read
+
+    def allow_relation(self, first, second, **hints):
+        return True
+
+
+def beside(where: str) -> str:
+    return f"{where}_single"
+
+
+def reached(kind: str, where: str, name: str) -> dict[str, dict]:
+    """The databases of the settings: as the application, and on PostgreSQL as the owner of the tables too."""
+    if kind == "sqlite":
+        return {name or "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": where}}
+    url = urlsplit(where)
+    server = {"ENGINE": "django.db.backends.postgresql", "NAME": url.path[1:], "HOST": url.hostname, "PORT": url.port}
+    return {name or "default": {**server, "USER": ROLE}, f"{name}owner": {**server, "USER": OWNER}}
+
+
 def configure(kind: str, where: str, **more: object) -> None:
-    databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": where, "TEST": {}}}
-    if kind != "sqlite":
-        url = urlsplit(where)
-        server = {"ENGINE": "django.db.backends.postgresql", "NAME": url.path[1:], "HOST": url.hostname}
-        server["PORT"] = url.port
-        databases = {"default": {**server, "USER": ROLE}, "owner": {**server, "USER": OWNER}}
     settings.configure(
-        DATABASES=databases,
+        DATABASES={**reached(kind, where, ""), **reached(kind, beside(where), "single")},
+        DATABASE_ROUTERS=["house.Router"],
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         SECRET_KEY="for tests alone",
         ROOT_URLCONF="urls",
+        ALLOWED_HOSTS=["testserver"],
         STATIC_URL="/static/",
         INSTALLED_APPS=[
             "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
@@ -151,14 +175,14 @@ class Below:
         self._connection.close()
 
 
-def create_tables(models: list, *, rls: bool) -> None:
+def create_tables(models: list, name: str, *, rls: bool) -> None:
     """As migrations would: by the owner, with the policies of `EnableTenantRLS` where asked for."""
     from django.apps import apps
     from django.contrib.contenttypes.management import create_contenttypes
     from django.core.management import call_command
     from django.db import connections
 
-    alias = "owner" if "owner" in connections else "default"
+    alias = f"{name}owner" if f"{name}owner" in connections else name or "default"
     call_command("migrate", database=alias, verbosity=0, interactive=False)
     with connections[alias].schema_editor() as editor:
         for model in models:
@@ -190,7 +214,3 @@ def scope(tenant):
     context = testing_context(tenant) if isinstance(tenant, str) and tenant else tenant
     with tenant_scope(context) as entered:
         yield entered
-
-
-def where_is(tmp: Path) -> str:
-    return str(tmp / "house.db")
