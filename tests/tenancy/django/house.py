@@ -111,6 +111,8 @@ ROWS = {
     "code": [(1, "t1", "a", "S1c"), (2, "t2", "b", "S2k")],
 }  # fmt: skip
 
+UNNUMBERED = {"root", "cafe"}
+
 
 def seen_by(tenant: str) -> dict[str, list[tuple]]:
     """The same rows in a database that only `tenant` uses: what is not its own never existed."""
@@ -151,25 +153,30 @@ class Below:
         self.sql(f"alter default privileges for role {OWNER} grant usage on sequences to {ROLE}")
 
     def fill(self, rows: dict[str, list[tuple]]) -> None:
+        """Empties all tables and puts `rows` in; what the application adds is numbered from 101."""
         kinds = dict(self.sql("select model, id from django_content_type where app_label = 'house'"))
-        steps = ["begin", "set local session_replication_role = replica"] if self.pg else ["begin"]
-        for step in [*steps, *(f"delete from {table}" for table in reversed(TABLES))]:
-            self.sql(step)
+        steps = ["begin", *(["set local session_replication_role = replica"] if self.pg else [])]
+        steps += [f"delete from {table}" for table in TABLES]
+        steps += self._numbered_from(1)
         for table, found in rows.items():
-            columns = TABLES[table]
-            marks = ", ".join("?" for _ in columns.split(","))
             for row in found:
-                row = tuple(kinds[value] if table == "note" and value == "project" else value for value in row)
-                self.sql(f"insert into {table} ({columns}) values ({marks})", row)
+                values = [kinds[value] if table == "note" and value == "project" else value for value in row]
+                quoted = ", ".join("null" if value is None else repr(value) for value in values)
+                steps.append(f"insert into {table} ({TABLES[table]}) values ({quoted})")
+        script = ";\n".join([*steps, *self._numbered_from(101), "commit"])
         if self.pg:
-            for table in TABLES:
-                if table not in {"root", "cafe"}:
-                    self.sql(f"alter sequence {table}_id_seq restart with 101")
+            self._connection.execute(script)
         else:
-            self.sql("delete from sqlite_sequence")
-            for table in TABLES:
-                self.sql("insert into sqlite_sequence (name, seq) values (?, 100)", (table,))
-        self.sql("commit")
+            self._connection.executescript(script)
+
+    def _numbered_from(self, first: int) -> list[str]:
+        if self.pg:
+            numbered = [table for table in TABLES if table not in UNNUMBERED]
+            return ["select " + ", ".join(f"setval('{table}_id_seq', {first}, false)" for table in numbered)]
+        return [
+            "delete from sqlite_sequence",
+            *(f"insert into sqlite_sequence (name, seq) values ('{table}', {first - 1})" for table in TABLES),
+        ]
 
     def close(self) -> None:
         self._connection.close()
@@ -179,13 +186,12 @@ def create_tables(models: list, name: str, *, rls: bool) -> None:
     """As migrations would: by the owner, with the policies of `EnableTenantRLS` where asked for."""
     from django.apps import apps
     from django.contrib.contenttypes.management import create_contenttypes
-    from django.core.management import call_command
     from django.db import connections
 
     alias = f"{name}owner" if f"{name}owner" in connections else name or "default"
-    call_command("migrate", database=alias, verbosity=0, interactive=False)
+    frameworks = [each for each in apps.get_models() if each not in models and not each._meta.proxy]
     with connections[alias].schema_editor() as editor:
-        for model in models:
+        for model in [*frameworks, *models]:
             editor.create_model(model)
     create_contenttypes(apps.get_app_config("house"), using=alias, verbosity=0)
     if rls:

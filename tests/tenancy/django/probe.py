@@ -51,7 +51,9 @@ def run(attack, tenant):
     except Exception as raised:
         return {"error": f"{type(raised).__name__}: {raised}", "value": None}
     finally:
-        connections.close_all()
+        for connection in connections.all():
+            if connection.in_atomic_block or connection.connection is not None and connection.errors_occurred:
+                connection.close()
 
 
 def published(cases: list[dict], kind: str, below: house.Below) -> dict[str, dict]:

@@ -196,6 +196,8 @@ class _Insert(_Select):
     def as_sql(self, *args: Any, **kwargs: Any) -> Any:
         statements = super(_Select, self).as_sql(*args, **kwargs)  # type: ignore[misc]  # a list, for INSERT
         table = tables().get(self.query.get_meta().db_table)
+        if table is not None:
+            touch(self.connection)
         if table is not None and self.query.update_fields:
             context = self._context()
             if context is not None:
