@@ -54,6 +54,7 @@ def configure(kind: str, where: str, **more: object) -> None:
         ROOT_URLCONF="urls",
         ALLOWED_HOSTS=["testserver"],
         STATIC_URL="/static/",
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         INSTALLED_APPS=[
             "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
             "django.contrib.messages", "wellstreak_trust.tenancy.django", "dwelling",
