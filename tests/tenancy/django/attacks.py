@@ -289,7 +289,9 @@ def multi_table_child(below):
 
 
 def multi_table_child_without_its_parent(below):
-    return list(Cafe.objects.values_list("menu", flat=True)) + [S2 for _ in Cafe.objects.filter(menu="S2me").only("menu")]
+    return list(Cafe.objects.values_list("menu", flat=True)) + [
+        S2 for _ in Cafe.objects.filter(menu="S2me").only("menu")
+    ]
 
 
 def multi_table_child_from_its_parent(below):
@@ -319,7 +321,9 @@ def deferred_field_of_a_forged_instance(below):
 
 
 def deferred_loading(below):
-    return [project.secret for project in Project.objects.defer("secret", "tenant_id")] + secrets(Project.objects.only("id"))
+    return [project.secret for project in Project.objects.defer("secret", "tenant_id")] + secrets(
+        Project.objects.only("id")
+    )
 
 
 def refresh_a_forged_instance(below):
@@ -382,7 +386,14 @@ def async_verbs(below):
         one = await Project.objects.filter(pk=2).afirst()
         bulk = await Project.objects.ain_bulk([2])
         many = [each.secret async for each in Project.objects.aiterator()]
-        return [rows, one, bulk, many, await Project.objects.aaggregate(m=Max("secret")), await Project.objects.acount() != 2]
+        return [
+            rows,
+            one,
+            bulk,
+            many,
+            await Project.objects.aaggregate(m=Max("secret")),
+            await Project.objects.acount() != 2,
+        ]
 
     return asyncio.run(go())
 
@@ -512,7 +523,15 @@ def update_of_the_tenant_by_expression(below):
 def update_of_a_foreign_key(below):
     tasks = Task.objects.filter(pk=1)
     foreign = Project(pk=2, tenant_id="t2")
-    for value in (2, "2", foreign, Value(2), Case(When(pk=1, then=Value(2))), F("id") + 1, Coalesce(Value(2), Value(1))):
+    for value in (
+        2,
+        "2",
+        foreign,
+        Value(2),
+        Case(When(pk=1, then=Value(2))),
+        F("id") + 1,
+        Coalesce(Value(2), Value(1)),
+    ):
         attempt(tasks.update, project=value)
     attempt(tasks.update, project_id=2)
     attempt(tasks.update, project=RawSQL("1 + 1", []))
@@ -555,9 +574,11 @@ def bulk_update_of_a_foreign_key(below):
     moved = Project.objects.get(pk=1)
     moved.tenant_id = "t2"
     attempt(Project.objects.bulk_update, [moved], ["tenant_id"])
-    return [S2 for _ in below.sql("select 1 from task where id = 1 and project_id = 2")] + changed(
-        below, "task", [2, 4]
-    ) + [S2 for _ in below.sql("select 1 from project where id = 1 and tenant_id <> 't1'")]
+    return (
+        [S2 for _ in below.sql("select 1 from task where id = 1 and project_id = 2")]
+        + changed(below, "task", [2, 4])
+        + [S2 for _ in below.sql("select 1 from project where id = 1 and tenant_id <> 't1'")]
+    )
 
 
 def bulk_create_for_another_tenant(below):
@@ -575,7 +596,9 @@ def bulk_create_for_another_tenant(below):
 def upsert_onto_a_foreign_row(below):
     for fields in (["id"], ["title"]):
         task = Task(pk=2 if fields == ["id"] else 70, title="S2t", project_id=1)
-        attempt(Task.objects.bulk_create, [task], update_conflicts=True, unique_fields=fields, update_fields=["project"])
+        attempt(
+            Task.objects.bulk_create, [task], update_conflicts=True, unique_fields=fields, update_fields=["project"]
+        )
         mixed = [Task(pk=60, title="fine"), task]
         attempt(Task.objects.bulk_create, mixed, update_conflicts=True, unique_fields=fields, update_fields=["project"])
     return changed(below, "task", [2, 4])
@@ -769,7 +792,9 @@ def raw_expression(below):
     return [
         attempt(lambda: list(Tag.objects.annotate(s=RawSQL("select max(secret) from project", [])).values_list("s"))),
         attempt(lambda: list(Tag.objects.filter(id__in=RawSQL("select id from project where secret = 'S2'", [])))),
-        attempt(lambda: list(Root.objects.annotate(s=RawSQL("(select max(secret) from project)", [])).values_list("s"))),
+        attempt(
+            lambda: list(Root.objects.annotate(s=RawSQL("(select max(secret) from project)", [])).values_list("s"))
+        ),
     ]
 
 
@@ -885,7 +910,9 @@ def model_form(below):
 
 
 def model_form_of_a_foreign_instance(below):
-    form = modelform_factory(Project, fields=["secret"])({"secret": "x"}, instance=Project(pk=2, tenant_id="t1", name="n"))
+    form = modelform_factory(Project, fields=["secret"])(
+        {"secret": "x"}, instance=Project(pk=2, tenant_id="t1", name="n")
+    )
     attempt(form.save)
     return changed(below, "project", [2])
 
@@ -904,7 +931,9 @@ def formset_with_foreign_ids(below):
 
 def inline_formset_of_a_forged_parent(below):
     made = inlineformset_factory(Project, Task, fields=["title"], extra=0)
-    return [form.instance.title for form in made(instance=Project(pk=2, tenant_id="t1")) if form.instance.title[:2] == S2]
+    return [
+        form.instance.title for form in made(instance=Project(pk=2, tenant_id="t1")) if form.instance.title[:2] == S2
+    ]
 
 
 def unique_oracle_in_validation(below):
@@ -958,7 +987,9 @@ def admin_foreign_key_widget(below):
 
 
 def admin_autocomplete(below):
-    request = RequestFactory().get("/", {"app_label": "house", "model_name": "task", "field_name": "project", "term": ""})
+    request = RequestFactory().get(
+        "/", {"app_label": "house", "model_name": "task", "field_name": "project", "term": ""}
+    )
     request.user = _superuser()
     body = AutocompleteJsonView.as_view(admin_site=admin.site)(request).content.decode()
     return S2 if "p2" in body else ""
@@ -1082,5 +1113,3 @@ def nobody_reuses_what_unscoped_read(below):
     with house.scope("t1"):
         seen = secrets(held)
     return ["S" for each in seen if each == S2] or ["S", list(held)]
-
-

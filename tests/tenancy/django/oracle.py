@@ -25,11 +25,15 @@ def paths(model, depth: int, random: Random) -> list[str]:
     for _ in range(4):
         at, parts = model, []
         for _ in range(random.randint(0, depth)):
-            relations = [f for f in at._meta.get_fields() if f.is_relation and f.related_model and f.related_model in MODELS]
+            relations = [
+                f for f in at._meta.get_fields() if f.is_relation and f.related_model and f.related_model in MODELS
+            ]
             if not relations:
                 break
             relation = random.choice(relations)
-            parts.append(relation.name if not relation.auto_created or relation.concrete else relation.get_accessor_name())
+            parts.append(
+                relation.name if not relation.auto_created or relation.concrete else relation.get_accessor_name()
+            )
             parts[-1] = parts[-1].removesuffix("_set")
             at = relation.related_model
         columns = [f.name for f in at._meta.concrete_fields if not f.is_relation]
@@ -105,14 +109,18 @@ def statement(seed: int):
     if shape == 0:
         return found.count(), found.exists()
     if shape == 1:
-        return found.aggregate(n=Count(random.choice(paths(model, 2, random))), m=Max(random.choice(paths(model, 2, random))))
+        return found.aggregate(
+            n=Count(random.choice(paths(model, 2, random))), m=Max(random.choice(paths(model, 2, random)))
+        )
     if shape == 2:
         return rows(annotated(found, model, random).values_list("pk", "a"))
     if shape == 3:
         path = random.choice(paths(model, 2, random))
         return rows(found.values(path).annotate(n=Count("pk")).order_by().values_list(path, "n"))
     if shape == 4:
-        return list(found.order_by(random.choice(paths(model, 2, random)), "pk").values_list("pk")[: random.randint(1, 5)])
+        return list(
+            found.order_by(random.choice(paths(model, 2, random)), "pk").values_list("pk")[: random.randint(1, 5)]
+        )
     if shape == 5:
         second = narrowed(model, random)
         way = random.choice(["union", "difference", "intersection"])
@@ -138,7 +146,9 @@ def statement(seed: int):
 def related(found, model, random: Random) -> list:
     """The loading strategies: select_related and prefetch_related along a random relation."""
     forward = [f.name for f in model._meta.fields if f.is_relation and f.related_model in MODELS]
-    backward = [f.get_accessor_name() for f in model._meta.related_objects if not f.one_to_one and f.related_model in MODELS]
+    backward = [
+        f.get_accessor_name() for f in model._meta.related_objects if not f.one_to_one and f.related_model in MODELS
+    ]
     many = [f.name for f in model._meta.many_to_many]
     if forward and random.random() < 0.5:
         name = random.choice(forward)
@@ -151,7 +161,9 @@ def related(found, model, random: Random) -> list:
 
 def counted(found, random: Random) -> tuple:
     """Writes, undone: how many rows they reach."""
-    field = next(f.name for f in found.model._meta.concrete_fields if f.name in {"secret", "name", "title", "text", "menu"})
+    field = next(
+        f.name for f in found.model._meta.concrete_fields if f.name in {"secret", "name", "title", "text", "menu"}
+    )
     with transaction.atomic(using=found.db):
         reached = found.update(**{field: Concat(F("pk"), Value(random.choice(TEXTS)))}) if random.random() < 0.7 else (
             found._raw_delete(found.db) if found.model in {Note, Code, Entry, Brief} else -1)  # fmt: skip
@@ -160,7 +172,9 @@ def counted(found, random: Random) -> tuple:
 
 
 def conditioned(found, model, random: Random) -> list:
-    relations = [f for f in model._meta.get_fields() if f.is_relation and f.related_model in MODELS and f.name != "notes"]
+    relations = [
+        f for f in model._meta.get_fields() if f.is_relation and f.related_model in MODELS and f.name != "notes"
+    ]
     if not relations:
         return []
     relation = random.choice(relations).name

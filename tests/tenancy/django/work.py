@@ -133,12 +133,21 @@ def combined(stage):
 
 def paging(stage):
     ordered = Project.objects.order_by("id")
-    return [ordered[0].id, ordered[1:2][0].id, ordered.last().id, ordered.reverse()[0].id, ordered.latest().id, len(ordered)]
+    return [
+        ordered[0].id,
+        ordered[1:2][0].id,
+        ordered.last().id,
+        ordered.reverse()[0].id,
+        ordered.latest().id,
+        len(ordered),
+    ]
 
 
 def iterating(stage):
     ordered = Project.objects.order_by("id")
-    return [p.id for p in ordered.iterator(chunk_size=1)], [p.id for p in ordered.prefetch_related("task_set").iterator(10)]
+    return [p.id for p in ordered.iterator(chunk_size=1)], [
+        p.id for p in ordered.prefetch_related("task_set").iterator(10)
+    ]
 
 
 def distinct_and_only(stage):
@@ -179,7 +188,11 @@ def trees(stage):
     top = Node.objects.create(secret="top")
     child = top.children.create(secret="child")
     Node.objects.bulk_create([Node(pk=501, secret="a"), Node(pk=502, parent_id=501, secret="b")])
-    return child.parent.secret, [n.secret for n in Node.objects.filter(parent=top)], Node.objects.get(pk=502).parent.secret
+    return (
+        child.parent.secret,
+        [n.secret for n in Node.objects.filter(parent=top)],
+        Node.objects.get(pk=502).parent.secret,
+    )
 
 
 def generics(stage):
@@ -369,7 +382,9 @@ def raw_on_shared_tables(stage):
         cursor.execute("update root set name = 'x' where id = 't1' and name is distinct from 'x'"
                        if connections[stage].vendor == "postgresql" else "update root set name = 'x' where id = 't1'")  # fmt: skip
         cursor.execute("insert into entry (text) values ('project')")
-        cursor.execute("select extract(year from now())" if connections[stage].vendor == "postgresql" else "select date('now')")
+        cursor.execute(
+            "select extract(year from now())" if connections[stage].vendor == "postgresql" else "select date('now')"
+        )
     return rows, [root.name for root in Root.objects.raw("select * from root order by id")]
 
 
@@ -441,7 +456,10 @@ def the_admin(stage):
     user = User.objects.create_superuser("boss", password="boss")
     browser = Client(raise_request_exception=True)
     browser.force_login(user)
-    pages = [browser.get(path) for path in ("/admin/house/project/", "/admin/house/project/1/change/", "/admin/house/project/2/change/")]
+    pages = [
+        browser.get(path)
+        for path in ("/admin/house/project/", "/admin/house/project/1/change/", "/admin/house/project/2/change/")
+    ]
     posted = browser.post("/admin/house/project/1/change/", {"name": "by admin", "secret": "x"})
     added = browser.post("/admin/house/project/add/", {"name": "added", "secret": "x"})
     made = Project.objects.create(name="to go", secret="x").pk

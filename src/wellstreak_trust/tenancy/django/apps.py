@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
 from django.core.checks import register
 
@@ -11,9 +13,9 @@ __all__ = ["TenancyConfig"]
 class TenancyConfig(AppConfig):
     """``INSTALLED_APPS += ["wellstreak_trust.tenancy.django"]``."""
 
-    name = "wellstreak_trust.tenancy.django"
-    label = "wellstreak_tenancy"
-    verbose_name = "Tenancy"
+    name: str = "wellstreak_trust.tenancy.django"
+    label: str = "wellstreak_tenancy"
+    verbose_name: Any = "Tenancy"
 
     def ready(self) -> None:
         """Called by Django once all apps are loaded; importing the models has installed the guard."""

@@ -19,7 +19,6 @@ statement on a tenant table.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, Final
 
 from django.core.exceptions import EmptyResultSet
@@ -42,6 +41,7 @@ from .text import fragment_complaint
 __all__ = ["install"]
 
 _VENDORS: Final = ("sqlite", "postgresql", "mysql", "oracle", "microsoft")
+_GUARDED: Final[dict[Any, Any]] = {}  # by Django's class
 _VANILLA: Final = BaseDatabaseOperations.compiler
 
 
@@ -67,21 +67,16 @@ def _extra_where(self: Any, compiler: Any, connection: Any, **context: Any) -> A
 def _judge_fragment(sql: str) -> None:
     found = fragment_complaint(sql)
     if found and not is_unscoped():
-        refuse(
-            UnscopedStatement(f"raw SQL inside a query {found}", hint="use expressions, or unscoped(reason)"), sql
-        )
+        refuse(UnscopedStatement(f"raw SQL inside a query {found}", hint="use expressions, or unscoped(reason)"), sql)
 
 
 def _compiler(self: Any, compiler_name: str) -> Any:
-    return _guarded(_VANILLA(self, compiler_name))
-
-
-@cache
-def _guarded(vanilla: Any) -> Any:
-    for kind, mixin in _MIXINS.items():
-        if issubclass(vanilla, kind):
-            return type(f"Guarded{vanilla.__name__}", (mixin, vanilla), {})
-    return vanilla
+    vanilla = _VANILLA(self, compiler_name)
+    made = _GUARDED.get(vanilla)
+    if made is None:
+        mixin = next(mixin for kind, mixin in _MIXINS.items() if issubclass(vanilla, kind))
+        made = _GUARDED[vanilla] = type(f"Guarded{vanilla.__name__}", (mixin, vanilla), {})
+    return made
 
 
 def _quoting(compiler: Any) -> Any:
@@ -129,7 +124,7 @@ class _Select:
             else:
                 joins[alias] = _OwnJoin(source, sql, params)
         if own:
-            self.where = WhereNode([*own, self.where] if self.where else own)
+            self.where = _all_of(*own, self.where) if self.where else _all_of(*own)
         if not joins:
             return super().get_from_clause()  # type: ignore[misc]  # as above
         original, query.alias_map = query.alias_map, {**query.alias_map, **joins}
@@ -151,6 +146,10 @@ class _Select:
     def _judge_extra_tables(self, names: tuple[str, ...]) -> None:
         if any(name in tables() for name in names) and acting("extra(tables=...)") is not None:
             raise UnscopedStatement("extra(tables=...) names a tenant table", hint="join it by the ORM")
+
+
+def _all_of(*children: Any) -> WhereNode:
+    return WhereNode(list(children))
 
 
 def _covered(query: Any, alias: str, source: Any, owner: Owner) -> bool:
@@ -267,7 +266,7 @@ class _Update(_Select):
         if table is not None and context is not None:
             quote = self.connection.ops.quote_name
             own = OwnRows(*condition(table, quote(table.name), context, quote))
-            self.query.where = WhereNode([own, self.query.where])
+            self.query.where = _all_of(own, self.query.where)
         return done
 
     def execute_sql(self, result_type: Any) -> Any:
@@ -291,7 +290,7 @@ class _Delete(_Select):
             quote = self.connection.ops.quote_name
             own = OwnRows(*condition(table, quote(table.name), context, quote, any_owner=True))
             query = query.clone()
-            query.where = WhereNode([own, query.where])
+            query.where = _all_of(own, query.where)
         return super()._as_sql(query)  # type: ignore[misc]  # as above
 
 

@@ -37,7 +37,9 @@ class _Config:
             mode = getattr(settings, "WELLSTREAK_TENANCY_MODE", "enforce")
             if mode not in {"enforce", "observe"}:
                 raise ConfigurationError(
-                    f"settings.WELLSTREAK_TENANCY_MODE is {mode!r}", hint="'enforce' or 'observe'", reason="tenancy_mode"
+                    f"settings.WELLSTREAK_TENANCY_MODE is {mode!r}",
+                    hint="'enforce' or 'observe'",
+                    reason="tenancy_mode",
                 )
             self._observe = mode == "observe"
         return self._observe

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core import checks
 from django.db import models
@@ -12,10 +12,20 @@ from ...core.errors import CrossTenantWrite
 from .acting import acting, refuse, tenant_default
 from .registry import is_tenant_model
 
+if TYPE_CHECKING:  # generic in the stubs alone
+    _CharField = models.CharField[Any, Any]
+    _ForeignKey = models.ForeignKey[Any, Any]
+    _OneToOneField = models.OneToOneField[Any, Any]
+    _ManyToOneBase = ForwardManyToOneDescriptor[Any]
+    _OneToOneBase = ForwardOneToOneDescriptor[Any]
+else:
+    _CharField, _ForeignKey, _OneToOneField = models.CharField, models.ForeignKey, models.OneToOneField
+    _ManyToOneBase, _OneToOneBase = ForwardManyToOneDescriptor, ForwardOneToOneDescriptor
+
 __all__ = ["ScopeField", "TenantForeignKey", "TenantOneToOneField"]
 
 
-class ScopeField(models.CharField):
+class ScopeField(_CharField):
     """Holds the tenant or company of a row; a new instance starts with that of the running code.
 
     Migrations see a plain ``CharField`` without default, so that they need this package no more than the table does.
@@ -50,15 +60,15 @@ class _Refusing:
         super().__set__(instance, value)  # type: ignore[misc]  # mixed into a descriptor
 
 
-class _ManyToOne(_Refusing, ForwardManyToOneDescriptor):
+class _ManyToOne(_Refusing, _ManyToOneBase):
     pass
 
 
-class _OneToOne(_Refusing, ForwardOneToOneDescriptor):
+class _OneToOne(_Refusing, _OneToOneBase):
     pass
 
 
-class TenantForeignKey(models.ForeignKey):  # type: ignore[type-arg]  # generic in the stubs alone
+class TenantForeignKey(_ForeignKey):
     """A foreign key between tenant models that stay in one tenant.
 
     A plain ``ForeignKey`` is restricted and checked as well. This one says so, refuses a foreign instance where it is
@@ -68,17 +78,17 @@ class TenantForeignKey(models.ForeignKey):  # type: ignore[type-arg]  # generic 
         null, and the others: as for ``ForeignKey``.
     """
 
-    forward_related_accessor_class = _ManyToOne
+    forward_related_accessor_class: Any = _ManyToOne
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """``wst.tenancy.E003``: one of the ends is no tenant model."""
         return [*super().check(**kwargs), *_ends(self)]
 
 
-class TenantOneToOneField(models.OneToOneField):  # type: ignore[type-arg]  # as above
+class TenantOneToOneField(_OneToOneField):
     """As `TenantForeignKey`, for at most one row."""
 
-    forward_related_accessor_class = _OneToOne
+    forward_related_accessor_class: Any = _OneToOne
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """``wst.tenancy.E003``: one of the ends is no tenant model."""

@@ -7,17 +7,22 @@ already: they are kept with a key of who fetched them, and somebody else gets a 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
 from ...core.errors import CrossTenantRead
 from .acting import refuse, who
 
+if TYPE_CHECKING:  # generic in the stubs alone
+    _QuerySet = models.QuerySet[Any]
+else:
+    _QuerySet = models.QuerySet
+
 __all__ = ["TenantManager", "TenantQuerySet"]
 
 
-class TenantQuerySet(models.QuerySet):  # type: ignore[type-arg]  # generic in the stubs alone
+class TenantQuerySet(_QuerySet):
     """A query set whose cached rows are shown to the tenant that fetched them, and to nobody else.
 
     Custom query sets of tenant models derive from it; `TenantManager.from_queryset` and ``as_manager`` take them.
@@ -72,5 +77,11 @@ def _same(began: Any) -> Any:
     return here
 
 
-class TenantManager(models.Manager.from_queryset(TenantQuerySet)):  # type: ignore[misc]  # a class made by a call
+if TYPE_CHECKING:  # checkers do not follow a base class that a call makes
+    _Manager = models.Manager[Any]
+else:
+    _Manager = models.Manager.from_queryset(TenantQuerySet)
+
+
+class TenantManager(_Manager):
     """The default and base manager of every `TenantModel`."""

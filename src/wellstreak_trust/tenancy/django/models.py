@@ -36,26 +36,28 @@ class TenantModel(models.Model):
     other tenants do not exist: for reads, joins, aggregates, forms, cascades and writes alike.
     """
 
-    tenant_id = ScopeField(max_length=64, editable=False, db_index=True)
+    tenant_id: Any = ScopeField(max_length=64, editable=False, db_index=True)
 
-    objects = TenantManager()
+    objects: ClassVar[Any] = TenantManager()
 
     _wst_tenant_model: ClassVar[bool] = True
     _wst_scope: ClassVar[tuple[str, ...]] = (TENANT,)
 
     class Meta:
+        """To be inherited by each model's own."""
+
         abstract = True
         base_manager_name = "objects"
         default_manager_name = "objects"
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any) -> Self:
         """Called by Django for each row.
 
         Raises:
             CrossTenantRead: another tenant's row came back, past all restrictions.
         """
-        instance = super().from_db(db, field_names, values)
+        instance = super().from_db(db, field_names, values, **options)
         context = current_tenant()
         if context is None or instance.__dict__.get(TENANT, context.tenant_id) != context.tenant_id:
             fits(instance, cls._wst_scope)
@@ -100,17 +102,19 @@ class CompanyModel(TenantModel):
     It needs a context with a `company_id`; without one, reads and writes raise `NoTenant`.
     """
 
-    company_id = ScopeField(max_length=64, editable=False, db_index=True)
+    company_id: Any = ScopeField(max_length=64, editable=False, db_index=True)
 
     _wst_company_model: ClassVar[bool] = True
     _wst_scope: ClassVar[tuple[str, ...]] = (TENANT, COMPANY)
 
     class Meta(TenantModel.Meta):
+        """To be inherited by each model's own."""
+
         abstract = True
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any) -> Self:
         """As `TenantModel.from_db`, for the company too."""
-        instance = super().from_db(db, field_names, values)
+        instance = super().from_db(db, field_names, values, **options)
         fits(instance, cls._wst_scope)
         return instance

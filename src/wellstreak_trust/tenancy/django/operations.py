@@ -37,7 +37,7 @@ class _PostgresOperation(Operation):
         self.model_name: str = model_name
 
     def state_forwards(self, app_label: str, state: Any) -> None:
-        """Nothing: policies are no part of Django's state."""
+        """Policies are no part of Django's state."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         """Called by ``migrate``."""

@@ -146,7 +146,7 @@ def _leads_to(column: Any, field: Any) -> bool:
 
 def _selects(inner: Any, field: Any) -> bool:
     """Whether a subquery, which is restricted itself, selects nothing but keys that `field` may hold."""
-    chosen = inner.select or ()
+    chosen: tuple[Any, ...] = tuple(inner.select or ())
     if not chosen and inner.default_cols is False and len(inner.annotation_select) == 1:
         chosen = tuple(inner.annotation_select.values())
     return len(chosen) == 1 and isinstance(chosen[0], Col) and _leads_to(chosen[0].target, field)
@@ -154,7 +154,7 @@ def _selects(inner: Any, field: Any) -> bool:
 
 def _inserted_along(query: Any, target: Any, connection: Any) -> set[Any]:
     """Keys of the rows that the same INSERT brings: a tree may be inserted as one. Not where some may be skipped."""
-    if not isinstance(query, InsertQuery) or query.on_conflict is not None:
+    if not isinstance(query, InsertQuery) or getattr(query, "on_conflict", None) is not None:
         return set()
     keys = (getattr(instance, target.attname) for instance in query.objs)
     return {target.get_db_prep_save(key, connection) for key in keys if not isinstance(key, Expression | None)}

@@ -44,13 +44,14 @@ _TOKEN: Final = re.compile(
 _BEFORE_RELATION: Final = frozenset("from join into update table using truncate copy lock only lateral".split())
 _LISTS: Final = frozenset(("from", "using"))
 _END_OF_LIST: Final = frozenset(
-    "where group order having limit offset union intersect except window returning set values on fetch for select".split()
+    "where group order having limit offset union intersect except window returning set values on fetch for"
+    " select".split()
 )
 _NOT_A_RELATION: Final = frozenset("select values of if not exists only lateral skip nowait set concurrently".split())
 _OPAQUE: Final = frozenset("do execute call prepare handler load attach import".split())
 _RUNS_TEXT: Final = re.compile(
-    r"(?:query|table|cursor|schema|database)_to_xml\w*|dblink\w*|lo_\w+|pg_read\w*|pg_ls\w*|load_extension|ts_stat|set_config"
-    r"|crosstab\w*|xpath_table|readfile|edit|fts3_tokenizer"
+    r"(?:query|table|cursor|schema|database)_to_xml\w*|dblink\w*|lo_\w+|pg_read\w*|pg_ls\w*|load_extension|ts_stat"
+    r"|set_config|crosstab\w*|xpath_table|readfile|edit|fts3_tokenizer"
 )
 _BUILT_IN: Final = re.compile(
     r"pg_\w+|sqlite_\w+|pragma_\w+|json_each|json_tree|jsonb?_each(?:_text)?|jsonb?_array_elements(?:_text)?"
