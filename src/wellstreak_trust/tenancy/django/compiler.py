@@ -135,13 +135,13 @@ class _Select:
 
     def _table(self) -> Table | None:
         """The tenant table that a write is about."""
-        return tables_of(self.query).get(self.query.get_meta().db_table)
+        return tables_of(self.query).get(self.query.model._meta.db_table)
 
     def _context(self) -> TenantContext | None:
         """For whom the statement is made, where it touches tenant tables."""
         touch(self.connection)
         try:
-            return acting(f"{type(self.query).__name__} on {self.query.get_meta().label}")
+            return acting("statement on", self.query.model)
         except NoTenant:
             if self.query.is_empty():  # none() asks nothing of the database
                 raise EmptyResultSet from None
@@ -212,7 +212,6 @@ class _Insert(_Select):
         query, table = self.query, self._table()
         keys = [field for field in query.fields if field.remote_field is not None]
         if table is not None:
-            self._context()
             self._claim(table)
         if keys:
             check_keys(self.connection, query, [(field, _values(query.objs, field)) for field in keys])
@@ -229,10 +228,10 @@ class _Insert(_Select):
         return rows
 
     def _claim(self, table: Table) -> None:
-        columns = {field.column for field in self.query.fields}
-        if any(column not in columns for column, _ in table.columns):
+        columns = [field.column for field in self.query.fields]
+        names = [name for column, name in table.columns if column in columns]
+        if len(names) < len(table.columns):
             raise CrossTenantWrite("an INSERT leaves out the column that names the tenant", hint="use the whole model")
-        names = tuple(name for _, name in table.columns)
         for instance in self.query.objs:
             claim(instance, names, stamp=True)
 
