@@ -18,9 +18,23 @@ from django.contrib import admin
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core import serializers
 from django.db import connection, models, transaction
-from django.db.models import Case, Count, Exists, F, FilteredRelation, Max, OuterRef, Prefetch, Q, Subquery, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    FilteredRelation,
+    Func,
+    Max,
+    OuterRef,
+    Prefetch,
+    Q,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.expressions import RawSQL, Window
-from django.db.models.functions import Coalesce, Concat, RowNumber
+from django.db.models.functions import Coalesce, Concat, Lower, RowNumber
 from django.forms import ModelChoiceField, inlineformset_factory, modelform_factory, modelformset_factory
 from django.test import RequestFactory
 from dwelling.models import Brief, Cafe, Code, Entry, Ledger, Named, Node, Note, Place, Project, Root, Tag, Task
@@ -220,7 +234,7 @@ def reverse_manager_of_a_forged_parent(below):
 
 
 def reverse_one_to_one(below):
-    return [attempt(lambda: p.brief.secret) for p in (Project.objects.get(pk=1), Project.objects.get(pk=3))]
+    return [attempt(lambda pk=pk: Project.objects.get(pk=pk).brief.secret) for pk in (1, 3)]
 
 
 def reverse_one_to_one_selected(below):
@@ -657,8 +671,14 @@ def delete_of_links(below):
 def links_by_every_verb(below):
     own, foreign = Task.objects.get(pk=3), Tag(pk=2, tenant_id="t1")
     through = Task.tags.through
-    for verb, value in ((own.tags.add, (2,)), (own.tags.add, (foreign,)), (own.tags.set, ([2],)),
-                        (own.tags.set, ([foreign, 1],)), (foreign.task_set.add, (own,)), (foreign.task_set.set, ([3],))):  # fmt: skip
+    for verb, *value in (
+        (own.tags.add, 2),
+        (own.tags.add, foreign),
+        (own.tags.set, [2]),
+        (own.tags.set, [foreign, 1]),
+        (foreign.task_set.add, own),
+        (foreign.task_set.set, [3]),
+    ):
         attempt(verb, *value)
     attempt(through.objects.create, task_id=3, tag_id=2)
     attempt(through.objects.bulk_create, [through(task_id=3, tag_id=2)], ignore_conflicts=True)
@@ -796,6 +816,29 @@ def raw_expression(below):
             lambda: list(Root.objects.annotate(s=RawSQL("(select max(secret) from project)", [])).values_list("s"))
         ),
     ]
+
+
+def function_with_a_template(below):
+    class Peek(Func):
+        template = "(select max(secret) from project)"
+
+    breaking = Lower(Value("x"), function="x) || (select max(secret) from project) || (")
+    hostile = (Func(template="(select max(secret) from project)"), Peek(), breaking, Max("id", filter=Q(id=Peek())))
+    return [attempt(lambda each=each: list(Tag.objects.annotate(s=each).values_list("s"))) for each in hostile]
+
+
+def extra_tables_of_a_view(below):
+    return list(Tag.objects.extra(tables=["all_projects"], select={"s": "all_projects.secret"}).values_list("s"))
+
+
+def keys_copied_from_shared_rows(below):
+    foreign = Entry.objects.filter(pk=2).values("project_id")[:1]
+    attempt(Task.objects.filter(pk=1).update, project=Subquery(foreign))
+    attempt(Task.objects.filter(pk=1).update, project=Func(Value(1), template="2"))
+    attempt(Task.objects.filter(pk=1).update, project=Coalesce(Value(1), Value(1), template="2"))
+    attempt(Task.objects.filter(pk=1).update, project=Subquery(Task.objects.filter(pk=3).values("project_id")[:1]))
+    attempt(Task.objects.create, title="n", project_id=Func(Value(1), template="2"))
+    return [S2 for _ in below.sql("select 1 from task where project_id = 2 and id not in (2, 3)")]
 
 
 def extra_select(below):

@@ -99,7 +99,8 @@ def claim(instance: Any, names: Iterable[str], *, stamp: bool) -> None:
                 setattr(instance, name, value_for(context, name))
         elif held != value_for(context, name):
             raise CrossTenantWrite(
-                f"a {type(instance)._meta.label} of another tenant is written", hint="enter that tenant's scope, or unscoped(reason)"
+                f"a {type(instance)._meta.label} of another tenant is written",
+                hint="enter that tenant's scope, or unscoped(reason)",
             )
 
 

@@ -92,9 +92,9 @@ def _keys(model: Any) -> Iterator[CheckMessage]:
             )
 
 
-def _named(constraint: models.UniqueConstraint) -> tuple[str, ...]:
+def _named(constraint: Any) -> tuple[str, ...]:
     """The fields of a constraint, those of its expressions too."""
-    inside = (part for expression in constraint.expressions for part in expression.flatten())
+    inside: list[Any] = [part for expression in constraint.expressions for part in expression.flatten()]
     return (*constraint.fields, *(part.name for part in inside if isinstance(part, models.F)))
 
 

@@ -56,8 +56,8 @@ def condition(
 def _owned(owner: Owner, alias: str, context: TenantContext, quote: Quote, depth: int) -> tuple[str, list[str]]:
     inner = quote(f"wst{depth}")
     sql, params = condition(tables()[owner.table], inner, context, quote, depth=depth + 1)
-    joined = f"{inner}.{quote(owner.target)} = {alias}.{quote(owner.column)}"
-    return f"EXISTS (SELECT 1 FROM {quote(owner.table)} {inner} WHERE {joined} AND {sql})", params
+    own = f"{inner}.{quote(owner.target)} = {alias}.{quote(owner.column)} AND {sql}"
+    return f"EXISTS (SELECT 1 FROM {quote(owner.table)} {inner} WHERE {own})", params  # noqa: S608 - quoted names of the host's
 
 
 class OwnRows:

@@ -84,7 +84,7 @@ def tables() -> Mapping[str, Table]:
 
 
 def tables_of(query: Any) -> Mapping[str, Table]:
-    """The tables that a query of the ORM can mean: `tables`, less those without their columns in a migration's state."""
+    """The tables that a query can mean: `tables`, less those that have no tenant yet in a migration's state."""
     state = query.model._meta.apps if query.model is not None else apps
     if state is apps:
         return tables()
