@@ -110,11 +110,11 @@ class _Select:
             self.where = _all_of(*own, self.where) if self.where else _all_of(*own)
         if not joins:
             return super().get_from_clause()  # type: ignore[misc]  # as above
-        original, query.alias_map = query.alias_map, {**query.alias_map, **joins}
+        query.alias_map.update(joins)
         try:
             return super().get_from_clause()  # type: ignore[misc]  # as above
         finally:
-            query.alias_map = original
+            query.alias_map.update((alias, join.join) for alias, join in joins.items())
 
     def _table(self) -> Table | None:
         """The tenant table that a write is about."""
@@ -162,6 +162,9 @@ class _OwnJoin:
         self.join: Any = join
         self.sql: str = sql
         self.params: list[str] = params
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.join, name)
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         sql, params = self.join.as_sql(compiler, connection)
