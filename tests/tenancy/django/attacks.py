@@ -11,6 +11,7 @@ import copy
 import json
 import pickle
 import re
+from dataclasses import replace
 from functools import cached_property
 
 import django
@@ -391,9 +392,16 @@ def deserialised_references(below):
 
 
 def another_company(below):
-    with tenant_scope(testing_context("t1")):
-        pass
-    return secrets(Ledger.objects.all())  # the scope of these attacks names no company
+    context = testing_context("t1")
+    with tenant_scope(replace(context, company_id="c1")):
+        attempt(Ledger.objects.filter(pk=3).update, secret="x")
+        attempt(Ledger.objects.filter(pk=1).update, company_id="c2")
+        attempt(Ledger.objects.create, company_id="c2", secret="x")
+        attempt(Ledger(pk=3, tenant_id="t1", company_id="c2", secret="x").save)
+        attempt(Ledger.objects.filter(pk=3).delete)
+        seen = secrets(Ledger.objects.all())
+    rows = below.sql("select id, company_id, secret from ledger where id <> 2 order by id")
+    return seen if seen == ["S1l"] and rows == [(1, "c1", "S1l"), (3, "c2", "S1m")] else S2
 
 
 def async_verbs(below):

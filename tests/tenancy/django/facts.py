@@ -81,6 +81,19 @@ def the_setting_lives_as_long_as_the_transaction(below):
 
 
 @only("rls")
+def what_a_session_was_told_before_does_not_count(below):
+    connection.ensure_connection()
+    connection.connection.execute("select set_config('wst.tenant', 't2', false)")
+    with unscoped("a case of the battery"):
+        assert Project.objects.count() == 0
+        with transaction.atomic():
+            assert Project.objects.count() == 0
+    with house.scope("t1"):
+        assert secrets(Project.objects) == ["S1", "S1b"]
+    connection.connection.execute("select set_config('wst.tenant', '', false)")
+
+
+@only("rls")
 def the_setting_survives_savepoints(below):
     with house.scope("t1"), transaction.atomic():
         for fails in (True, False, True):
@@ -273,10 +286,14 @@ def companies_are_apart(below):
         assert len(held) == 2
         assert Project.objects.count() == 2
     with tenant_scope(company("t1", "c2")):
-        assert [each.secret for each in held] == ["S2c"]
+        assert [each.secret for each in held] == ["S1m"]
     with house.scope("t1"):
-        raises(NoTenant, Ledger.objects.count)
-        raises(NoTenant, Ledger.objects.create, secret="x")
+        assert secrets(Ledger.objects) == ["S1l", "S1m", "new"]
+        assert Ledger.objects.create(secret="of nobody").company_id is None
+        assert Ledger.objects.filter(pk=1).update(company_id="c2") == 1
+    with tenant_scope(company("t1", "c1")):
+        assert secrets(Ledger.objects) == ["new"]
+        assert Project.objects.create(name="n", secret="x").tenant_id == "t1"
 
 
 def rows_that_come_back_are_compared(below):

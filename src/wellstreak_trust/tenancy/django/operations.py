@@ -23,7 +23,7 @@ from .registry import COMPANY, TENANT, Owner, Table, table_of, tables
 
 __all__ = ["EnableTenantRLS", "TenantForeignKeyConstraint"]
 
-_POLICY: Final = "wst_tenant"
+_POLICY: Final = "tenant_isolation"
 _SETTINGS: Final = {TENANT: TENANT_SETTING, COMPANY: COMPANY_SETTING}
 
 
@@ -166,10 +166,11 @@ class TenantForeignKeyConstraint(_PostgresOperation):
 
 def _rule(table: Table, alias: str, quote: Any) -> str:
     """``nullif``: once set, the setting reads as the empty text. ``(select ...)``: planned once, not for each row."""
-    parts = [
-        f"{alias}.{quote(column)} = (SELECT nullif(current_setting('{_SETTINGS[name]}', true), ''))"
-        for column, name in table.columns
-    ]
+    parts = []
+    for column, name in table.columns:
+        held, told = f"{alias}.{quote(column)}", f"(SELECT nullif(current_setting('{_SETTINGS[name]}', true), ''))"
+        whole = name == COMPANY  # where no company is told, the whole tenant
+        parts.append(f"{held} IS NOT DISTINCT FROM coalesce({told}, {held})" if whole else f"{held} = {told}")
     return " AND ".join([*parts, *(_owner_rule(owner, alias, quote) for owner in table.owners)])
 
 

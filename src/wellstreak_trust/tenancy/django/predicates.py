@@ -39,8 +39,10 @@ def condition(
     parts: list[str] = []
     params: list[str] = []
     for column, name in table.columns:
-        parts.append(f"{alias}.{quote(column)} = %s")
-        params.append(value_for(context, name))
+        value = value_for(context, name)
+        if value is not None:
+            parts.append(f"{alias}.{quote(column)} = %s")
+            params.append(value)
     inherited = []
     for owner in table.owners if owners is None else owners:
         sql, values = _owned(owner, alias, context, quote, depth)

@@ -41,8 +41,8 @@ def check_scope_values(query: Any, table: Table, context: TenantContext) -> None
     """
     names = dict(table.columns)
     for field, _, value in query.values:
-        name = names.get(field.column)
-        if name is not None and any(each != value_for(context, name) for each in _literals(value, field, query)):
+        wanted = value_for(context, names[field.column]) if field.column in names else None
+        if wanted is not None and any(each != wanted for each in _literals(value, field, query)):
             raise CrossTenantWrite(f"an UPDATE of {query.get_meta().label} moves rows to another tenant")
 
 
