@@ -64,7 +64,7 @@ def who() -> tuple[str, ...] | None:
 
 
 def tenant_default(name: str) -> str | None:
-    """What a new instance's scoping column starts with. Outside a scope the tenant's is empty, and judged when written."""
+    """What a new instance starts with. Outside a scope the tenant is empty, and judged when it is written."""
     context = current_tenant()
     if context is None:
         return None if name == COMPANY else ""
