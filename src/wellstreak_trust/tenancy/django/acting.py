@@ -17,6 +17,7 @@ from ...core.errors import CrossTenantRead, CrossTenantWrite, IsolationError
 from ...core.tenant import TenantContext
 from ..context import current_tenant, require_tenant
 from ..unscoped import is_unscoped
+from .administration import prepares_tests
 from .config import CONFIG, observations
 from .registry import COMPANY
 
@@ -39,6 +40,8 @@ def acting(what: str, model: Any = None) -> TenantContext | None:
     if CONFIG.observe:
         if current_tenant() is None:
             observations.record("NoTenant", what if model is None else f"{what} {model._meta.label}")
+        return None
+    if current_tenant() is None and prepares_tests():
         return None
     return require_tenant()
 
