@@ -32,7 +32,7 @@ from ...core.tenant import TenantContext
 from .acting import acting, claim
 from .fragments import TEXTUAL, judge, judge_tables
 from .predicates import OwnRows, condition
-from .references import check_keys, check_scope_values
+from .references import check_keys, check_scope_values, unproven
 from .registry import Owner, Table, tables_of
 from .statements import Compiled, Upsert, foreign_conflict, touch
 
@@ -196,7 +196,7 @@ class _Insert(_Select):
         if table is not None:
             self._claim(table)
         if keys:
-            check_keys(self.connection, query, [(field, _values(query.objs, field)) for field in keys])
+            check_keys(self.connection, query, [(field, unproven(query.objs, field)) for field in keys])
         rows = super().execute_sql(returning_fields)  # type: ignore[misc]  # as above
         return self._returned(rows) if returning_fields else rows
 
@@ -235,10 +235,6 @@ class _Insert(_Select):
         kept = Upsert(sql.replace(suffix, f"{suffix} WHERE {own}"))
         kept.rows = 0 if self.returning_fields else len(query.objs)
         return kept, (*params, *values)
-
-
-def _values(instances: list[Any], field: Any) -> list[Any]:
-    return [getattr(instance, field.attname) for instance in instances]
 
 
 class _Update(_Select):

@@ -12,6 +12,7 @@ from . import compiler, statements
 from .acting import claim, fits
 from .fields import ScopeField
 from .managers import TenantManager
+from .proof import proof
 from .registry import COMPANY, TENANT
 
 __all__ = ["CompanyModel", "TenantModel"]
@@ -61,6 +62,8 @@ class TenantModel(models.Model):
         context = current_tenant()
         if context is None or instance.__dict__.get(TENANT, context.tenant_id) != context.tenant_id:
             fits(instance, cls._wst_scope)
+        elif TENANT in instance.__dict__:
+            instance._state.wst_proof = proof(context, field_names, values)  # type: ignore[attr-defined]  # see proof
         return instance
 
     def save_base(self, *args: Any, **kwargs: Any) -> None:
@@ -72,6 +75,10 @@ class TenantModel(models.Model):
         """
         claim(self, self._wst_scope, stamp=True)
         super().save_base(*args, **kwargs)
+        context = current_tenant()
+        if context is not None and self.__dict__.get(TENANT) == context.tenant_id:
+            key = self._meta.pk.attname
+            self._state.wst_proof = proof(context, (key,), (self.pk,))  # type: ignore[attr-defined]  # as above
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """As Django's.
