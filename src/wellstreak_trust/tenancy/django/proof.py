@@ -7,20 +7,14 @@ key. A row that was deleted meanwhile is refused by the database.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any, Final
 
 from ...core.tenant import TenantContext
 
-__all__ = ["PROOF", "proof", "proves"]
+__all__ = ["PROOF", "proves"]
 
 PROOF: Final = "wst_proof"
-"""An attribute of Django's ``instance._state``."""
-
-
-def proof(context: TenantContext, names: Collection[str], values: Collection[Any]) -> tuple[Any, ...]:
-    """What is kept of an own row; the arguments are kept as they are, because this runs for each row."""
-    return context.tenant_id, context.company_id, names, values
+"""An attribute of Django's ``instance._state``: (tenant id, company id, names of columns, their values as read)."""
 
 
 def proves(parent: Any, name: str, value: Any, context: TenantContext) -> bool:

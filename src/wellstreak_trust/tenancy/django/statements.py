@@ -75,10 +75,13 @@ class StatementGuard:
 
     def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         """What Django calls for each statement; see ``connection.execute_wrapper``."""
-        if type(sql) is Upsert:
+        kind = type(sql)
+        if kind is Upsert:
             return self._upsert(execute, sql, params, many, context)
-        if type(sql) is not Compiled:
+        if kind is not Compiled:
             self._judge(sql)
+        if not self._postgres:
+            return execute(sql, params, many, context)
         return self._run(execute, sql, params, many, context)
 
     def _upsert(self, execute: Callable[..., Any], sql: Upsert, params: Any, many: bool, context: Any) -> Any:
