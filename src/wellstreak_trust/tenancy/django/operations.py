@@ -17,14 +17,14 @@ from typing import Any, Final
 from django.db.migrations.operations.base import Operation
 
 from ...core.errors import ConfigurationError
-from ..setting import COMPANY as COMPANY_SETTING
-from ..setting import TENANT as TENANT_SETTING
+from .. import setting
+from ..postgres import ddl
 from .registry import COMPANY, TENANT, Owner, Table, table_of, tables
 
 __all__ = ["EnableTenantRLS", "TenantForeignKeyConstraint"]
 
-_POLICY: Final = "tenant_isolation"
-_SETTINGS: Final = {TENANT: TENANT_SETTING, COMPANY: COMPANY_SETTING}
+_TENANT: Final = ddl.told(setting.TENANT)
+_COMPANY: Final = ddl.told(setting.COMPANY)
 
 
 class _PostgresOperation(Operation):
@@ -72,17 +72,12 @@ class EnableTenantRLS(_PostgresOperation):
     def forwards(self, model: Any, quote: Any) -> Iterator[str]:
         """ENABLE, FORCE and one policy, whose WITH CHECK equals its USING."""
         for table in self._tables(model):
-            rule = _rule(table, quote(table.name), quote)
-            yield f"ALTER TABLE {quote(table.name)} ENABLE ROW LEVEL SECURITY"
-            yield f"ALTER TABLE {quote(table.name)} FORCE ROW LEVEL SECURITY"
-            yield f"CREATE POLICY {_POLICY} ON {quote(table.name)} FOR ALL USING ({rule}) WITH CHECK ({rule})"
+            yield from ddl.protected(quote(table.name), _rule(table, quote(table.name), quote))
 
     def backwards(self, model: Any, quote: Any) -> Iterator[str]:
         """The policy goes, and with it row level security."""
         for table in self._tables(model):
-            yield f"DROP POLICY IF EXISTS {_POLICY} ON {quote(table.name)}"
-            yield f"ALTER TABLE {quote(table.name)} NO FORCE ROW LEVEL SECURITY"
-            yield f"ALTER TABLE {quote(table.name)} DISABLE ROW LEVEL SECURITY"
+            yield from ddl.unprotected(quote(table.name))
 
     def describe(self) -> str:
         """What ``migrate`` prints."""
@@ -165,12 +160,8 @@ class TenantForeignKeyConstraint(_PostgresOperation):
 
 
 def _rule(table: Table, alias: str, quote: Any) -> str:
-    """``nullif``: once set, the setting reads as the empty text. ``(select ...)``: planned once, not for each row."""
-    parts = []
-    for column, name in table.columns:
-        held, told = f"{alias}.{quote(column)}", f"(SELECT nullif(current_setting('{_SETTINGS[name]}', true), ''))"
-        whole = name == COMPANY  # where no company is told, the whole tenant
-        parts.append(f"{held} IS NOT DISTINCT FROM coalesce({told}, {held})" if whole else f"{held} = {told}")
+    rules = {TENANT: (ddl.of_tenant, _TENANT), COMPANY: (ddl.of_company, _COMPANY)}
+    parts = [rules[name][0](f"{alias}.{quote(column)}", rules[name][1]) for column, name in table.columns]
     return " AND ".join([*parts, *(_owner_rule(owner, alias, quote) for owner in table.owners)])
 
 
