@@ -37,7 +37,7 @@ def _postgres(tenancy_url: str) -> Iterator[Engine]:
 def postgres(_postgres: Engine) -> Engine:
     """A PostgreSQL engine with our tables, empty."""
     with _postgres.begin() as connection:
-        for name in ("invitation", "membership", "workspace", "usage", "usage_hold", "subscription"):
+        for name in ("invitation", "membership", "workspace", "usage", "usage_hold", "subscription", "outbox"):
             connection.execute(metadata.tables[f"wst_{name}"].delete())  # for a few rows faster than TRUNCATE
     return _postgres
 

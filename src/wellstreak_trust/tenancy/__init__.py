@@ -18,7 +18,8 @@ from ..core.errors import (
     TenantConflict,
     TenantNotFound,
 )
-from ..core.tenant import Membership, TenantContext
+from ..core.tenant import Membership, SupportAccess, TenantContext
+from .bylaws import Assignments, TransferPolicy
 from .cache import CachedMemberships
 from .context import current_tenant, require_tenant, scope_leaks, tenant_scope, testing_context
 from .elevation import elevate, install_elevation_sink
@@ -44,11 +45,12 @@ from .resolve import (
     TenantSource,
 )
 from .subscription import EntitlementDecision, EntitlementSnapshot, Feature
-from .workspace import Invited, Rule, WorkspaceState
+from .workspace import Invited, Rule, Transfer, WorkspaceState
 
 __all__ = [
     "AmbiguousTenant",
     "ApiKeySource",
+    "Assignments",
     "CachedMemberships",
     "ClaimSource",
     "EntitlementDecision",
@@ -76,11 +78,14 @@ __all__ = [
     "SeatLimit",
     "StaticEntitlements",
     "SubdomainSource",
+    "SupportAccess",
     "TenantConflict",
     "TenantContext",
     "TenantNotFound",
     "TenantResolver",
     "TenantSource",
+    "Transfer",
+    "TransferPolicy",
     "UsageStore",
     "WorkspaceState",
     "current_tenant",

@@ -171,6 +171,7 @@ class JoinedDatabase:
     """Runs inside the host's transaction on a blocking connection."""
 
     suspends = False
+    joined = True
 
     def __init__(self, connection: Connection) -> None:
         self._connection: Connection = connection
@@ -185,6 +186,7 @@ class JoinedAsyncDatabase:
     """Runs inside the host's transaction on an asynchronous connection."""
 
     suspends = True
+    joined = True
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection: AsyncConnection = connection

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Integer, Table, Text, select
 
 from ...core.clock import from_micros, to_micros
 from ...core.errors import TenantNotFound
-from ...core.tenant import Membership
-from ...tenancy.workspace import Invited, Rule, WorkspaceState, changes
+from ...core.event import AuditEvent
+from ...core.tenant import Membership, SupportAccess
+from ...tenancy.office import Tell
+from ...tenancy.workspace import Invited, Rule, Transfer, WorkspaceState, changes
 from .database import SqlPort, insert
+from .outbox import SqlOutbox, append
 from .schema import metadata
 
 __all__ = ["SqlMembershipStore"]
@@ -23,6 +27,7 @@ _WORKSPACES: Final = Table(
     Column("name", Text, nullable=False),
     Column("seats", Integer),
     Column("version", BigInteger, nullable=False),
+    Column("transfer", Text),
 )
 _MEMBERS: Final = Table(
     "wst_membership",
@@ -31,6 +36,9 @@ _MEMBERS: Final = Table(
     Column("principal_id", Text, primary_key=True),
     Column("roles", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False, server_default="member"),
+    Column("suspended", Text, nullable=False, server_default="[]"),
+    Column("support", Text),
     Index("wst_membership_principal", "principal_id"),
 )
 _INVITATIONS: Final = Table(
@@ -45,6 +53,7 @@ _INVITATIONS: Final = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("status", Text, nullable=False),
 )
+COLUMNS_OF_2: Final = (_WORKSPACES.c.transfer, _MEMBERS.c.kind, _MEMBERS.c.suspended, _MEMBERS.c.support)
 
 
 class SqlMembershipStore:
@@ -52,9 +61,10 @@ class SqlMembershipStore:
 
     def __init__(self, database: SqlPort) -> None:
         self.suspends: bool = database.suspends
+        self.outbox: SqlOutbox = SqlOutbox(database)
         self._database: SqlPort = database
 
-    async def claim(self, state: WorkspaceState) -> bool:
+    async def claim(self, state: WorkspaceState, events: Iterable[AuditEvent] = (), /) -> bool:
         """Stores a new workspace; False if the tenant id is taken."""
 
         def work(connection: Connection) -> bool:
@@ -64,11 +74,14 @@ class SqlMembershipStore:
             ).first()
             if stored is not None:
                 _write(connection, WorkspaceState(state.tenant_id), state)
+                append(connection, events)
             return stored is not None
 
         return await self._database.run(work)
 
-    async def transact(self, tenant_id: str, rule: Rule) -> tuple[WorkspaceState, WorkspaceState]:
+    async def transact(
+        self, tenant_id: str, rule: Rule, tell: Tell | None = None, /
+    ) -> tuple[WorkspaceState, WorkspaceState]:
         """Applies `rule` under the row lock (SQLite: the database's, taken by BEGIN IMMEDIATE)."""
 
         def work(connection: Connection) -> tuple[WorkspaceState, WorkspaceState]:
@@ -77,6 +90,8 @@ class SqlMembershipStore:
                 raise TenantNotFound("no such workspace")
             after = rule(before)
             _write(connection, before, after)
+            if tell is not None:
+                append(connection, tell(before, after))
             return before, after
 
         return await self._database.run(work)
@@ -117,6 +132,7 @@ def _load(connection: Connection, tenant_id: str, *, shared: bool) -> WorkspaceS
         row.version,
         {member.principal_id: _membership(member) for member in members},
         {invited.id: _invited(invited) for invited in invitations},
+        _transfer(row.transfer),
     )
 
 
@@ -145,11 +161,34 @@ def _put(connection: Connection, table: Table, row: dict[str, Any]) -> None:
 
 
 def _settings(state: WorkspaceState) -> dict[str, Any]:
-    return {"name": state.name, "seats": state.seats, "version": state.version}
+    offer = state.transfer
+    return {
+        "name": state.name,
+        "seats": state.seats,
+        "version": state.version,
+        "transfer": offer
+        and json.dumps([offer.from_id, offer.to_id, to_micros(offer.ready_at), to_micros(offer.expires_at)]),
+    }
+
+
+def _transfer(text: str | None) -> Transfer | None:
+    if text is None:
+        return None
+    from_id, to_id, ready_at, expires_at = json.loads(text)
+    return Transfer(from_id, to_id, from_micros(ready_at), from_micros(expires_at))
 
 
 def _member_row(member: Membership) -> dict[str, Any]:
-    return {"principal_id": member.principal_id, "roles": _names(member.roles), "version": member.version}
+    support = member.support
+    return {
+        "principal_id": member.principal_id,
+        "roles": _names(member.roles),
+        "version": member.version,
+        "kind": member.kind,
+        "suspended": _names(member.suspended),
+        "support": support
+        and json.dumps([support.reason, support.ticket, support.granted_by, to_micros(support.until)]),
+    }
 
 
 def _invited_row(invited: Invited) -> dict[str, Any]:
@@ -165,7 +204,22 @@ def _invited_row(invited: Invited) -> dict[str, Any]:
 
 
 def _membership(row: Any) -> Membership:
-    return Membership(row.tenant_id, row.principal_id, frozenset(json.loads(row.roles)), row.version)
+    return Membership(
+        row.tenant_id,
+        row.principal_id,
+        frozenset(json.loads(row.roles)),
+        row.version,
+        row.kind,
+        frozenset(json.loads(row.suspended)),
+        _support(row.support),
+    )
+
+
+def _support(text: str | None) -> SupportAccess | None:
+    if text is None:
+        return None
+    reason, ticket, granted_by, until = json.loads(text)
+    return SupportAccess(reason, ticket, granted_by, from_micros(until))
 
 
 def _invited(row: Any) -> Invited:
@@ -180,5 +234,5 @@ def _invited(row: Any) -> Invited:
     )
 
 
-def _names(roles: frozenset[str]) -> str:
-    return json.dumps(sorted(roles))
+def _names(names: Iterable[str]) -> str:
+    return json.dumps(sorted(names))

@@ -44,7 +44,9 @@ _SUBSCRIPTIONS: Final = Table(
     Column("features", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("as_of", BigInteger),
+    Column("past_due_since", BigInteger),
 )
+COLUMNS_OF_2: Final = (_SUBSCRIPTIONS.c.past_due_since,)
 
 
 class SqlUsageStore:
