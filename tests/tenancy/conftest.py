@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from wellstreak_trust.storage.sql import Database
+from wellstreak_trust.storage.sql import Database, SqlMembershipStore
 from wellstreak_trust.storage.sql.schema import metadata
+from wellstreak_trust.tenancy import MemoryMembershipStore
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +58,11 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     """Both engines, one after the other."""
     found: Engine = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def membership_store(request: pytest.FixtureRequest) -> Any:
+    """An empty store of each kind, one after the other."""
+    if request.param == "memory":
+        return MemoryMembershipStore()
+    return SqlMembershipStore(Database(request.getfixturevalue(request.param)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,64 +12,26 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from wellstreak_trust.core import AuditEvent, FixedClock, Principal, TrustError, UsageError
+from workspaces import OWNER, World, ctx, person
+
+from wellstreak_trust.core import Principal, TrustError, UsageError
 from wellstreak_trust.core.errors import Conflict, Denied, InvalidRequest, NotFound
 from wellstreak_trust.core.sansio import drive
-from wellstreak_trust.storage.sql import AsyncDatabase, Database, SqlMembershipStore
+from wellstreak_trust.storage.sql import AsyncDatabase, SqlMembershipStore
 from wellstreak_trust.tenancy import (
     InvitationInvalid,
     LastOwner,
     Memberships,
     MemoryMembershipStore,
     SeatLimit,
-    TenantContext,
     TenantNotFound,
     testing_context,
 )
 
-NOW = datetime(2026, 11, 24, tzinfo=UTC)
-OWNER = Principal("u1")
 
-
-class Trail:
-    suspends = False
-
-    def __init__(self) -> None:
-        self.events: list[AuditEvent] = []
-
-    async def aemit(self, event: AuditEvent) -> None:
-        self.events.append(event)
-
-
-class World:
-    """A workspace ``t1`` owned by u1."""
-
-    def __init__(self, store: Any, seats: int | None = None) -> None:
-        self.clock, self.trail, self.store = FixedClock(NOW), Trail(), store
-        self.memberships = Memberships(store, clock=self.clock, audit=self.trail)
-        self.memberships.create_workspace(OWNER, tenant_id="t1", name="Acme", seats=seats)
-
-    def add(self, who: str, *roles: str, by: str = "u1") -> None:
-        invitation = self.memberships.invite(ctx(by), f"{who}@example.com", roles)
-        self.memberships.accept(invitation.token, person(who))
-
-    def roles(self) -> dict[str, set[str]]:
-        return {found.principal_id: set(found.roles) for found in self.memberships.list(ctx("u1"))}
-
-
-def ctx(who: str, tenant_id: str = "t1") -> TenantContext:
-    return testing_context(tenant_id, roles=("owner",), id=who)  # roles of the context never count
-
-
-def person(who: str, email: str | None = None, verified: Any = True) -> Principal:
-    return Principal(who, attributes={"email": email or f"{who}@example.com", "email_verified": verified})
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def world(request: pytest.FixtureRequest) -> World:
-    if request.param == "memory":
-        return World(MemoryMembershipStore())
-    return World(SqlMembershipStore(Database(request.getfixturevalue(request.param))))
+@pytest.fixture
+def world(membership_store: Any) -> World:
+    return World(membership_store)
 
 
 @pytest.fixture

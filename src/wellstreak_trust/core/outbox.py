@@ -249,4 +249,3 @@ def _facts(principal: Principal) -> dict[str, Any]:
 def _principal(facts: dict[str, Any]) -> Principal:
     behind = facts.pop("actor")
     return Principal(**facts, actor=_principal(behind) if behind is not None else None)
-

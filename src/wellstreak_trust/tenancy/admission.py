@@ -95,9 +95,7 @@ class Admission(Office):
         if principal.actor is not None:
             raise InvitationInvalid("impersonated")
         email, now = verified_email(principal), self._clock.now()
-        rule = partial(
-            rules.join, bylaws=self._bylaws, digest=digest, principal_id=principal.id, email=email, now=now
-        )
+        rule = partial(rules.join, bylaws=self._bylaws, digest=digest, principal_id=principal.id, email=email, now=now)
         return await self._change(tenant_id, rule, notice)
 
     async def aadd_service(self, ctx: TenantContext, principal_id: str, roles: Iterable[str]) -> Membership:
@@ -150,7 +148,7 @@ class Admission(Office):
         roles: frozenset[str],
         support: SupportAccess | None = None,
     ) -> Membership:
-        act, (principal_id, kind) = self._act(ctx.principal), new
+        act, principal_id = self._act(ctx.principal), new[0]
         if not isinstance(principal_id, str) or not principal_id:
             raise InvalidRequest("a principal id is a non-empty str")
         if support is None:
