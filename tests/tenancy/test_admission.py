@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from workspaces import NOW, World, ctx, person
 
 from wellstreak_trust.core import UsageError
 from wellstreak_trust.core.errors import Conflict, Denied, InvalidRequest, LastOwner, TenantNotFound
 from wellstreak_trust.tenancy import MemoryMembershipStore, SeatLimit
+from workspaces import NOW, World, ctx, person
 
 HOUR = timedelta(hours=1)
 

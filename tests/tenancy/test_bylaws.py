@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from workspaces import World, ctx
 
 from wellstreak_trust.authz import Policy, PolicyHolder
 from wellstreak_trust.core.errors import Denied, InvitationInvalid, LastOwner
 from wellstreak_trust.tenancy import MemoryMembershipStore
+from workspaces import World, ctx
 
 POLICY = Policy.from_dict(
     {

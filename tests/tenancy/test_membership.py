@@ -12,8 +12,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from workspaces import OWNER, World, ctx, person
-
 from wellstreak_trust.core import Principal, TrustError, UsageError
 from wellstreak_trust.core.errors import Conflict, Denied, InvalidRequest, NotFound
 from wellstreak_trust.core.sansio import drive
@@ -27,6 +25,7 @@ from wellstreak_trust.tenancy import (
     TenantNotFound,
     testing_context,
 )
+from workspaces import OWNER, World, ctx, person
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
-from workspaces import OWNER, Trail, World, ctx, person
 
 from wellstreak_trust.audit import ActionRegistry, AuditLog, MemoryAuditStore
 from wellstreak_trust.core import Principal, UsageError
@@ -17,6 +16,7 @@ from wellstreak_trust.core.outbox import OutboxRelay
 from wellstreak_trust.core.sansio import drive
 from wellstreak_trust.storage.sql import Database, SqlAuditStore, SqlMembershipStore, SqlOutbox
 from wellstreak_trust.tenancy import Memberships, MemoryMembershipStore
+from workspaces import OWNER, Trail, World, ctx, person
 
 
 def waiting(world: World) -> list[str]:

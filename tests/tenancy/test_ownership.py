@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from workspaces import NOW, World, ctx, person
 
 from wellstreak_trust.core import ConfigurationError, Principal, UsageError
 from wellstreak_trust.core.errors import Conflict, Denied, LastOwner, NotFound, ReauthRequired, TenantNotFound
 from wellstreak_trust.core.principal import StepUp
 from wellstreak_trust.tenancy import InvitationInvalid, MemoryMembershipStore, TransferPolicy
+from workspaces import NOW, World, ctx, person
 
 HOUR = timedelta(hours=1)
 SLOW = TransferPolicy(cool_off=24 * HOUR, expires_in=48 * HOUR)

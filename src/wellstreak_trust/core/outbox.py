@@ -33,7 +33,7 @@ from .event import AuditEvent, EventSink
 from .principal import Principal
 from .sansio import suspends, synced
 
-__all__ = ["MemoryOutbox", "Outbox", "OutboxRelay", "Relayed", "event_from", "event_text"]
+__all__ = ["MemoryOutbox", "Outbox", "OutboxRelay", "Relayed", "event_from", "event_text", "relay_to"]
 
 _FORMAT: Final = 1
 _HOPELESS: Final = (AuditEventRejected, AuditEventTooLarge, AuditConflict)
@@ -138,6 +138,17 @@ class OutboxRelay:
         if sent:
             await self._outbox.settle(sent)
         return Relayed(len(sent), parked, stopped)
+
+
+def relay_to(outbox: Outbox, trail: EventSink | None) -> OutboxRelay | None:
+    """The relay that whoever changes something runs after its commit; None where that is for others to do.
+
+    A trail that is an outbox itself has a relay of its own. An outbox that lives in the host's transaction is
+    forwarded by the host, after its commit: nothing is told of what may yet be undone.
+    """
+    if trail is None or isinstance(trail, Outbox) or getattr(outbox, "joined", False):
+        return None
+    return OutboxRelay(outbox, trail)
 
 
 class MemoryOutbox:

@@ -28,12 +28,13 @@ from .entitlements import (
     EntitlementSource,
     Hold,
     Reservation,
-    StaticEntitlements,
+    SeatCounter,
     UsageStore,
 )
 from .invitations import Invitation
 from .membership import Memberships, MembershipStore
 from .memory import MemoryMembershipStore, MemoryUsageStore
+from .plans import StaticEntitlements, StaticPlans, SubscriptionStore
 from .resolve import (
     ApiKeySource,
     ClaimSource,
@@ -44,7 +45,7 @@ from .resolve import (
     TenantResolver,
     TenantSource,
 )
-from .subscription import EntitlementDecision, EntitlementSnapshot, Feature
+from .subscription import EntitlementDecision, EntitlementSnapshot, Feature, Plan
 from .workspace import Invited, Rule, Transfer, WorkspaceState
 
 __all__ = [
@@ -72,12 +73,16 @@ __all__ = [
     "MemoryUsageStore",
     "NoTenant",
     "PathSource",
+    "Plan",
     "Prover",
     "Reservation",
     "Rule",
+    "SeatCounter",
     "SeatLimit",
     "StaticEntitlements",
+    "StaticPlans",
     "SubdomainSource",
+    "SubscriptionStore",
     "SupportAccess",
     "TenantConflict",
     "TenantContext",

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from ..core.errors import ConfigurationError, Denied, TenantNotFound
 from ..core.principal import Principal, StepUp
 from ..core.tenant import Membership, MembershipKind, TenantContext
-from .workspace import ADMIN, OWNER, RANKS, VIEWER, WorkspaceState
+from .workspace import ADMIN, OWNER, RANKS, SEATED, VIEWER, WorkspaceState
 
 __all__ = ["Act", "Assignments", "Bylaws", "Ranks", "TransferPolicy"]
 
@@ -94,7 +94,7 @@ class Bylaws:
 
     ranks: Ranks = field(default_factory=Ranks)
     assignments: Assignments | None = None
-    seated: frozenset[MembershipKind] = frozenset(("member",))
+    seated: frozenset[MembershipKind] = SEATED
     transfer: TransferPolicy | None = None
     support_roles: frozenset[str] = frozenset((VIEWER,))
 

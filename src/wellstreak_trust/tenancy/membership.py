@@ -23,7 +23,7 @@ from .bylaws import Assignments, Bylaws, Ranks, TransferPolicy
 from .ids import RESERVED, is_tenant_id
 from .office import MembershipStore, Notice, role_names
 from .ownership import Ownership
-from .workspace import RANKS, VIEWER, WorkspaceState
+from .workspace import RANKS, SEATED, VIEWER, WorkspaceState
 
 __all__ = ["MembershipStore", "Memberships"]
 
@@ -54,7 +54,7 @@ class Memberships(Admission, Ownership):
         audit: EventSink | None = None,
         ranks: Mapping[str, int] = RANKS,
         assignments: Assignments | None = None,
-        seated: Collection[MembershipKind] = ("member",),
+        seated: Collection[MembershipKind] = SEATED,
         transfer: TransferPolicy | None = None,
         support_roles: Collection[str] = (VIEWER,),
     ) -> None:

@@ -106,18 +106,17 @@ class MemoryUsageStore:
             self._open[hold.id] = hold
             return total
 
-    async def commit(self, hold_id: str) -> bool:
-        """Makes an open hold final."""
-        with self._lock:
-            return self._open.pop(hold_id, None) is not None
-
-    async def release(self, hold_id: str) -> bool:
-        """Gives an open hold back, once."""
+    async def commit(self, hold_id: str, used: int | None = None, /) -> bool:
+        """Makes an open hold final, giving back what it holds beyond `used`."""
         with self._lock:
             hold = self._open.pop(hold_id, None)
-            if hold is not None:
-                self._used[hold.tenant_id, hold.feature, hold.period] -= hold.amount
+            if hold is not None and used is not None:
+                self._used[hold.tenant_id, hold.feature, hold.period] -= hold.amount - used
             return hold is not None
+
+    async def release(self, hold_id: str, /) -> bool:
+        """Gives an open hold back, once."""
+        return await self.commit(hold_id, 0)
 
     async def used(self, tenant_id: str, feature: str, period: int) -> int:
         """What is taken, holds included."""

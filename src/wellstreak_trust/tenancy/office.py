@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from ..core.clock import Clock
 from ..core.errors import TenantNotFound, UsageError
 from ..core.event import AuditEvent, EventSink, Outcome
-from ..core.outbox import Outbox, OutboxRelay
+from ..core.outbox import Outbox, OutboxRelay, relay_to
 from ..core.principal import Principal
 from ..core.sansio import suspends
 from ..core.tenant import Membership, TenantContext
@@ -120,10 +120,7 @@ class Office:
         self._clock: Clock = clock
         self._bylaws: Bylaws = bylaws
         self._told: bool = audit is not None
-        # A sink that is an outbox itself has a relay of its own; one that lives in the host's transaction is
-        # forwarded by the host, after its commit.
-        waits = isinstance(audit, Outbox) or getattr(store.outbox, "joined", False)
-        self.relay: OutboxRelay | None = OutboxRelay(store.outbox, audit) if audit is not None and not waits else None
+        self.relay: OutboxRelay | None = relay_to(store.outbox, audit)
         self._listeners: list[Listener] = []
 
     def subscribe(self, listener: Listener) -> None:

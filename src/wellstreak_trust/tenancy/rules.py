@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ..core.errors import Conflict, Denied, InvitationInvalid, LastOwner, NotFound, SeatLimit, TenantNotFound
-from ..core.principal import Principal
+from ..core.principal import Principal, PrincipalKind
 from ..core.tenant import Membership, MembershipKind, SupportAccess, SuspendedBy
 from .bylaws import Act, Bylaws
 from .workspace import ADMIN, OWNER, Invited, Transfer, WorkspaceState
@@ -111,7 +111,7 @@ def join(
 
 def _still_entitled(state: WorkspaceState, bylaws: Bylaws, invited: Invited, now: datetime) -> bool:
     inviter = state.members.get(invited.inviter_id)
-    kind = "service" if inviter is not None and inviter.kind == "service" else "user"
+    kind: PrincipalKind = "service" if inviter is not None and inviter.kind == "service" else "user"
     act = Act(bylaws, Principal(invited.inviter_id, kind=kind), now)
     try:
         act.may_leave(state, Membership(state.tenant_id, invited.id, _NONE), invited.roles)

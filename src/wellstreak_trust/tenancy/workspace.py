@@ -16,6 +16,7 @@ __all__ = [
     "MEMBER",
     "OWNER",
     "RANKS",
+    "SEATED",
     "VIEWER",
     "Changes",
     "Invited",
@@ -30,7 +31,7 @@ ADMIN: Final = "admin"
 MEMBER: Final = "member"
 VIEWER: Final = "viewer"
 RANKS: Final[Mapping[str, int]] = MappingProxyType({OWNER: 100, ADMIN: 50, MEMBER: 10, VIEWER: 5})
-_SEATED: Final[frozenset[MembershipKind]] = frozenset(("member",))
+SEATED: Final[frozenset[MembershipKind]] = frozenset(("member",))
 
 InvitationStatus = Literal["open", "accepted", "revoked"]
 
@@ -102,7 +103,7 @@ class WorkspaceState:
             raise NotFound("no such member in this workspace")
         return found
 
-    def seats_taken(self, now: datetime, seated: Collection[MembershipKind] = _SEATED) -> int:
+    def seats_taken(self, now: datetime, seated: Collection[MembershipKind] = SEATED) -> int:
         """Memberships of the seated kinds, and pending invitations. A suspended member keeps the seat."""
         inside = sum(member.kind in seated and not member.over(now) for member in self.members.values())
         return inside + sum(invited.pending(now) for invited in self.invitations.values())

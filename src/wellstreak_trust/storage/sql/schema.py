@@ -14,7 +14,6 @@ from pkgutil import iter_modules
 from typing import Any, Final
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     Column,
     Connection,
@@ -77,7 +76,7 @@ def add_columns(connection: Connection, *columns: Column[Any]) -> None:
     for column in columns:
         if column.name not in {held["name"] for held in inspect(connection).get_columns(column.table.name)}:
             spelled = CreateColumn(column).compile(dialect=connection.dialect)
-            connection.execute(DDL(f"ALTER TABLE {column.table.name} ADD COLUMN {spelled}"))
+            connection.execute(text(f"ALTER TABLE {column.table.name} ADD COLUMN {spelled}"))
 
 
 def create(connection: Connection) -> int:
