@@ -29,6 +29,8 @@ _CAPACITY: Final = 10_000
 _LARGEST: Final = 2**53 - 1
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
+_NO_SUBSCRIPTION: Final = EntitlementDecision(False, "no_subscription")
+_SOURCE_UNAVAILABLE: Final = EntitlementDecision(False, "source_unavailable")
 
 
 class EntitlementSource(Protocol):
@@ -102,16 +104,24 @@ class Reservation:
 
 
 class _Held:
-    """A snapshot with the answers that stand from `since` until `until`."""
+    """A snapshot with the answers that stand from `since` until `until`, not asked for again while it is fresh."""
 
-    __slots__ = ("answers", "asked", "since", "snapshot", "until")
+    __slots__ = ("answers", "asked", "fresh_from", "fresh_until", "since", "snapshot", "until")
 
-    def __init__(self, snapshot: EntitlementSnapshot, asked: datetime, since: datetime, until: datetime) -> None:
+    def __init__(self, snapshot: EntitlementSnapshot, since: datetime, until: datetime) -> None:
         self.snapshot: EntitlementSnapshot = snapshot
-        self.asked: datetime = asked
         self.since: datetime = since
         self.until: datetime = until
         self.answers: dict[str, EntitlementDecision] = {}
+        self.asked: datetime = _FIRST
+        self.fresh_from: datetime = _LAST
+        self.fresh_until: datetime = _FIRST
+
+    def told(self, now: datetime, fresh_for: timedelta) -> None:
+        """The source said so at `now`; a clock that is set back asks again."""
+        self.asked = now
+        if fresh_for:
+            self.fresh_from, self.fresh_until = max(now, self.since), min(self.until, now + fresh_for)
 
 
 class Entitlements:
@@ -177,11 +187,11 @@ class Entitlements:
 
     async def aaccess(self, ctx: TenantContext) -> Access:
         """What the subscription as a whole gives: ``allow``, ``read_only`` or ``deny``; for banners and wide gates."""
+        _, snapshot = await self._judge(ctx.tenant_id, "", 1)
         now = self._clock.now()
-        held, _ = await self._current(ctx.tenant_id, now)
-        if held is None or held.snapshot.older_than(self._max_stale, now):
+        if snapshot is None or snapshot.older_than(self._max_stale, now):
             return "deny"
-        return standing(held.snapshot, now, self._grace)[0]
+        return standing(snapshot, now, self._grace)[0]
 
     access: Final = synced(aaccess)
 
@@ -237,56 +247,52 @@ class Entitlements:
         if type(amount) is not int or not 1 <= amount <= _LARGEST:
             raise UsageError("an amount is an int of at least 1")
         now = self._clock.now()
-        held, reachable = await self._current(tenant_id, now)
-        if held is None:
-            return EntitlementDecision(False, "no_subscription" if reachable else "source_unavailable"), None
-        found = held.answers.get(feature) if isinstance(feature, str) else None
+        held = self._held.get(tenant_id)
+        if held is None or not held.fresh_from <= now < held.fresh_until:
+            try:
+                held = self._told(tenant_id, await self._source.snapshot(tenant_id), held, now)
+            except HostError:
+                raise
+            except Exception as error:  # whatever a source raises means "not known now"
+                _LOG.warning("entitlement source failed: %s", type(error).__name__)
+                if held is None:
+                    return _SOURCE_UNAVAILABLE, None
+                held = self._dated(held, now)
+            if held is None:
+                return _NO_SUBSCRIPTION, None
+        found = held.answers.get(feature) if type(feature) is str else None
         if found is None:
             found = answer(held.snapshot, feature, now, grace=self._grace, max_stale=self._max_stale)
             if found.reason != "unknown_feature":  # names that nobody declared must not fill the memory
                 held.answers[feature] = found
         return found, held.snapshot
 
-    async def _current(self, tenant_id: str, now: datetime) -> tuple[_Held | None, bool]:
-        """The snapshot with the answers that stand now, and whether the source was there if it had to be asked."""
-        held = self._held.get(tenant_id)
-        if held is not None and timedelta() <= now - held.asked < self._fresh_for:
-            return self._standing(tenant_id, held, now), True
-        try:
-            found = await self._source.snapshot(tenant_id)
-        except HostError:
-            raise
-        except Exception as error:  # whatever a source raises means "not known now"
-            _LOG.warning("entitlement source failed: %s", type(error).__name__)
-            return (self._kept(held, now) if held is not None else None), False
+    def _told(
+        self, tenant_id: str, found: EntitlementSnapshot | None, held: _Held | None, now: datetime
+    ) -> _Held | None:
+        """What the source said, with the answers that stand already if it is what it said before."""
         if found is None:
             self._held.pop(tenant_id, None)
-            return None, True
-        if held is None or held.snapshot is not found:
-            return self._keep(tenant_id, self._made(found, now, now)), True
-        held.asked = now
-        return self._standing(tenant_id, held, now), True
-
-    def _standing(self, tenant_id: str, held: _Held, now: datetime) -> _Held:
-        if held.since <= now < held.until:
+            return None
+        if held is not None and held.snapshot is found and held.since <= now < held.until:
+            held.told(now, self._fresh_for)
             return held
-        return self._keep(tenant_id, self._made(held.snapshot, held.asked, now))
-
-    def _kept(self, held: _Held, now: datetime) -> _Held:
-        """The last answer of a source that is down, dated: a copy of an earlier moment."""
-        snapshot = held.snapshot if held.snapshot.as_of is not None else replace(held.snapshot, as_of=held.asked)
-        return self._made(snapshot, held.asked, now)
-
-    def _keep(self, tenant_id: str, held: _Held) -> _Held:
         if len(self._held) >= _CAPACITY and tenant_id not in self._held:
             self._held.pop(next(iter(self._held)), None)
-        self._held[tenant_id] = held
-        return held
+        made = self._held[tenant_id] = self._made(found, now, now)
+        return made
+
+    def _dated(self, held: _Held, now: datetime) -> _Held:
+        """The last answer of a source that is down: a copy of an earlier moment."""
+        snapshot = held.snapshot if held.snapshot.as_of is not None else replace(held.snapshot, as_of=held.asked)
+        return self._made(snapshot, held.asked, now)
 
     def _made(self, snapshot: EntitlementSnapshot, asked: datetime, now: datetime) -> _Held:
         turns = list(snapshot.turns(self._grace, self._max_stale))
         since = max((turn for turn in turns if turn <= now), default=_FIRST)
-        return _Held(snapshot, asked, since, min((turn for turn in turns if turn > now), default=_LAST))
+        made = _Held(snapshot, since, min((turn for turn in turns if turn > now), default=_LAST))
+        made.told(asked, self._fresh_for)
+        return made
 
     def _counter(self) -> UsageStore:
         if self._usage is None:
