@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from wellstreak_trust.core import AuditEvent, FixedClock, Principal
+from wellstreak_trust.core import AuditEvent, FixedClock, Principal, TrustError
 from wellstreak_trust.core.sansio import drive
 from wellstreak_trust.tenancy import Membership, Memberships, TenantContext, WorkspaceState, testing_context
 
@@ -65,3 +67,24 @@ def ctx(who: str, tenant_id: str = "t1", **principal: Any) -> TenantContext:
 
 def person(who: str, email: str | None = None, verified: Any = True) -> Principal:
     return Principal(who, attributes={"email": email or f"{who}@example.com", "email_verified": verified})
+
+
+def race(*calls: Callable[[], object]) -> list[type[TrustError] | None]:
+    """Starts all at once; what each raised."""
+    gate, results = threading.Barrier(len(calls)), dict[int, type[TrustError] | None]()
+
+    def run(number: int, call: Callable[[], object]) -> None:
+        gate.wait()
+        try:
+            call()
+        except TrustError as error:
+            results[number] = type(error)
+        else:
+            results[number] = None
+
+    threads = [threading.Thread(target=run, args=item) for item in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [results[number] for number in range(len(calls))]
