@@ -188,7 +188,7 @@ async def a_subscription_comes_back_whole(store: SubscriptionStore) -> None:
         "seats": Feature(limit=5, seats=True),
     }
     times = {"as_of": _UNTIL, "period_start": _UNTIL, "past_due_since": _UNTIL}
-    full = EntitlementSnapshot("prö", "past_due", _UNTIL, features, version=7, **times)  # type: ignore[arg-type]  # times are
+    full = EntitlementSnapshot("prö", "past_due", _UNTIL, features, version=7, **times)
     assert await store.snapshot("t1") is None
     assert await store.aapply("t1", full)
     assert await store.snapshot("t1") == full
