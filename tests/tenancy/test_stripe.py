@@ -227,11 +227,18 @@ def test_items_become_features(items: list[Any], plan: str, features: set[str]) 
     assert (change.snapshot.plan, set(change.snapshot.features)) == (plan, features)
 
 
-@pytest.mark.parametrize(("quantity", "seats"), [(7, 7), (0, 0), (-1, 0), (None, 0), (True, 0), ("9", 0)])
+@pytest.mark.parametrize(("quantity", "seats"), [(7, 7), (0, 1), (-1, 1), (None, 1), (True, 1), ("9", 1)])
 def test_seats_are_as_many_as_were_bought(quantity: Any, seats: int) -> None:
     change = stripe_change(event(items={"data": [item(quantity=quantity)]}), PLANS)
     assert change is not None
     assert change.snapshot.seats == seats
+
+
+def test_a_price_that_nobody_knows_has_the_owners_seat() -> None:
+    change = stripe_change(event(items={"data": [item("unheard-of")]}), PLANS)
+    assert change is not None
+    assert change.snapshot.seats == 1
+    assert Plan("open", {"seats": Feature(seats=True)}).snapshot().seats is None
 
 
 GOOD = event()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Governance", "GovernanceCell", "governance"]
 
 GovernanceCell = Literal["yes", "if", "no", "plan"]
-_MARKUP: Final = re.compile(r"([\\`*\[\]<>|&_])")
+_MARKUP: Final = re.compile(r"([\\`*\[\]<>|&])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,8 +134,14 @@ class EntitlementSnapshot:
 
     @property
     def seats(self) -> int | None:
-        """What its seat feature includes; None where the plan has none, or no limit."""
-        return next((feature.limit for feature in self.features.values() if feature.seats), None)
+        """What `Memberships.set_seats` is to be told: the limit of the seat feature, None only if it has none.
+
+        A plan without seat feature has one seat, the owner's, and so has a price that no plan is known for.
+        """
+        found = next((feature for feature in self.features.values() if feature.seats), None)
+        if found is None:
+            return 1
+        return None if found.limit is None else max(1, found.limit)
 
     def older_than(self, age: timedelta, now: datetime) -> bool:
         """Whether it was copied longer ago than `age`."""
