@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Connection, Table, Text, select
+from sqlalchemy import BigInteger, Column, Connection, Table, Text, bindparam, select
 
 from ...core.clock import from_micros, to_micros
 from ...core.event import AuditEvent
@@ -52,6 +53,24 @@ _SUBSCRIPTIONS: Final = Table(
 )
 COLUMNS_OF_2: Final = (_SUBSCRIPTIONS.c.past_due_since,)
 
+_COUNTER: Final = {"tenant_id": bindparam("tenant"), "feature": bindparam("what"), "period": bindparam("when")}
+_HOLDING: Final = _HOLDS.insert().values(id=bindparam("hold"), amount=bindparam("amount"), **_COUNTER)
+_CLOSING: Final = _HOLDS.delete().where(_HOLDS.c.id == bindparam("hold")).returning(_HOLDS)
+
+
+@cache
+def _taking(dialect: str) -> Any:
+    """Built once: to build the statement costs more than to run it."""
+    raised = _USAGE.c.used + bindparam("amount")
+    return (
+        insert(dialect, _USAGE)
+        .values(**_COUNTER, used=bindparam("amount"))
+        .on_conflict_do_update(
+            index_elements=list(_COUNTER), set_={"used": raised}, where=raised <= bindparam("most", type_=BigInteger)
+        )
+        .returning(_USAGE.c.used)
+    )
+
 
 class SqlUsageStore:
     """Counters of metered features; open holds are rows, and deleting the row is what commits or releases, once."""
@@ -64,21 +83,12 @@ class SqlUsageStore:
         """Adds the amount if the sum stays within `limit`: one conditional upsert decides."""
         if hold.amount > limit:
             return None  # the insert below has no earlier row to compare with
-        row = {"tenant_id": hold.tenant_id, "feature": hold.feature, "period": hold.period}
+        row = {"tenant": hold.tenant_id, "what": hold.feature, "when": hold.period, "amount": hold.amount}
 
         def work(connection: Connection) -> int | None:
-            total: int | None = connection.scalar(
-                insert(connection, _USAGE)
-                .values(**row, used=hold.amount)
-                .on_conflict_do_update(
-                    index_elements=list(row),
-                    set_={"used": _USAGE.c.used + hold.amount},
-                    where=_USAGE.c.used + hold.amount <= limit,
-                )
-                .returning(_USAGE.c.used)
-            )
+            total: int | None = connection.scalar(_taking(connection.dialect.name), {**row, "most": limit})
             if total is not None:
-                connection.execute(_HOLDS.insert().values(id=hold.id, amount=hold.amount, **row))
+                connection.execute(_HOLDING, {**row, "hold": hold.id})
             return total
 
         return await self._database.run(work)
@@ -137,7 +147,7 @@ class SqlEntitlements:
 
 def _close(connection: Connection, hold_id: str, used: int | None) -> bool:
     """Closes an open hold, for whoever deletes its row; False for everybody after. Gives back all but `used`."""
-    hold = connection.execute(_HOLDS.delete().where(_HOLDS.c.id == hold_id).returning(_HOLDS)).one_or_none()
+    hold = connection.execute(_CLOSING, {"hold": hold_id}).one_or_none()
     if hold is not None and used is not None and used < hold.amount:
         here = (_USAGE.c.tenant_id == hold.tenant_id, _USAGE.c.feature == hold.feature, _USAGE.c.period == hold.period)
         connection.execute(_USAGE.update().where(*here).values(used=_USAGE.c.used - (hold.amount - used)))
