@@ -67,7 +67,7 @@ class Story(WorkspaceChapters):
                          self.ada.ask("PUT", "/w/acme/ai", {"tone": "friendly"}))  # fmt: skip
         made = self.ada.ask("POST", "/w/acme/agents", {"name": "Ada's agent"})
         yield self._step("ada creates an agent", "authz", "201 ok", made)
-        self.agent = _agent(made)
+        self.agent: str = _agent(made)
         yield self._step("bo renames ada's agent", "authz (condition)", "403 denied",
                          self.bo.ask("PUT", self.agent, {"name": "mine"}))  # fmt: skip
         mine = self.bo.ask("POST", "/w/acme/agents", {"name": "Bo's agent"})

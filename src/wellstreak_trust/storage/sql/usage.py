@@ -53,7 +53,11 @@ _SUBSCRIPTIONS: Final = Table(
 )
 COLUMNS_OF_2: Final = (_SUBSCRIPTIONS.c.past_due_since,)
 
-_COUNTER: Final = {"tenant_id": bindparam("tenant"), "feature": bindparam("what"), "period": bindparam("when")}
+_COUNTER: Final[dict[str, Any]] = {
+    "tenant_id": bindparam("tenant"),
+    "feature": bindparam("what"),
+    "period": bindparam("when"),
+}
 _HOLDING: Final = _HOLDS.insert().values(id=bindparam("hold"), amount=bindparam("amount"), **_COUNTER)
 _CLOSING: Final = _HOLDS.delete().where(_HOLDS.c.id == bindparam("hold")).returning(_HOLDS)
 
