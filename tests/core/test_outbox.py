@@ -12,7 +12,7 @@ import pytest
 
 from wellstreak_trust.core import AuditEvent, ConfigurationError, Principal, UsageError
 from wellstreak_trust.core.errors import AuditConflict, AuditEventRejected, AuditEventTooLarge, AuditUnavailable
-from wellstreak_trust.core.outbox import MemoryOutbox, Outbox, OutboxRelay, Relayed, event_from, event_text
+from wellstreak_trust.core.outbox import MemoryOutbox, Outbox, OutboxRelay, Relayed, event_from, event_text, relay_to
 from wellstreak_trust.core.sansio import drive
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 5, tzinfo=UTC)
@@ -193,3 +193,15 @@ def test_the_async_face() -> None:
     with pytest.raises(ConfigurationError):
         relay.forward()
     assert asyncio.run(relay.aforward()) == Relayed(2)
+
+
+def test_who_relays_what() -> None:
+    outbox, sink = filled("e1"), Sink()
+    assert relay_to(outbox, None) is None
+    assert relay_to(outbox, MemoryOutbox()) is None
+    found = relay_to(outbox, sink)
+    assert found is not None
+    assert found.forward() == Relayed(1)
+    joined = filled("e2")
+    joined.joined = True  # type: ignore[attr-defined]  # as the outbox of a host's own transaction says
+    assert relay_to(joined, sink) is None
