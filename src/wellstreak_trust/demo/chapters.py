@@ -50,22 +50,25 @@ class WorkspaceChapters:
                          self.bo.ask("POST", "/invitations/accept", {"token": token}))  # fmt: skip
 
     def _plans(self) -> Iterator[Step]:
-        """A new workspace is on the free plan: two seats, and no say in AI behaviour."""
-        change = ("PUT", "/w/acme/ai", {"tone": "friendly"})
+        """A trial of the team plan, then the free one, which has two seats, one agent and no say in AI behaviour."""
+        change, agent = ("PUT", "/w/acme/ai", {"tone": "friendly"}), ("POST", "/w/acme/agents", {"name": "first"})
         carol = ("POST", "/w/acme/invitations", {"email": "carol@example.com", "role": "member"})
-        yield self._step("ada changes AI behaviour on the free plan", "entitlements", "402 entitlement_denied",
-                         self.ada.ask(*change))  # fmt: skip
+        yield self._step("ada changes AI behaviour on trial", "entitlements", "200 ok", self.ada.ask(*change))
+        self._bill("active", price="free", workspace="evil")
+        yield self._step("eve takes the free plan; ada's plan", "entitlements", "team", self._billing("plan"))
+        yield self._step("billing says: acme is on the free plan", "webhooks", "200 ok", self._bill("active", "free"))
+        yield self._step("ada changes AI behaviour", "entitlements", "402 entitlement_denied", self.ada.ask(*change))
         yield self._step("ada invites a third person on two seats", "tenancy (seats)", "409 seat_limit",
                          self.ada.ask(*carol))  # fmt: skip
-        headers, body = self._hook("active", workspace="evil")
-        self.anyone.ask("POST", "/hooks/billing", body, **headers)
-        yield self._step("eve pays; ada's plan", "entitlements", "free", self._billing("plan"))
-        headers, body = self._hook("active")
-        yield self._step("billing says: acme is on the team plan", "webhooks", "200 ok",
-                         self.anyone.ask("POST", "/hooks/billing", body, **headers))  # fmt: skip
-        yield self._step("the plan now", "entitlements", "team", self._billing("plan"))
+        yield self._step("the plan's one agent", "entitlements (metered)", "201 ok", self.ada.ask(*agent))
+        yield self._step("a second one", "entitlements (metered)", "402 entitlement_denied", self.ada.ask(*agent))
+        yield self._step("billing says: acme is on the team plan", "webhooks", "200 ok", self._bill("active"))
         yield self._step("ada changes AI behaviour", "entitlements", "200 ok", self.ada.ask(*change))
         yield self._step("ada invites a third person on five seats", "tenancy (seats)", "201 ok", self.ada.ask(*carol))
+
+    def _bill(self, status: str, price: str = "team_monthly", *, workspace: str = "acme", late: int = 0) -> Answer:
+        headers, body = self._hook(status, price=price, workspace=workspace, late=late)
+        return self.anyone.ask("POST", "/hooks/billing", body, **headers)
 
     def _billing(self, field: str) -> str:
         return str((self.ada.ask("GET", "/w/acme/billing").json or {}).get(field))
@@ -114,7 +117,14 @@ class WorkspaceChapters:
                          self.ada.ask("PUT", "/w/acme/members/u_bo", {"role": "member"}))  # fmt: skip
 
     def _hook(
-        self, status: str, secret: str = BILLING_SECRET, *, age: int = 0, workspace: str = "acme", late: int = 0
+        self,
+        status: str,
+        secret: str = BILLING_SECRET,
+        *,
+        age: int = 0,
+        price: str = "team_monthly",
+        workspace: str = "acme",
+        late: int = 0,
     ) -> tuple[dict[str, str], bytes]:
         """A signed delivery. Billing orders its events by their seconds; the story's each come one later."""
         self.billed += 1
@@ -127,7 +137,7 @@ class WorkspaceChapters:
                     "status": status,
                     "metadata": {"workspace": workspace},
                     "current_period_end": self.period_end,
-                    "items": {"data": [{"price": {"lookup_key": "team_monthly"}, "quantity": 1}]},
+                    "items": {"data": [{"price": {"lookup_key": price}, "quantity": 1}]},
                 }
             },
         }
@@ -137,20 +147,12 @@ class WorkspaceChapters:
         return {name.replace("-", "_"): value for name, value in headers.items()}, signed.body
 
     def _subscription(self) -> Iterator[Step]:
-        change, agent = ("PUT", "/w/acme/ai", {"tone": "formal"}), ("POST", "/w/acme/agents", {"name": "one more"})
-        yield self._step("the plan's third agent", "entitlements (metered)", "201 ok", self.ada.ask(*agent))
-        yield self._step("a fourth one", "entitlements (metered)", "402 entitlement_denied", self.ada.ask(*agent))
-        headers, body = self._hook("unpaid")
-        yield self._step("billing says: unpaid", "webhooks", "200 ok",
-                         self.anyone.ask("POST", "/hooks/billing", body, **headers))  # fmt: skip
+        change = ("PUT", "/w/acme/ai", {"tone": "formal"})
+        yield self._step("billing says: unpaid", "webhooks", "200 ok", self._bill("unpaid"))
         yield self._step("ada changes AI behaviour", "entitlements", "402 entitlement_denied", self.ada.ask(*change))
         yield self._step("ada still reads it", "entitlements (read-only)", "200 ok", self.ada.ask("GET", "/w/acme/ai"))
         yield self._step("ada still reaches billing to pay", "entitlements", "read_only", self._billing("access"))
-        headers, body = self._hook("active", late=60)
-        late = self.anyone.ask("POST", "/hooks/billing", body, **headers)
-        yield self._step(
-            "an older event arrives late", "webhooks (order)", "late", str((late.json or {}).get("outcome"))
-        )
-        headers, body = self._hook("active")
-        self.anyone.ask("POST", "/hooks/billing", body, **headers)
+        late = self._bill("active", late=60).json or {}
+        yield self._step("an older event arrives late", "webhooks (order)", "late", str(late.get("outcome")))
+        self._bill("active")
         yield self._step("paid: ada changes AI behaviour", "entitlements", "200 ok", self.ada.ask(*change))

@@ -45,7 +45,7 @@ from wellstreak_trust.tenancy.stripe import StripeFeed
 from wellstreak_trust.webhooks import ReplayGuard, WebhookVerifier, verifier
 
 from . import operations
-from .plans import PRICES
+from .plans import PRICES, TEAM
 
 AUDIT_ORIGIN = "demo.wellstreak.example/audit"
 BILLING_SECRET = "whsec_demo_billing_secret_0123456789"
@@ -214,3 +214,8 @@ class Host:
         """Renames an agent."""
         where = (agents.c.tenant_id == tenant_id) & (agents.c.id == agent_id)
         await self.port.run(lambda c: c.execute(agents.update().where(where).values(name=name)))
+
+    async def set_plan(self, tenant_id: str, status: str, version: int) -> bool:
+        """The team plan, as a contract outside billing would give it; newer than what billing said before `version`."""
+        period_end = self.trust.clock.now() + timedelta(days=14)
+        return await self.subscriptions.aapply(tenant_id, TEAM.snapshot(status, period_end, version=version))

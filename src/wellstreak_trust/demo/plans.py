@@ -9,11 +9,11 @@ TEAM = Plan(
     "team",
     {
         "seats": Feature(limit=5, seats=True),
-        "agents": Feature(limit=3),
+        "agents": Feature(limit=20),
         "ai_reading": Feature(read_only=True),
         "ai_behaviour": Feature(),
         "messaging": Feature(),
     },
 )
 PLANS = (FREE, TEAM)
-PRICES = {"team_monthly": TEAM}
+PRICES = {"free": FREE, "team_monthly": TEAM}

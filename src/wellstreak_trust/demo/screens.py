@@ -8,7 +8,7 @@ from wellstreak_trust.core.tenant import Membership
 
 from .calls import Call, Reply
 from .host import SYSTEM
-from .plans import FREE
+from .plans import TEAM
 
 BILLING = {"kind": "service", "id": "billing"}
 
@@ -26,13 +26,13 @@ def _shown(member: Membership) -> dict[str, object]:
 
 
 async def create_workspace(call: Call) -> Reply:
-    """Founds a workspace on the free plan, owned by whoever is signed in."""
+    """Founds a workspace owned by whoever is signed in; it tries the team plan for two weeks."""
     principal = await call.host.trust.authenticator.aauthenticate(call.facts)
-    said, free = call.json("id", "name"), FREE.snapshot()
+    said = call.json("id", "name")
     member = await call.host.memberships.acreate_workspace(
-        principal, tenant_id=said["id"], name=said["name"], seats=free.seats
+        principal, tenant_id=said["id"], name=said["name"], seats=TEAM.snapshot().seats
     )
-    await call.host.subscriptions.aapply(member.tenant_id, free)
+    await call.host.set_plan(member.tenant_id, "trialing", 0)
     return Reply({"workspace": member.tenant_id, "roles": sorted(member.roles)}, 201)
 
 
