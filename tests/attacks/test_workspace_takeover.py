@@ -91,9 +91,8 @@ def test_a_person_with_the_id_of_a_service_account_is_not_it() -> None:
 
 def test_support_neither_stays_nor_brings_friends() -> None:
     world = World(MemoryMembershipStore())
-    world.memberships.grant_support(
-        ctx("u1"), "sup", reason="r", ticket="t", roles=["member"], lasts=timedelta(hours=1)
-    )
+    hour = timedelta(hours=1)
+    world.memberships.grant_support(ctx("u1"), "sup", reason="r", ticket="t", roles=["member"], lasts=hour)
     for way in (
         lambda: world.memberships.grant_support(ctx("sup"), "sup2", reason="r", ticket="t"),
         lambda: world.memberships.grant_support(ctx("sup"), "sup", reason="r", ticket="t", lasts=timedelta(days=7)),

@@ -101,6 +101,7 @@ def test_an_older_database_gets_the_new_columns(engine: Engine) -> None:
             "ALTER TABLE wst_membership DROP COLUMN suspended",
             "ALTER TABLE wst_membership DROP COLUMN support",
             "ALTER TABLE wst_subscription DROP COLUMN past_due_since",
+            "ALTER TABLE wst_subscription DROP COLUMN reference",
             "DELETE FROM wst_schema WHERE version >= 2",
             "INSERT INTO wst_workspace (tenant_id, name, version) VALUES ('t1', 'Acme', 2)",
             "INSERT INTO wst_membership (tenant_id, principal_id, roles, version) "

@@ -291,6 +291,19 @@ def test_racing_events_leave_the_newest(engine: Engine) -> None:
         assert (held.version >> 6, held.status) == (start + 3, "active")
 
 
+def test_moving_to_another_subscription_is_not_undone_by_the_end_of_the_old_one() -> None:
+    source = StaticEntitlements()
+    feed = StripeFeed(source, PLANS)
+    feed.apply(Delivered(event("created", T, id="sub_old")))
+    feed.apply(Delivered(event("created", T + 5, id="sub_new")))
+    assert (
+        feed.apply(Delivered(event("deleted", T + 9, id="sub_old", status="canceled", ended_at=T + 9))).outcome
+        == "late"
+    )
+    assert drive(source.snapshot("acme")).status == "active"  # type: ignore[union-attr]  # applied above
+    assert feed.apply(Delivered(event("deleted", T + 9, id="sub_new", status="canceled"))).outcome == "applied"
+
+
 def test_another_key_names_the_tenant() -> None:
     said = event(metadata={"workspace": "acme"})
     change = stripe_change(said, PLANS, tenant_key="workspace")

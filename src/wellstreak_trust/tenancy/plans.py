@@ -33,7 +33,7 @@ class SubscriptionStore(Protocol):
         ...
 
     async def aapply(self, tenant_id: str, snapshot: EntitlementSnapshot, events: Iterable[AuditEvent] = (), /) -> bool:
-        """Takes a snapshot and its events, or, for a version at or below the one held, nothing: False.
+        """Takes a snapshot and its events, or nothing, where it does not `replaces` the one held: False.
 
         One conditional statement decides, so that late and racing billing events change nothing.
         """
@@ -89,7 +89,7 @@ class StaticEntitlements:
         """Takes a billing event; False for a version at or below the one held: late events change nothing."""
         with self._lock:
             held = self._snapshots.get(tenant_id)
-            if held is not None and snapshot.version <= held.version:
+            if held is not None and not snapshot.replaces(held):
                 return False
             self.outbox.append(events)  # first, because it may refuse
             self._snapshots[tenant_id] = snapshot

@@ -11,8 +11,11 @@ with the same status cannot be told apart; the first to arrive stands. Whenever 
 ask Stripe for the subscription a second later and give the answer to `StripeFeed.refetched`, which outranks every
 event made before the second in which it was asked for.
 
-What is read: `status`, `items` (price and quantity), the end of the period (of the subscription, or of its items since
-API version 2025-03-31), `cancel_at`, `cancel_at_period_end`, `ended_at` and `metadata`. Invoices and the like say
+A tenant has one subscription. Where it changes to another one, the end of the old one does not take the place of the
+new one, whichever is told first.
+
+What is read: `id`, `status`, `items` (price and quantity), the end of the period (of the subscription, or of its items
+since API version 2025-03-31), `cancel_at`, `cancel_at_period_end`, `ended_at` and `metadata`. Invoices and the like say
 nothing here that the subscription does not say itself: `invoice.payment_failed` is followed by
 `customer.subscription.updated` with `past_due`.
 """
@@ -125,7 +128,9 @@ def stripe_subscription(
     sold = [(plan, item) for item in items if (plan := _plan_of(item, plans)) is not None]
     features = {name: feature for plan, item in sold for name, feature in _bought(plan, item).items()}
     name = sold[0][0].name if sold else ""
-    return StripeChange(str(tenant_id), EntitlementSnapshot(name, *_standing(subscription, items), features))
+    reference = _text(subscription, "id") if subscription.get("id") is not None else None
+    standing = _standing(subscription, items)
+    return StripeChange(str(tenant_id), EntitlementSnapshot(name, *standing, features, reference=reference))
 
 
 def _standing(subscription: Mapping[str, Any], items: list[Mapping[str, Any]]) -> tuple[str, datetime | None]:

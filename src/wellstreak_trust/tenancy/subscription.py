@@ -47,6 +47,7 @@ Reason = Literal[
 _SUSPENDED: Final[Mapping[str, Reason]] = MappingProxyType(
     {"paused": "paused", "unpaid": "unpaid", "incomplete": "incomplete", "incomplete_expired": "incomplete"}
 )
+_ENDED: Final = frozenset(("canceled", "incomplete_expired"))
 _MOMENT: Final = timedelta(microseconds=1)
 
 
@@ -110,6 +111,7 @@ class EntitlementSnapshot:
         as_of: when a source that copies read it; None for a source that always answers for now.
         period_start: before it nothing is included.
         past_due_since: when payment failed, where the provider's period goes on regardless; grace counts from it.
+        reference: the provider's id of the subscription, where a tenant may have had several.
     """
 
     plan: str
@@ -120,6 +122,7 @@ class EntitlementSnapshot:
     as_of: datetime | None = None
     period_start: datetime | None = None
     past_due_since: datetime | None = None
+    reference: str | None = None
 
     def __post_init__(self) -> None:
         if type(self.version) is not int or not 0 <= self.version < 2**53:
@@ -142,6 +145,16 @@ class EntitlementSnapshot:
         if found is None:
             return 1
         return None if found.limit is None else max(1, found.limit)
+
+    @property
+    def parting(self) -> bool:
+        """Whether it tells of an end: such a snapshot never takes the place of another subscription's."""
+        return self.reference is not None and self.status in _ENDED
+
+    def replaces(self, held: EntitlementSnapshot) -> bool:
+        """Whether a store that holds `held` takes this one: it is newer, and no farewell of another subscription."""
+        theirs = held.reference is not None and held.reference != self.reference
+        return self.version > held.version and not (self.parting and theirs)
 
     def older_than(self, age: timedelta, now: datetime) -> bool:
         """Whether it was copied longer ago than `age`."""

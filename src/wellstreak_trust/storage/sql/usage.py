@@ -50,8 +50,9 @@ _SUBSCRIPTIONS: Final = Table(
     Column("version", BigInteger, nullable=False),
     Column("as_of", BigInteger),
     Column("past_due_since", BigInteger),
+    Column("reference", Text),
 )
-COLUMNS_OF_2: Final = (_SUBSCRIPTIONS.c.past_due_since,)
+COLUMNS_OF_2: Final = (_SUBSCRIPTIONS.c.past_due_since, _SUBSCRIPTIONS.c.reference)
 
 _COUNTER: Final[dict[str, Any]] = {
     "tenant_id": bindparam("tenant"),
@@ -130,14 +131,16 @@ class SqlEntitlements:
     async def aapply(self, tenant_id: str, snapshot: EntitlementSnapshot, events: Iterable[AuditEvent] = (), /) -> bool:
         """Takes a billing event; False for a version at or below the one held: late events change nothing."""
         row = _subscription_row(snapshot)
+        newer = _SUBSCRIPTIONS.c.version < snapshot.version
+        if snapshot.parting:
+            mine = _SUBSCRIPTIONS.c.reference.is_(None) | (_SUBSCRIPTIONS.c.reference == snapshot.reference)
+            newer = newer & mine
 
         def work(connection: Connection) -> bool:
             stored = connection.execute(
                 insert(connection, _SUBSCRIPTIONS)
                 .values(tenant_id=tenant_id, **row)
-                .on_conflict_do_update(
-                    index_elements=["tenant_id"], set_=row, where=_SUBSCRIPTIONS.c.version < snapshot.version
-                )
+                .on_conflict_do_update(index_elements=["tenant_id"], set_=row, where=newer)
                 .returning(_SUBSCRIPTIONS.c.version)
             ).first()
             if stored is not None:
@@ -169,6 +172,7 @@ def _subscription_row(snapshot: EntitlementSnapshot) -> dict[str, Any]:
         "version": snapshot.version,
         "as_of": _micros(snapshot.as_of),
         "past_due_since": _micros(snapshot.past_due_since),
+        "reference": snapshot.reference,
     }
 
 
@@ -182,6 +186,7 @@ def _snapshot(row: Any) -> EntitlementSnapshot:
         as_of=_moment(row.as_of),
         period_start=_moment(row.period_start),
         past_due_since=_moment(row.past_due_since),
+        reference=row.reference,
     )
 
 

@@ -188,7 +188,7 @@ async def a_subscription_comes_back_whole(store: SubscriptionStore) -> None:
         "seats": Feature(limit=5, seats=True),
     }
     times = {"as_of": _UNTIL, "period_start": _UNTIL, "past_due_since": _UNTIL}
-    full = EntitlementSnapshot("prö", "past_due", _UNTIL, features, version=7, **times)
+    full = EntitlementSnapshot("prö", "past_due", _UNTIL, features, version=7, reference="sub_1", **times)
     assert await store.snapshot("t1") is None
     assert await store.aapply("t1", full)
     assert await store.snapshot("t1") == full
@@ -211,6 +211,21 @@ async def late_events_change_and_tell_nothing(store: SubscriptionStore) -> None:
     newer = EntitlementSnapshot("pro", "active", None, {}, version=1)
     assert await _raises(UsageError, lambda: store.aapply("t2", newer, (unwritable,)))
     assert await store.snapshot("t2") is None
+
+
+async def the_end_of_another_subscription_ends_nothing(store: SubscriptionStore) -> None:
+    """An old subscription's farewell comes late and is newer; the present one's own is taken."""
+
+    def told(status: str, reference: str | None, version: int) -> EntitlementSnapshot:
+        return EntitlementSnapshot("pro", status, None, {}, version=version, reference=reference)
+
+    assert await store.aapply("t1", told("active", "sub_2", 1))
+    assert not await store.aapply("t1", told("canceled", "sub_1", 2))
+    assert not await store.aapply("t1", told("incomplete_expired", "sub_1", 2))
+    assert await store.aapply("t1", told("canceled", "sub_2", 2))
+    assert await store.aapply("t1", told("active", "sub_3", 3))
+    assert await store.aapply("t1", told("canceled", None, 4))
+    assert await store.aapply("t1", told("canceled", "sub_3", 5))
 
 
 _ROLES: Final = frozenset(("billing", "member"))
@@ -243,4 +258,8 @@ MEMBERSHIP_CHECKS: Final = (
     invitations_are_found_by_digest,
 )
 USAGE_CHECKS: Final = (a_limit_is_never_passed, a_hold_is_closed_once, an_estimate_gives_its_rest_back)
-SUBSCRIPTION_CHECKS: Final = (a_subscription_comes_back_whole, late_events_change_and_tell_nothing)
+SUBSCRIPTION_CHECKS: Final = (
+    a_subscription_comes_back_whole,
+    late_events_change_and_tell_nothing,
+    the_end_of_another_subscription_ends_nothing,
+)
