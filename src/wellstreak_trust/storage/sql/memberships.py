@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Integer, Table, Text, select
 
-from ...core.clock import from_micros, to_micros
 from ...core.errors import TenantNotFound
 from ...core.event import AuditEvent
-from ...core.tenant import Membership, SupportAccess
+from ...core.tenant import Membership
 from ...tenancy.office import Tell
-from ...tenancy.workspace import Invited, Rule, Transfer, WorkspaceState, changes
+from ...tenancy.rows import invited_from, invited_row, member_from, member_row, offer_from, state_row
+from ...tenancy.workspace import Invited, Rule, WorkspaceState, changes
 from .database import SqlPort, insert
 from .outbox import SqlOutbox, append
 from .schema import metadata
@@ -68,7 +68,7 @@ class SqlMembershipStore:
         """Stores a new workspace; False if the tenant id is taken."""
 
         def work(connection: Connection) -> bool:
-            row = {"tenant_id": state.tenant_id, **_settings(state)}
+            row = {"tenant_id": state.tenant_id, **_row(state_row(state))}
             stored = connection.execute(
                 insert(connection, _WORKSPACES).values(row).on_conflict_do_nothing().returning(_WORKSPACES.c.tenant_id)
             ).first()
@@ -132,14 +132,16 @@ def _load(connection: Connection, tenant_id: str, *, shared: bool) -> WorkspaceS
         row.version,
         {member.principal_id: _membership(member) for member in members},
         {invited.id: _invited(invited) for invited in invitations},
-        _transfer(row.transfer),
+        offer_from(_values(row, "transfer")["transfer"]),
     )
 
 
 def _write(connection: Connection, before: WorkspaceState, after: WorkspaceState) -> None:
     tenant_id, found = after.tenant_id, changes(before, after)
     if after.version != before.version:
-        connection.execute(_WORKSPACES.update().where(_WORKSPACES.c.tenant_id == tenant_id).values(_settings(after)))
+        connection.execute(
+            _WORKSPACES.update().where(_WORKSPACES.c.tenant_id == tenant_id).values(_row(state_row(after)))
+        )
     if found.gone:
         connection.execute(
             _MEMBERS.delete().where(_MEMBERS.c.tenant_id == tenant_id, _MEMBERS.c.principal_id.in_(found.gone))
@@ -149,9 +151,10 @@ def _write(connection: Connection, before: WorkspaceState, after: WorkspaceState
             _INVITATIONS.delete().where(_INVITATIONS.c.tenant_id == tenant_id, _INVITATIONS.c.id.in_(found.dropped))
         )
     for member in found.members:
-        _put(connection, _MEMBERS, {"tenant_id": tenant_id, **_member_row(member)})
+        row = {"tenant_id": tenant_id, "principal_id": member.principal_id, **_row(member_row(member))}
+        _put(connection, _MEMBERS, row)
     for invited in found.invitations:
-        _put(connection, _INVITATIONS, {"tenant_id": tenant_id, **_invited_row(invited)})
+        _put(connection, _INVITATIONS, {"tenant_id": tenant_id, "id": invited.id, **_row(invited_row(invited))})
 
 
 def _put(connection: Connection, table: Table, row: dict[str, Any]) -> None:
@@ -160,79 +163,18 @@ def _put(connection: Connection, table: Table, row: dict[str, Any]) -> None:
     connection.execute(insert(connection, table).values(row).on_conflict_do_update(index_elements=keys, set_=changed))
 
 
-def _settings(state: WorkspaceState) -> dict[str, Any]:
-    offer = state.transfer
-    return {
-        "name": state.name,
-        "seats": state.seats,
-        "version": state.version,
-        "transfer": offer
-        and json.dumps([offer.from_id, offer.to_id, to_micros(offer.ready_at), to_micros(offer.expires_at)]),
-    }
+def _row(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: json.dumps(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def _transfer(text: str | None) -> Transfer | None:
-    if text is None:
-        return None
-    from_id, to_id, ready_at, expires_at = json.loads(text)
-    return Transfer(from_id, to_id, from_micros(ready_at), from_micros(expires_at))
-
-
-def _member_row(member: Membership) -> dict[str, Any]:
-    support = member.support
-    return {
-        "principal_id": member.principal_id,
-        "roles": _names(member.roles),
-        "version": member.version,
-        "kind": member.kind,
-        "suspended": _names(member.suspended),
-        "support": support
-        and json.dumps([support.reason, support.ticket, support.granted_by, to_micros(support.until)]),
-    }
-
-
-def _invited_row(invited: Invited) -> dict[str, Any]:
-    return {
-        "id": invited.id,
-        "digest": invited.digest,
-        "email": invited.email,
-        "roles": _names(invited.roles),
-        "inviter_id": invited.inviter_id,
-        "expires_at": to_micros(invited.expires_at),
-        "status": invited.status,
-    }
+def _values(row: Any, *texts: str) -> dict[str, Any]:
+    values = dict(row._mapping)
+    return {**values, **{name: json.loads(values[name]) for name in texts if values[name] is not None}}
 
 
 def _membership(row: Any) -> Membership:
-    return Membership(
-        row.tenant_id,
-        row.principal_id,
-        frozenset(json.loads(row.roles)),
-        row.version,
-        row.kind,
-        frozenset(json.loads(row.suspended)),
-        _support(row.support),
-    )
-
-
-def _support(text: str | None) -> SupportAccess | None:
-    if text is None:
-        return None
-    reason, ticket, granted_by, until = json.loads(text)
-    return SupportAccess(reason, ticket, granted_by, from_micros(until))
+    return member_from(row.tenant_id, row.principal_id, _values(row, "roles", "suspended", "support"))
 
 
 def _invited(row: Any) -> Invited:
-    return Invited(
-        row.id,
-        row.digest,
-        row.email,
-        frozenset(json.loads(row.roles)),
-        row.inviter_id,
-        from_micros(row.expires_at),
-        row.status,
-    )
-
-
-def _names(names: Iterable[str]) -> str:
-    return json.dumps(sorted(names))
+    return invited_from(row.id, _values(row, "roles"))

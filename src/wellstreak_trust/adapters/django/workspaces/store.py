@@ -12,26 +12,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connections, transaction
 from django.db.models import F
 
-from ....core.clock import from_micros, to_micros
 from ....core.errors import StoreMisconfigured, StoreUnavailable, TenantNotFound
 from ....core.event import AuditEvent
 from ....core.outbox import event_from, event_text
-from ....core.tenant import Membership, SupportAccess
+from ....core.tenant import Membership
 from ....tenancy.office import Tell
-from ....tenancy.workspace import Invited, Rule, Transfer, WorkspaceState, changes
+from ....tenancy.rows import (
+    INVITED,
+    MEMBER,
+    invited_from,
+    invited_row,
+    member_from,
+    member_row,
+    offer_from,
+    state_row,
+)
+from ....tenancy.workspace import Invited, Rule, WorkspaceState, changes
 from . import models
 
 __all__ = ["DjangoMembershipStore", "DjangoOutbox"]
 
 T = TypeVar("T")
-_MEMBER: Final = ("roles", "version", "kind", "suspended", "support")
-_INVITED: Final = ("digest", "email", "roles", "inviter_id", "expires_at", "status")
 
 
 class _Orm:
@@ -113,7 +120,7 @@ class DjangoMembershipStore:
             rows = models.Workspace.objects.using(self._orm.using)
             try:
                 with transaction.atomic(using=self._orm.using):
-                    rows.create(tenant_id=state.tenant_id, **_settings(state))
+                    rows.create(tenant_id=state.tenant_id, **state_row(state))
             except IntegrityError:
                 return False
             self._write(WorkspaceState(state.tenant_id, version=state.version), state)
@@ -180,28 +187,28 @@ class DjangoMembershipStore:
             row.version,
             {member.principal_id: _membership(member) for member in members},
             {invited.invitation_id: _invited(invited) for invited in invitations},
-            _transfer(row.transfer),
+            offer_from(row.transfer),
         )
 
     def _write(self, before: WorkspaceState, after: WorkspaceState) -> None:
         using, tenant_id, found = self._orm.using, after.tenant_id, changes(before, after)
         members, invitations = models.Membership.objects.using(using), models.Invitation.objects.using(using)
         if after.version != before.version:
-            models.Workspace.objects.using(using).filter(pk=tenant_id).update(**_settings(after))
+            models.Workspace.objects.using(using).filter(pk=tenant_id).update(**state_row(after))
         if found.gone:
             members.filter(workspace_id=tenant_id, principal_id__in=found.gone).delete()
         if found.dropped:
             invitations.filter(workspace_id=tenant_id, invitation_id__in=found.dropped).delete()
         members.bulk_create(
-            [models.Membership(workspace_id=tenant_id, **_member_row(member)) for member in found.members],
+            [_member(tenant_id, member) for member in found.members],
             update_conflicts=True,
-            update_fields=_MEMBER,
+            update_fields=MEMBER,
             unique_fields=("workspace", "principal_id"),
         )
         invitations.bulk_create(
-            [models.Invitation(workspace_id=tenant_id, **_invited_row(invited)) for invited in found.invitations],
+            [_invitation(tenant_id, invited) for invited in found.invitations],
             update_conflicts=True,
-            update_fields=_INVITED,
+            update_fields=INVITED,
             unique_fields=("workspace", "invitation_id"),
         )
 
@@ -224,66 +231,17 @@ def _translated() -> Iterator[None]:
         raise StoreUnavailable("database: connection lost", hint="check that it runs and is reachable") from None
 
 
-# --- rows ------------------------------------------------------------------------------------------------------------
-
-
-def _settings(state: WorkspaceState) -> dict[str, Any]:
-    offer = state.transfer
-    told = [offer.from_id, offer.to_id, to_micros(offer.ready_at), to_micros(offer.expires_at)] if offer else None
-    return {"name": state.name, "seats": state.seats, "version": state.version, "transfer": told}
-
-
-def _transfer(told: Any) -> Transfer | None:
-    if told is None:
-        return None
-    from_id, to_id, ready_at, expires_at = told
-    return Transfer(from_id, to_id, from_micros(ready_at), from_micros(expires_at))
-
-
-def _member_row(member: Membership) -> dict[str, Any]:
-    support = member.support
-    return {
-        "principal_id": member.principal_id,
-        "roles": sorted(member.roles),
-        "version": member.version,
-        "kind": member.kind,
-        "suspended": sorted(member.suspended),
-        "support": [support.reason, support.ticket, support.granted_by, to_micros(support.until)] if support else None,
-    }
-
-
 def _membership(row: Any) -> Membership:
-    told = row.support
-    return Membership(
-        row.workspace_id,
-        row.principal_id,
-        frozenset(row.roles),
-        row.version,
-        row.kind,
-        frozenset(row.suspended),
-        SupportAccess(told[0], told[1], told[2], from_micros(told[3])) if told is not None else None,
-    )
-
-
-def _invited_row(invited: Invited) -> dict[str, Any]:
-    return {
-        "invitation_id": invited.id,
-        "digest": invited.digest,
-        "email": invited.email,
-        "roles": sorted(invited.roles),
-        "inviter_id": invited.inviter_id,
-        "expires_at": to_micros(invited.expires_at),
-        "status": invited.status,
-    }
+    return member_from(row.workspace_id, row.principal_id, {name: getattr(row, name) for name in MEMBER})
 
 
 def _invited(row: Any) -> Invited:
-    return Invited(
-        row.invitation_id,
-        row.digest,
-        row.email,
-        frozenset(row.roles),
-        row.inviter_id,
-        from_micros(row.expires_at),
-        row.status,
-    )
+    return invited_from(row.invitation_id, {name: getattr(row, name) for name in INVITED})
+
+
+def _member(tenant_id: str, member: Membership) -> models.Membership:
+    return models.Membership(workspace_id=tenant_id, principal_id=member.principal_id, **member_row(member))
+
+
+def _invitation(tenant_id: str, invited: Invited) -> models.Invitation:
+    return models.Invitation(workspace_id=tenant_id, invitation_id=invited.id, **invited_row(invited))
