@@ -349,6 +349,21 @@ def test_what_is_not_known_gives_nothing() -> None:
     assert judge(snapshot(as_of=NOW - timedelta(minutes=15) - MOMENT)).access(T1) == "deny"
 
 
+def test_what_is_required_is_granted_or_raised() -> None:
+    judge(snapshot()).require(T1)
+    judge(snapshot()).require(T1, "sso")
+    for found, feature, reason in (
+        (snapshot(), "unheard", "unknown_feature"),
+        (snapshot("unpaid"), None, "unpaid"),
+        (snapshot("paused"), "sso", "paused"),
+        (snapshot(as_of=NOW - timedelta(minutes=15) - MOMENT), None, "source_unavailable"),
+        (None, None, "no_subscription"),
+    ):
+        with pytest.raises(EntitlementDenied) as refused:
+            judge(found).require(T1, feature)
+        assert refused.value.reason == reason
+
+
 def test_grace_counts_from_when_payment_failed() -> None:
     since = NOW - timedelta(days=7)
     assert judge(snapshot("past_due", past_due_since=since)).check(T1, "sso").reason == "past_due"

@@ -32,6 +32,7 @@ from .entitlements import (
     UsageStore,
 )
 from .invitations import Invitation
+from .keys import TenantKey
 from .membership import Memberships, MembershipStore
 from .memory import MemoryMembershipStore, MemoryUsageStore
 from .plans import StaticEntitlements, StaticPlans, SubscriptionStore
@@ -86,6 +87,7 @@ __all__ = [
     "SupportAccess",
     "TenantConflict",
     "TenantContext",
+    "TenantKey",
     "TenantNotFound",
     "TenantResolver",
     "TenantSource",

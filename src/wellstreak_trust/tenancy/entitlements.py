@@ -20,7 +20,7 @@ from ..core.entropy import random_hex
 from ..core.errors import ConfigurationError, EntitlementDenied, HostError, Unavailable, UsageError
 from ..core.sansio import suspends, synced
 from ..core.tenant import TenantContext
-from .subscription import Access, EntitlementDecision, EntitlementSnapshot, answer, standing
+from .subscription import Access, EntitlementDecision, EntitlementSnapshot, Reason, answer, standing
 
 __all__ = ["EntitlementSource", "Entitlements", "Hold", "Reservation", "SeatCounter", "UsageStore"]
 
@@ -187,13 +187,34 @@ class Entitlements:
 
     async def aaccess(self, ctx: TenantContext) -> Access:
         """What the subscription as a whole gives: ``allow``, ``read_only`` or ``deny``; for banners and wide gates."""
-        _, snapshot = await self._judge(ctx.tenant_id, "", 1)
-        now = self._clock.now()
-        if snapshot is None or snapshot.older_than(self._max_stale, now):
-            return "deny"
-        return standing(snapshot, now, self._grace)[0]
+        return (await self._whole(ctx.tenant_id))[0]
 
     access: Final = synced(aaccess)
+
+    async def arequire(self, ctx: TenantContext, feature: str | None = None) -> None:
+        """Passes while `feature` is granted; without one, while the subscription itself is good.
+
+        Raises:
+            EntitlementDenied: with the reason.
+        """
+        if feature is not None:
+            found = await self.acheck(ctx, feature)
+        else:
+            access, reason = await self._whole(ctx.tenant_id)
+            found = EntitlementDecision(access == "allow", reason)
+        if not found.allowed:
+            raise _denied(found)
+
+    require: Final = synced(arequire)
+
+    async def _whole(self, tenant_id: str) -> tuple[Access, Reason]:
+        found, snapshot = await self._judge(tenant_id, "", 1)
+        now = self._clock.now()
+        if snapshot is None:
+            return "deny", found.reason
+        if snapshot.older_than(self._max_stale, now):
+            return "deny", "source_unavailable"
+        return standing(snapshot, now, self._grace)
 
     async def areserve(self, ctx: TenantContext, feature: str, amount: int = 1) -> Reservation:
         """Takes `amount` before the effect.
