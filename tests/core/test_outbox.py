@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from wellstreak_trust.core import AuditEvent, ConfigurationError, Principal, UsageError
-from wellstreak_trust.core.errors import AuditConflict, AuditEventRejected, AuditEventTooLarge, AuditUnavailable
+from wellstreak_trust.core.errors import (
+    AuditConflict,
+    AuditEventRejected,
+    AuditEventTooLarge,
+    AuditUnavailable,
+    StoreUnavailable,
+)
 from wellstreak_trust.core.outbox import MemoryOutbox, Outbox, OutboxRelay, Relayed, event_from, event_text, relay_to
 from wellstreak_trust.core.sansio import drive
 
@@ -141,6 +147,20 @@ def test_a_crash_between_sink_and_outbox_repeats_and_loses_nothing() -> None:
     with pytest.raises(KeyboardInterrupt):  # and the turn was given back
         OutboxRelay(outbox, sink).forward()
     assert sink.ids == ["e1", "e2", "e1", "e2"]
+
+
+@pytest.mark.parametrize("verb", ["waiting", "settle"])
+def test_an_outbox_out_of_reach_is_not_the_callers_error(verb: str) -> None:
+    outbox, sink = filled("e1"), Sink()
+
+    async def down(*args: object) -> None:
+        raise StoreUnavailable("down")
+
+    setattr(outbox, verb, down)
+    relay = OutboxRelay(outbox, sink)
+    assert relay.forward() == Relayed(stopped=True)
+    delattr(outbox, verb)
+    assert relay.forward() == Relayed(1)
 
 
 def test_whoever_has_the_turn_forwards_what_others_ask_for() -> None:

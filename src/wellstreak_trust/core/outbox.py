@@ -28,7 +28,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from .canonical import canonical_json
 from .clock import aware, rfc3339
-from .errors import AuditConflict, AuditEventRejected, AuditEventTooLarge, ConfigurationError
+from .errors import AuditConflict, AuditEventRejected, AuditEventTooLarge, ConfigurationError, Unavailable
 from .event import AuditEvent, EventSink
 from .principal import Principal
 from .sansio import suspends, synced
@@ -72,7 +72,7 @@ class Relayed:
 
     Args:
         sent, parked: how many events.
-        stopped: the sink could not take one that it may take later; that one and all after it wait.
+        stopped: the sink could not take one that it may take later, or the outbox was out of reach: the rest waits.
     """
 
     sent: int = 0
@@ -102,10 +102,8 @@ class OutboxRelay:
     async def aforward(self, limit: int = 100) -> Relayed:
         """Forwards up to `limit` events, oldest first; more while others ask meanwhile.
 
-        An empty answer may also mean that another thread is forwarding them right now.
-
-        Raises:
-            Unavailable: the outbox itself cannot be read.
+        An empty answer may also mean that another thread is forwarding them right now. Never raises for an outage, of
+        the outbox neither: the change that the caller made stands.
         """
         self._asked = next(self._tickets)
         done = Relayed()
@@ -113,6 +111,8 @@ class OutboxRelay:
         while self._turn.acquire(blocking=False):
             try:
                 seen, step = self._asked, await self._batch(limit)
+            except Unavailable:
+                return Relayed(done.sent, done.parked, stopped=True)
             finally:
                 self._turn.release()
             done = Relayed(done.sent + step.sent, done.parked + step.parked, step.stopped)

@@ -120,7 +120,7 @@ class Office:
         self._clock: Clock = clock
         self._bylaws: Bylaws = bylaws
         self._told: bool = audit is not None
-        self.relay: OutboxRelay | None = relay_to(store.outbox, audit)
+        self.relay: OutboxRelay | None = relay_to(store.outbox, audit) if audit is not None else None
         self._listeners: list[Listener] = []
 
     def subscribe(self, listener: Listener) -> None:
@@ -139,7 +139,7 @@ class Office:
         return state
 
     async def _found(self, state: WorkspaceState, notice: Notice) -> bool:
-        events = [notice.event(state.tenant_id, self._clock.now())] if self._told else []
+        events = (notice.event(state.tenant_id, self._clock.now()),) if self._told else ()
         claimed = await self._store.claim(state, events)
         await self._forward()
         return claimed
