@@ -9,7 +9,7 @@ import pytest
 from wellstreak_trust.authz import Policy, PolicyHolder
 from wellstreak_trust.core.errors import Denied, InvitationInvalid, LastOwner
 from wellstreak_trust.tenancy import MemoryMembershipStore
-from workspaces import World, ctx
+from workspaces import World, ctx, person
 
 POLICY = Policy.from_dict(
     {
@@ -114,8 +114,6 @@ def test_an_invitation_dies_with_what_the_policy_lets_its_inviter_give() -> None
     holder = PolicyHolder(POLICY)
     world = governed(assignments=holder)
     world.add("u2", "admin")
-    from workspaces import person
-
     token = world.memberships.invite(ctx("u2"), "u3@example.com", ["member"]).token
     document = {
         "schema": 1,
@@ -130,6 +128,18 @@ def test_an_invitation_dies_with_what_the_policy_lets_its_inviter_give() -> None
     with pytest.raises(InvitationInvalid) as refused:
         world.memberships.accept(token, person("u3"))
     assert refused.value.reason == "inviter_lost_right"
+
+
+def test_whoever_may_give_it_withdraws_an_invitation() -> None:
+    world = governed()
+    world.add("u2", "admin")
+    mine = world.memberships.invite(ctx("u2"), "x@example.com", ["admin"])
+    world.memberships.revoke_invitation(ctx("u2"), mine.id)
+    theirs = world.memberships.invite(ctx("u1"), "y@example.com", ["treasurer"])
+    with pytest.raises(Denied):
+        world.memberships.revoke_invitation(ctx("u2"), theirs.id)
+    world.memberships.revoke_invitation(ctx("u1"), theirs.id)
+    assert world.memberships.invitations(ctx("u1")) == []
 
 
 def test_a_transfer_gives_what_an_owner_may_give() -> None:

@@ -16,7 +16,7 @@ from ..core.tenant import Membership, MembershipKind, SupportAccess, TenantConte
 from . import rules
 from .invitations import Invitation, digest_of, required_email, verified_email
 from .office import Notice, Office, role_names
-from .workspace import Invited, WorkspaceState
+from .workspace import Invited
 
 __all__ = ["Admission"]
 
@@ -77,26 +77,20 @@ class Admission(Office):
         tenant_id: str | None = None
         notice = Notice("member.joined", principal, (principal.id,), principal.id)
         try:
-            digest = digest_of(token)
+            if principal.actor is not None:
+                raise InvitationInvalid("impersonated")
+            digest, email = digest_of(token), verified_email(principal)
             tenant_id = await self._store.tenant_of_invitation(digest)
             if tenant_id is None:
                 raise InvitationInvalid("unknown")
-            after = await self._join(tenant_id, digest, notice)
+            who, now = principal.id, self._clock.now()
+            rule = partial(rules.join, bylaws=self._bylaws, digest=digest, principal_id=who, email=email, now=now)
+            return (await self._change(tenant_id, rule, notice)).members[who]
         except InvitationInvalid as refusal:
             await self._refused(replace(notice, targets=(), reason=refusal.reason), tenant_id)
             raise
-        return after.members[principal.id]
 
     accept: Final = synced(aaccept)
-
-    async def _join(self, tenant_id: str, digest: str, notice: Notice) -> WorkspaceState:
-        principal = notice.actor
-        assert isinstance(principal, Principal)
-        if principal.actor is not None:
-            raise InvitationInvalid("impersonated")
-        email, now = verified_email(principal), self._clock.now()
-        rule = partial(rules.join, bylaws=self._bylaws, digest=digest, principal_id=principal.id, email=email, now=now)
-        return await self._change(tenant_id, rule, notice)
 
     async def aadd_service(self, ctx: TenantContext, principal_id: str, roles: Iterable[str]) -> Membership:
         """Gives a service account a membership: no address, no invitation, never an owner.

@@ -75,12 +75,13 @@ def invite(state: WorkspaceState, act: Act, invited: Invited) -> WorkspaceState:
 
 
 def revoke(state: WorkspaceState, act: Act, invitation_id: str) -> WorkspaceState:
-    """Withdraws an invitation."""
-    act.manager(state)
+    """Withdraws an invitation: every owner may, and whoever may give what it gives."""
+    mine = act.manager(state)
     invited = state.invitations.get(invitation_id) if isinstance(invitation_id, str) else None
     if invited is None or invited.status != "open":
         raise NotFound("no open invitation of that id")
-    act.may_leave(state, Membership(state.tenant_id, invited.id, invited.roles), _NONE)
+    if OWNER not in mine.roles:
+        act.may_leave(state, Membership(state.tenant_id, invited.id, _NONE), invited.roles)
     return state.with_invitation(replace(invited, status="revoked"))
 
 
