@@ -36,15 +36,16 @@ from wellstreak_trust.storage.sql.usage import SqlEntitlements
 from wellstreak_trust.telemetry import Counters
 from wellstreak_trust.tenancy import (
     Entitlements,
-    EntitlementSnapshot,
-    Feature,
     Memberships,
     PathSource,
     TenantResolver,
+    TransferPolicy,
 )
+from wellstreak_trust.tenancy.stripe import StripeFeed
 from wellstreak_trust.webhooks import ReplayGuard, WebhookVerifier, verifier
 
 from . import operations
+from .plans import PRICES, TEAM
 
 AUDIT_ORIGIN = "demo.wellstreak.example/audit"
 BILLING_SECRET = "whsec_demo_billing_secret_0123456789"
@@ -121,10 +122,14 @@ class Host:
         self.audit: AuditLog = AuditLog(
             SqlAuditStore(port), signer=self.signer, origin=AUDIT_ORIGIN, registry=ActionRegistry(operations.ACTIONS)
         )
-        self.memberships: Memberships = Memberships(SqlMembershipStore(port), audit=self.audit)
+        policy = Policy.load(Path(__file__).with_name("policy.toml"))
+        self.memberships: Memberships = Memberships(
+            SqlMembershipStore(port), audit=self.audit, assignments=policy, transfer=TransferPolicy()
+        )
         self.sessions: SessionManager = SessionManager(SqlSessionStore(port), audit=self.audit, insecure_loopback=True)
         self.passwords: PasswordHasher = PasswordHasher(permits=2)
-        self.plans: SqlEntitlements = SqlEntitlements(port)
+        self.subscriptions: SqlEntitlements = SqlEntitlements(port)
+        self.entitlements: Entitlements = Entitlements(self.subscriptions, SqlUsageStore(port), seats=self.memberships)
         self.secrets: SecretStore = SecretStore(
             SqlSecretBackend(port), KeyChain([LocalKeyProvider.from_file(paths.kek)]), audit=self.audit
         )
@@ -133,6 +138,7 @@ class Host:
             SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit
         )
         self.billing: WebhookVerifier = verifier("stripe", secrets=[BILLING_SECRET])
+        self.feed: StripeFeed = StripeFeed(self.subscriptions, PRICES, tenant_key="workspace", audit=self.audit)
         self.replays: ReplayGuard = ReplayGuard(SqlReplayStore(port))
         self.security_txt: SecurityTxt = SecurityTxt(
             contact=("mailto:security@wellstreak.example",), reviewed_at=SystemClock().now()
@@ -140,12 +146,8 @@ class Host:
         self.trust: Trust = Trust(
             profile="production",
             authenticator=Authenticator([self.sessions]),
-            tenants=TenantResolver(
-                [PathSource("/w/{tenant}/")],
-                self.memberships,
-                entitlements=Entitlements(self.plans, SqlUsageStore(port)),
-            ),
-            policy=Policy.load(Path(__file__).with_name("policy.toml")),
+            tenants=TenantResolver([PathSource("/w/{tenant}/")], self.memberships, self.entitlements),
+            policy=policy,
             limiter=RateLimiter(
                 [
                     LimitRule("client", 600, timedelta(minutes=1), by=("client",)),
@@ -214,14 +216,6 @@ class Host:
         await self.port.run(lambda c: c.execute(agents.update().where(where).values(name=name)))
 
     async def set_plan(self, tenant_id: str, status: str, version: int) -> bool:
-        """Applies what billing said, unless something newer was said already."""
-        now = self.trust.clock.now()
-        snapshot = EntitlementSnapshot(
-            plan="team",
-            status=status,
-            period_end=now + timedelta(days=30),
-            features={"agents": Feature(), "messaging": Feature()},
-            version=version,
-            as_of=now,
-        )
-        return await self.plans.aapply(tenant_id, snapshot)
+        """The team plan, as a contract outside billing would give it; newer than what billing said before `version`."""
+        period_end = self.trust.clock.now() + timedelta(days=14)
+        return await self.subscriptions.aapply(tenant_id, TEAM.snapshot(status, period_end, version=version))

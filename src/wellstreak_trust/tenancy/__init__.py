@@ -19,7 +19,8 @@ from ..core.errors import (
     TenantConflict,
     TenantNotFound,
 )
-from ..core.tenant import Membership, TenantContext
+from ..core.tenant import Membership, SupportAccess, TenantContext
+from .bylaws import Assignments, TransferPolicy
 from .cache import CachedMemberships
 from .context import current_tenant, require_tenant, scope_leaks, tenant_scope, testing_context
 from .elevation import elevate
@@ -28,7 +29,7 @@ from .entitlements import (
     EntitlementSource,
     Hold,
     Reservation,
-    StaticEntitlements,
+    SeatCounter,
     UsageStore,
 )
 from .invitations import Invitation
@@ -36,6 +37,7 @@ from .keys import TenantKey
 from .membership import Memberships, MembershipStore
 from .memory import MemoryMembershipStore, MemoryUsageStore
 from .observations import Observation, Observations
+from .plans import StaticEntitlements, StaticPlans, SubscriptionStore
 from .resolve import (
     ApiKeySource,
     ClaimSource,
@@ -46,14 +48,15 @@ from .resolve import (
     TenantResolver,
     TenantSource,
 )
-from .subscription import EntitlementDecision, EntitlementSnapshot, Feature
+from .subscription import EntitlementDecision, EntitlementSnapshot, Feature, Plan
 from .trail import install_elevation_sink
 from .unscoped import is_unscoped, unscoped
-from .workspace import Invited, Rule, WorkspaceState
+from .workspace import Invited, Rule, Transfer, WorkspaceState
 
 __all__ = [
     "AmbiguousTenant",
     "ApiKeySource",
+    "Assignments",
     "CachedMemberships",
     "ClaimSource",
     "EntitlementDecision",
@@ -77,18 +80,25 @@ __all__ = [
     "Observation",
     "Observations",
     "PathSource",
+    "Plan",
     "Prover",
     "Reservation",
     "Rule",
+    "SeatCounter",
     "SeatLimit",
     "StaticEntitlements",
+    "StaticPlans",
     "SubdomainSource",
+    "SubscriptionStore",
+    "SupportAccess",
     "TenantConflict",
     "TenantContext",
     "TenantKey",
     "TenantNotFound",
     "TenantResolver",
     "TenantSource",
+    "Transfer",
+    "TransferPolicy",
     "UsageStore",
     "WorkspaceState",
     "current_tenant",
