@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from sqlalchemy import Engine, create_engine
 from wellstreak_trust.storage.sql import Database, SqlMembershipStore
 from wellstreak_trust.storage.sql.schema import metadata
 from wellstreak_trust.tenancy import MemoryMembershipStore
+
+# arq holds redis back, so it is only in the environment that tools/test-floor makes.
+collect_ignore = [] if find_spec("arq") else ["test_arq.py"]
 
 
 @pytest.fixture(scope="session")
