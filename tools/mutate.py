@@ -1,0 +1,268 @@
+"""Which faults in a module would its tests not notice?
+
+::
+
+    tools/mutate src/wellstreak_trust/authz/logic.py [--tests tests/authz tests/testing] [--sample 200] [--seed 1]
+
+Each mutant lives in a process forked off one that has collected the tests already. There the fault is put into the
+functions themselves, by their code objects, and the tests that were seen to enter the function run, the quickest
+first, until one fails. Faults that only show on import, and whatever survives so, are tried once more by a process
+that imports the faulty module from the start. Tests that need a server, or that run another process, take no part.
+
+Status 0: every mutant was noticed; 1: some were not; 2: the tests fail without a fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import gc
+import importlib
+import importlib.abc
+import importlib.util
+import json
+import os
+import random
+import select
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+from mutants import Mutant, mutants
+
+ROOT = Path(__file__).parents[1]
+TESTS = ("tests/authz", "tests/testing", "tests/cli")
+PRELOADED = ("hypothesis", "sqlalchemy.orm", "pydantic", "yaml", "typer", "rich.table", "cedarpy", "cel", "psycopg")
+OPTIONS = ("-q", "-s", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header")
+SERVERS = frozenset(("postgres_server", "postgres_url", "redis_url"))
+PATIENCE = 20.0  # seconds beyond five times what the tests take without a fault
+
+Code = tuple[str, int]  # qualified name and first line
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description="Which faults in a module would its tests not notice?")
+    options.add_argument("module", type=Path)
+    options.add_argument("--tests", nargs="+", default=list(TESTS))
+    options.add_argument("--sample", type=int, help="try so many mutants, picked by chance")
+    options.add_argument("--seed", type=int, default=1)
+    asked = options.parse_args()
+    os.chdir(ROOT)
+    os.environ["CI"] = "true"  # the same examples in every run
+    sys.path.append(str(ROOT / "tests"))
+    for name in PRELOADED:
+        importlib.import_module(name)
+    path = asked.module.resolve()
+    found = _picked(len(_searched(path)[1]), asked.sample, asked.seed)
+    told = _in_child(lambda: _Quick(path, found).run(asked.tests), 3600)
+    if told is None or told["failed"]:
+        print("the tests fail without a fault:", *(told or {"failed": ["no answer"]})["failed"], sep="\n  ")
+        return 2
+    survivors = []
+    for number in found:
+        mutant, state = _searched(path)[1][number], told["states"][str(number)]
+        if state == "survived":
+            tests = told["tests"].get(mutant.owner, told["all"]) if mutant.owner else told["all"]
+            state = _afresh(path, number, tests)
+        if state == "survived":
+            survivors.append(mutant)
+            print(f"  {asked.module.name}:{mutant.line}: {mutant.what}", flush=True)
+    killed = len(found) - len(survivors)
+    print(f"{asked.module}: {killed} of {len(found)} noticed ({100 * killed // max(len(found), 1)} %)")
+    return 1 if survivors else 0
+
+
+def _picked(count: int, sample: int | None, seed: int) -> list[int]:
+    every = range(count)
+    return list(every) if sample is None or sample >= count else sorted(random.Random(seed).sample(every, sample))
+
+
+def _searched(path: Path) -> tuple[ast.Module, list[Mutant]]:
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return tree, mutants(tree)
+
+
+def _faulty(path: Path, number: int) -> CodeType:
+    tree, found = _searched(path)
+    found[number].apply()
+    return compile(ast.fix_missing_locations(tree), str(path), "exec", dont_inherit=True)
+
+
+def _in_child(work: Callable[[], Any], patience: float) -> Any:
+    """What `work` returns in a forked process; None where it dies or takes longer than `patience`."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        os.setpgid(0, 0)
+        answer = b"null"
+        with suppress(BaseException):
+            answer = json.dumps(work()).encode()
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(answer)
+        os._exit(0)
+    os.close(writing)
+    parts, until = [], time.monotonic() + patience
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        while select.select([pipe], [], [], max(0.0, until - time.monotonic()))[0]:
+            part = pipe.read(1 << 16)
+            if not part:
+                break
+            parts.append(part)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with suppress(ValueError):
+        return json.loads(b"".join(parts))
+    return None
+
+
+def _silent() -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+
+
+# --- in the functions themselves -------------------------------------------------------------------------------------
+
+
+class _Quick:
+    """A pytest plugin: collects the tests, learns which of them enter which function, and tries every mutant."""
+
+    def __init__(self, path: Path, numbers: Sequence[int]) -> None:
+        self._path: Path = path
+        self._numbers: Sequence[int] = numbers
+        self._entered: defaultdict[str, set[str]] = defaultdict(set)  # by test or file: the functions
+        self._now: str = ""
+        self._told: dict[str, Any] = {"failed": ["nothing was collected"]}
+
+    def run(self, tests: Sequence[str]) -> dict[str, Any]:
+        sys.setprofile(self._entering)
+        pytest.main([*OPTIONS, *tests], plugins=[self])
+        return self._told
+
+    def pytest_collectstart(self, collector: pytest.Collector) -> None:
+        if isinstance(collector, pytest.Module):
+            self._now = str(collector.path)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        _silent()
+        items = [item for item in session.items if SERVERS.isdisjoint(getattr(item, "fixturenames", ()))]
+        took = {}
+        failed = []
+        for item in items:
+            self._now, begun = item.nodeid, time.monotonic()
+            if not _passes(item):
+                failed.append(item.nodeid)
+            took[item.nodeid] = time.monotonic() - begun
+        sys.setprofile(None)
+        by_name = {item.nodeid: item for item in items}
+        in_order = sorted(took, key=lambda name: took[name])
+        tests = {
+            owner: [name for name in in_order if owner in self._entered[name] | self._entered[str(by_name[name].path)]]
+            for owner in set().union(*self._entered.values())
+        }
+        self._told = {"failed": failed, "tests": tests, "all": in_order, "states": {}}
+        if not failed:
+            functions = _functions(self._path)
+            for number in self._numbers:
+                self._told["states"][str(number)] = self._tried(number, functions, by_name, took)
+        return True
+
+    def _entering(self, frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code.co_filename == str(self._path):
+            self._entered[self._now].add(frame.f_code.co_qualname.partition(".<locals>")[0])
+
+    def _tried(
+        self, number: int, functions: dict[Code, list[FunctionType]], items: dict[str, Any], took: dict[str, float]
+    ) -> str:
+        owner = _searched(self._path)[1][number].owner
+        tests = [name for name in self._told["tests"].get(owner, ()) if name in items]
+        if not owner or not tests:
+            return "survived"
+
+        def work() -> bool:
+            for code in _codes(_faulty(self._path, number)):
+                for function in functions.get((code.co_qualname, code.co_firstlineno), ()):
+                    function.__code__ = code
+            return all(_passes(items[name]) for name in tests)
+
+        passed = _in_child(work, PATIENCE + 5 * sum(took[name] for name in tests))
+        return "survived" if passed else "killed"
+
+
+def _passes(item: pytest.Item) -> bool:
+    reports = runtestprotocol(item, nextitem=None, log=False)
+    return not any(report.failed for report in reports)
+
+
+def _functions(path: Path) -> dict[Code, list[FunctionType]]:
+    found: defaultdict[Code, list[FunctionType]] = defaultdict(list)
+    for each in gc.get_objects():
+        if type(each) is FunctionType and each.__code__.co_filename == str(path):
+            found[each.__code__.co_qualname, each.__code__.co_firstlineno].append(each)
+    return found
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _codes(constant)
+
+
+# --- from the start --------------------------------------------------------------------------------------------------
+
+
+class _Faulty(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports one module with its fault."""
+
+    def __init__(self, path: Path, number: int) -> None:
+        self._path: Path = path
+        self._code: CodeType = _faulty(path, number)
+        self._name: str = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != self._name:
+            return None
+        folders = [str(self._path.parent)] if self._path.name == "__init__.py" else None
+        spec = importlib.util.spec_from_file_location(name, self._path, loader=self, submodule_search_locations=folders)
+        return spec
+
+    def create_module(self, spec: Any) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self._code, module.__dict__)
+
+
+class _Only:
+    """A pytest plugin: runs these tests, in this order."""
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self._order: dict[str, int] = {name: index for index, name in enumerate(tests)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = sorted((i for i in items if i.nodeid in self._order), key=lambda i: self._order[i.nodeid])
+
+
+def _afresh(path: Path, number: int, tests: Sequence[str]) -> str:
+    def work() -> int:
+        _silent()
+        sys.meta_path.insert(0, _Faulty(path, number))
+        files = dict.fromkeys(name.partition("::")[0] for name in tests)
+        return int(pytest.main([*OPTIONS, "-x", *files], plugins=[_Only(tests)]))
+
+    return "survived" if tests and _in_child(work, 300) == pytest.ExitCode.OK else "killed" if tests else "survived"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
