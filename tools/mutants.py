@@ -140,11 +140,14 @@ class _Search:
             case ast.Name(id=name, ctx=ast.Load()) if name in NAMES:
                 yield self._field(node, "id", NAMES[name], f"{name} -> {NAMES[name]}")
             case ast.GeneratorExp() | ast.ListComp() | ast.SetComp() | ast.DictComp():
-                for part in node.generators:
-                    for index in range(len(part.ifs)):
-                        negated = ast.UnaryOp(ast.Not(), part.ifs[index])
-                        yield self._item(node, part.ifs, index, negated, "negate the filter")
-                        yield self._item(node, part.ifs, index, ast.Constant(True), "drop the filter")
+                yield from self._filters(node)
+
+    def _filters(self, node: ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp) -> Iterator[Mutant]:
+        for part in node.generators:
+            for index in range(len(part.ifs)):
+                negated = ast.UnaryOp(ast.Not(), part.ifs[index])
+                yield self._item(node, part.ifs, index, negated, "negate the filter")
+                yield self._item(node, part.ifs, index, ast.Constant(True), "drop the filter")
 
     def _constant(self, node: ast.Constant, value: object) -> Iterator[Mutant]:
         changed: Any
@@ -191,9 +194,12 @@ def _is_type(node: ast.expr) -> bool:
     """``Mapping[str, Any]``, ``Present | Compared``: names in capitals alone."""
     names = [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
     known = ("str", "int", "bool", "tuple", "dict", "list", "frozenset", "type", "bytes", "object")
-    return bool(names) and all(name.lstrip("_")[:1].isupper() and not name.isupper() or name in known for name in names)
+    return bool(names) and all(_is_class(name) or name in known for name in names)
+
+
+def _is_class(name: str) -> bool:
+    return name.lstrip("_")[:1].isupper() and not name.isupper()
 
 
 def _word(operator: ast.AST) -> str:
     return type(operator).__name__
-

@@ -5,9 +5,10 @@
     tools/mutate src/wellstreak_trust/authz/logic.py [--tests tests/authz tests/testing] [--sample 200] [--seed 1]
 
 Each mutant lives in a process forked off one that has collected the tests already. There the fault is put into the
-functions themselves, by their code objects, and the tests that were seen to enter the function run, the quickest
-first, until one fails. Faults that only show on import, and whatever survives so, are tried once more by a process
-that imports the faulty module from the start. Tests that need a server, or that run another process, take no part.
+functions and constants themselves, and the tests that were seen to enter the function run, the quickest first, until
+one fails. Whatever survives so is tried once more by a process that imports the faulty module from the start, because
+a test may have been prepared before the fault. Tests that need a server take no part, and of those that remain
+untold after BUDGET seconds of work neither do the slowest.
 
 Status 0: every mutant was noticed; 1: some were not; 2: the tests fail without a fault.
 """
@@ -20,13 +21,16 @@ import gc
 import importlib
 import importlib.abc
 import importlib.util
+import itertools
 import json
 import os
 import random
+import re
 import select
 import signal
 import sys
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -41,9 +45,13 @@ from mutants import Mutant, mutants
 ROOT = Path(__file__).parents[1]
 TESTS = ("tests/authz", "tests/testing", "tests/cli")
 PRELOADED = ("hypothesis", "sqlalchemy.orm", "pydantic", "yaml", "typer", "rich.table", "cedarpy", "cel", "psycopg")
-OPTIONS = ("-q", "-s", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header")
+REWRITE = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+OPTIONS = ("-q", "-s", "-W", REWRITE, "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header")
 SERVERS = frozenset(("postgres_server", "postgres_url", "redis_url"))
+DATA = (int, str, frozenset, set, dict, tuple, list, re.Pattern)
 PATIENCE = 20.0  # seconds beyond five times what the tests take without a fault
+
+BUDGET = 12.0  # seconds of tests for one mutant
 
 Code = tuple[str, int]  # qualified name and first line
 
@@ -70,8 +78,7 @@ def main() -> int:
     for number in found:
         mutant, state = _searched(path)[1][number], told["states"][str(number)]
         if state == "survived":
-            tests = told["tests"].get(mutant.owner, told["all"]) if mutant.owner else told["all"]
-            state = _afresh(path, number, tests)
+            state = _afresh(path, number, told["tests"].get(mutant.owner) or told["tests"][""])
         if state == "survived":
             survivors.append(mutant)
             print(f"  {asked.module.name}:{mutant.line}: {mutant.what}", flush=True)
@@ -104,8 +111,10 @@ def _in_child(work: Callable[[], Any], patience: float) -> Any:
         os.close(reading)
         os.setpgid(0, 0)
         answer = b"null"
-        with suppress(BaseException):
+        try:
             answer = json.dumps(work()).encode()
+        except BaseException:
+            traceback.print_exc()
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(answer)
         os._exit(0)
@@ -160,17 +169,18 @@ class _Quick:
         failed = []
         for item in items:
             self._now, begun = item.nodeid, time.monotonic()
+            sys.setprofile(self._entering)  # each time: a test that ends the stack ends the profile with it
             if not _passes(item):
                 failed.append(item.nodeid)
             took[item.nodeid] = time.monotonic() - begun
         sys.setprofile(None)
         by_name = {item.nodeid: item for item in items}
         in_order = sorted(took, key=lambda name: took[name])
-        tests = {
-            owner: [name for name in in_order if owner in self._entered[name] | self._entered[str(by_name[name].path)]]
-            for owner in set().union(*self._entered.values())
-        }
-        self._told = {"failed": failed, "tests": tests, "all": in_order, "states": {}}
+        entered = {name: self._entered[name] | self._entered[str(by_name[name].path)] for name in in_order}
+        owners = set().union(*entered.values())
+        tests = {owner: _affordable([name for name in in_order if owner in entered[name]], took) for owner in owners}
+        tests[""] = _affordable([name for name in in_order if entered[name]], took)
+        self._told = {"failed": failed, "tests": tests, "states": {}}
         if not failed:
             functions = _functions(self._path)
             for number in self._numbers:
@@ -185,14 +195,14 @@ class _Quick:
         self, number: int, functions: dict[Code, list[FunctionType]], items: dict[str, Any], took: dict[str, float]
     ) -> str:
         owner = _searched(self._path)[1][number].owner
-        tests = [name for name in self._told["tests"].get(owner, ()) if name in items]
-        if not owner or not tests:
-            return "survived"
+        tests = self._told["tests"].get(owner, ())
 
         def work() -> bool:
-            for code in _codes(_faulty(self._path, number)):
-                for function in functions.get((code.co_qualname, code.co_firstlineno), ()):
-                    function.__code__ = code
+            faulty = _faulty(self._path, number)
+            if owner:
+                _put_into_functions(faulty, functions)
+            else:
+                _put_into_constants(faulty, _name_of(self._path))
             return all(_passes(items[name]) for name in tests)
 
         passed = _in_child(work, PATIENCE + 5 * sum(took[name] for name in tests))
@@ -202,6 +212,33 @@ class _Quick:
 def _passes(item: pytest.Item) -> bool:
     reports = runtestprotocol(item, nextitem=None, log=False)
     return not any(report.failed for report in reports)
+
+
+def _affordable(tests: Sequence[str], took: dict[str, float]) -> list[str]:
+    spent = itertools.accumulate(took[name] for name in tests)
+    return [name for name, so_far in zip(tests, spent, strict=True) if so_far <= BUDGET]
+
+
+def _put_into_functions(faulty: CodeType, functions: dict[Code, list[FunctionType]]) -> None:
+    for code in _codes(faulty):
+        for function in functions.get((code.co_qualname, code.co_firstlineno), ()):
+            function.__code__ = code
+
+
+def _put_into_constants(faulty: CodeType, name: str) -> None:
+    """The module once more, and its new tables and numbers wherever the old ones were imported."""
+    fresh = dict(sys.modules[name].__dict__)
+    exec(faulty, fresh)
+    for constant, old in list(sys.modules[name].__dict__.items()):
+        if isinstance(fresh[constant], DATA) and not constant.startswith("__"):
+            for module in list(sys.modules.values()):
+                held = getattr(module, "__dict__", {})
+                if held.get(constant) is old:
+                    held[constant] = fresh[constant]
+
+
+def _name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
 
 
 def _functions(path: Path) -> dict[Code, list[FunctionType]]:
@@ -228,7 +265,7 @@ class _Faulty(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, path: Path, number: int) -> None:
         self._path: Path = path
         self._code: CodeType = _faulty(path, number)
-        self._name: str = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+        self._name: str = _name_of(path)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name != self._name:
@@ -261,7 +298,7 @@ def _afresh(path: Path, number: int, tests: Sequence[str]) -> str:
         files = dict.fromkeys(name.partition("::")[0] for name in tests)
         return int(pytest.main([*OPTIONS, "-x", *files], plugins=[_Only(tests)]))
 
-    return "survived" if tests and _in_child(work, 300) == pytest.ExitCode.OK else "killed" if tests else "survived"
+    return "survived" if not tests or _in_child(work, 120) == pytest.ExitCode.OK else "killed"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Conditions against CEL itself (the Rust implementation): a value or an error is TRUE, FALSE or UNKNOWN.
 
 Absent keys are dropped and not sent as null, of which CEL's `has` is true; comparisons are well typed, because CEL
-says that ``1 == 'x'`` is false where a document does not load. ``WT_ORACLE_CASES=100000`` asks about so many conditions.
+says that ``1 == 'x'`` is false where a document does not load.
+
+``WT_ORACLE_CASES=100000`` asks about so many conditions.
 """
 
 from __future__ import annotations

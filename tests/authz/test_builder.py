@@ -46,10 +46,10 @@ class Level(IntEnum):
     [
         (resource.s == principal.id, "resource.s == principal.id"),
         (resource.s != "a", "resource.s != 'a'"),
-        ("a" == resource.s, "resource.s == 'a'"),
+        ("a" == resource.s, "resource.s == 'a'"),  # noqa: SIM300  Python turns it round
         (resource.i < 3, "resource.i < 3"), (resource.i <= 3, "resource.i <= 3"),
         (resource.i > -1, "resource.i > -1"), (resource.i >= resource.j, "resource.i >= resource.j"),
-        (3 < resource.i, "resource.i > 3"),
+        (3 < resource.i, "resource.i > 3"),  # noqa: SIM300  likewise
         (resource.b == True, "resource.b == true"),  # noqa: E712  what is written is the comparison
         (resource.s.is_in(["a", "b"]), "resource.s in ['a', 'b']"),
         (resource.i.is_in({3, 1}), "resource.i in [1, 3]"),
@@ -91,7 +91,7 @@ def policy(when: Any, **sections: Any) -> Policy:
     [
         (resource.s == principal.id, "resource.s == principal.id"),
         (resource.s == principal.id, 'principal.id==resource.s'),
-        (3 < resource.i, "3 < resource.i"),
+        (resource.i > 3, "3 < resource.i"),
         (resource.i >= 3, "!(resource.i < 3)"),
         (~(resource.b & resource.f), "!resource.f || !resource.b"),
         (resource.s.is_in(["b", "a"]), "resource.s in [\"a\", 'b', 'a']"),
@@ -150,8 +150,11 @@ def test_what_python_cannot_write_down_raises(attempt):
         attempt()
 
 
-@pytest.mark.parametrize("value", [None, 1.0, float("nan"), b"a", object(), {"a": 1}, [None], [[1.0]], MagicMock(),
-                                   iter("a"), Expression, resource], ids=lambda value: type(value).__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [None, 1.0, float("nan"), b"a", object(), {"a": 1}, [None], [[1.0]], MagicMock(), iter("a"), Expression, resource],
+    ids=lambda value: type(value).__name__,
+)
 def test_what_no_policy_holds(value):
     for attempt in (lambda: resource.s == value, lambda: resource.s.is_in(value), lambda: all_of(value, resource.b),
                     lambda: resource.b & value, lambda: has(value)):  # fmt: skip

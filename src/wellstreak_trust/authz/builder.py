@@ -26,7 +26,7 @@ _OR, _AND, _RELATION, _ATOM = range(4)  # how closely the outermost operator bin
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Expression:
-    """A condition or a part of one, immutable; made from `principal`, `resource` and `context`, and `str()` is its text.
+    """A condition or a part of one, immutable, made from `principal`, `resource` and `context`; `str()` is its text.
 
     Operators: ``== != < <= > >=`` with an expression or a plain value, ``&`` and ``|`` and ``~`` for conditions.
 
@@ -94,7 +94,9 @@ class Expression:
         for side in (self, other):
             if isinstance(side, Expression) and side.binds < _RELATION:
                 # Python reads `a == b & c` as `a == (b & c)`, and of booleans that would even load.
-                raise UsageError(f"a comparison with {side}", hint="put each comparison in parentheses: (a == b) & (c == d)")
+                raise UsageError(
+                    f"a comparison with {side}", hint="put each comparison in parentheses: (a == b) & (c == d)"
+                )
         right = _within(other, _ATOM) if isinstance(other, Expression) else _plain(other)
         return Expression(f"{_within(self, _ATOM)} {sign} {right}", _RELATION)
 
