@@ -297,6 +297,51 @@ def test_what_lint_finds():
     assert all(finding.hint and finding.code in str(finding) for finding in policy.lint())
 
 
+def linted(roles: dict[str, Any], **sections: Any) -> set[tuple[str, str]]:
+    return findings(
+        Policy.build(
+            permissions=["a:read", "a:write"],
+            resources={"a": {"attributes": {"x": "bool", "n": "int"}}},
+            roles=roles,
+            **sections,
+        )
+    )
+
+
+def test_a_grant_that_forbids_leave_nothing_of():
+    roles = {"m": ["a:write", {"permission": "a:read", "when": "resource.x && resource.n > 1"}]}
+    dead = {"id": "f", "permissions": ["a:read"], "when": "has(resource.x) && resource.x"}
+    assert linted(roles, forbid=[dead]) == {("grant_never", "roles.m.allow[1]")}
+    alive = {**dead, "when": "has(resource.x) && !resource.x"}
+    assert linted(roles, forbid=[alive]) == set()
+    roles["m"][1] = {"permission": "*", "when": "resource.x && resource.n > 1"}
+    assert linted({"m": roles["m"][1:]}, forbid=[dead]) == set()  # of `a:write` something is left
+
+
+def test_a_role_that_opens_nothing():
+    roles: dict[str, Any] = {"m": ["a:*"], "tag": [], "child": {"inherits": ["tag"]}}
+    assert linted(roles) == {("idle_role", "roles.tag"), ("idle_role", "roles.child")}
+    asked = [{"id": "f", "permissions": ["a:read"], "when": "'tag' in principal.roles"}]
+    assert linted(roles, forbid=asked) == {("idle_role", "roles.child")}
+    asked_by_grant = {**roles, "m": ["a:*", {"permission": "a:read", "when": "'tag' in principal.roles"}]}
+    assert ("idle_role", "roles.tag") not in linted(asked_by_grant)
+    elsewhere = [{"id": "f", "permissions": ["a:read"], "when": "principal.id in ['tag', 'm']"}]
+    assert ("idle_role", "roles.tag") in linted(roles, forbid=elsewhere)
+    shut = {"m": ["a:write"], "n": ["a:read"]}
+    assert ("idle_role", "roles.n") in linted(shut, forbid=[{"id": "f", "permissions": ["a:read"]}])
+
+
+def test_roles_that_reach_an_owner():
+    def roles(**more: Any) -> dict[str, Any]:
+        return {"owner": {"rank": 9, "allow": ["a:*"]}, "admin": {"rank": 5, "allow": ["a:read"]}, **more}
+
+    assert linted(roles()) == set()
+    assert linted(roles(sly={"inherits": ["owner"]})) == {("reaches_owner", "roles.sly")}
+    two = roles(king={"rank": 9, "allow": ["a:*"]}, heir={"rank": 9, "allow": ["a:*"]})
+    assert linted(two) == {("reaches_owner", "roles.king"), ("reaches_owner", "roles.heir")}
+    assert linted({"chief": {"rank": 9, "allow": ["a:*"]}, "sly": {"inherits": ["chief"]}}) == set()  # ask with --to
+
+
 def test_an_unguarded_forbid_really_denies():
     document = copy.deepcopy(NOTES)
     document["forbid"] = [{"id": "bare", "permissions": ["*"], "when": "resource.frozen"}]
@@ -338,9 +383,10 @@ def test_paths_are_shortest_and_wanted():
     graph = edited(king={"rank": 90, "allow": ["*"]}).escalation()
     assert {path[0].role: len(path) for path in graph.paths("member")} == {"admin": 1, "king": 1}
     assert "king" in str(graph.paths("admin")[0][0])
-    with pytest.raises(PolicyError) as caught:
-        graph.paths("amdin")
-    assert "admin" in caught.value.hint
+    for wrong, hint in (("amdin", "admin"), (None, "known"), ([], "known"), (5, "known")):
+        with pytest.raises(PolicyError) as caught:
+            graph.paths(wrong)
+        assert hint in caught.value.hint
 
 
 # --- trace -----------------------------------------------------------------------------------------------------------
