@@ -103,6 +103,8 @@ class _Search:
                 yield from self.body(node, name)
             else:
                 for child in value if isinstance(value, list) else [value]:
+                    if isinstance(child, ast.keyword) and child.arg == "strict" and _calls(node, "zip"):
+                        continue  # the lengths agree
                     if isinstance(child, ast.expr):
                         yield from self._expression(child)
                     elif isinstance(child, ast.AST):
@@ -155,7 +157,7 @@ class _Search:
             changed = not value
         elif isinstance(value, int):
             changed = value + 1
-        elif isinstance(value, str) and " " not in value:
+        elif isinstance(value, str) and not {" ", "["} & {*value}:  # neither prose nor the type in a cast
             changed = value + "_"
         else:
             return
@@ -184,6 +186,10 @@ class _Search:
 
 def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _calls(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
 
 
 def _is_none(node: ast.expr) -> bool:

@@ -2,7 +2,7 @@
 
 ::
 
-    tools/mutate src/wellstreak_trust/authz/logic.py [--tests tests/authz tests/testing] [--sample 200] [--seed 1]
+    tools/mutate src/wellstreak_trust/authz/logic.py ... [--tests tests/authz tests/testing] [--sample 200] [--seed 1]
 
 Each mutant lives in a process forked off one that has collected the tests already. There the fault is put into the
 functions and constants themselves, and the tests that were seen to enter the function run, the quickest first, until
@@ -34,6 +34,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
@@ -58,9 +59,9 @@ Code = tuple[str, int]  # qualified name and first line
 
 def main() -> int:
     options = argparse.ArgumentParser(description="Which faults in a module would its tests not notice?")
-    options.add_argument("module", type=Path)
+    options.add_argument("modules", type=Path, nargs="+")
     options.add_argument("--tests", nargs="+", default=list(TESTS))
-    options.add_argument("--sample", type=int, help="try so many mutants, picked by chance")
+    options.add_argument("--sample", type=int, help="try so many mutants of each module, picked by chance")
     options.add_argument("--seed", type=int, default=1)
     asked = options.parse_args()
     os.chdir(ROOT)
@@ -68,23 +69,27 @@ def main() -> int:
     sys.path.append(str(ROOT / "tests"))
     for name in PRELOADED:
         importlib.import_module(name)
-    path = asked.module.resolve()
-    found = _picked(len(_searched(path)[1]), asked.sample, asked.seed)
-    told = _in_child(lambda: _Quick(path, found).run(asked.tests), 3600)
+    paths = [path.resolve() for path in asked.modules]
+    picked = {path: _picked(len(_searched(path)[1]), asked.sample, asked.seed) for path in paths}
+    told = _in_child(lambda: _Quick(picked).run(asked.tests), 6 * 3600)
     if told is None or told["failed"]:
         print("the tests fail without a fault:", *(told or {"failed": ["no answer"]})["failed"], sep="\n  ")
         return 2
-    survivors = []
-    for number in found:
-        mutant, state = _searched(path)[1][number], told["states"][str(number)]
-        if state == "survived":
-            state = _afresh(path, number, told["tests"].get(mutant.owner) or told["tests"][""])
-        if state == "survived":
-            survivors.append(mutant)
-            print(f"  {asked.module.name}:{mutant.line}: {mutant.what}", flush=True)
-    killed = len(found) - len(survivors)
-    print(f"{asked.module}: {killed} of {len(found)} noticed ({100 * killed // max(len(found), 1)} %)")
-    return 1 if survivors else 0
+    return max(_reported(path, picked[path], told["modules"][str(path)]) for path in paths)
+
+
+def _reported(path: Path, numbers: Sequence[int], told: dict[str, Any]) -> int:
+    left = 0
+    for number in numbers:
+        if told["states"][str(number)] == "survived":
+            mutant = _searched(path)[1][number]
+            if _afresh(path, number, told["tests"].get(mutant.owner) or told["tests"].get("", ())) == "survived":
+                left += 1
+                print(f"  {path.name}:{mutant.line}: {mutant.what}", flush=True)
+    noticed = len(numbers) - left
+    print(f"{path.relative_to(ROOT)}: {noticed} of {len(numbers)} noticed ({100 * noticed // max(len(numbers), 1)} %)",
+          flush=True)  # fmt: skip
+    return 1 if left else 0
 
 
 def _picked(count: int, sample: int | None, seed: int) -> list[int]:
@@ -146,10 +151,10 @@ def _silent() -> None:
 class _Quick:
     """A pytest plugin: collects the tests, learns which of them enter which function, and tries every mutant."""
 
-    def __init__(self, path: Path, numbers: Sequence[int]) -> None:
-        self._path: Path = path
-        self._numbers: Sequence[int] = numbers
-        self._entered: defaultdict[str, set[str]] = defaultdict(set)  # by test or file: the functions
+    def __init__(self, picked: dict[Path, list[int]]) -> None:
+        self._picked: dict[Path, list[int]] = picked
+        self._files: frozenset[str] = frozenset(map(str, picked))
+        self._entered: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)  # by test or file: the functions
         self._now: str = ""
         self._told: dict[str, Any] = {"failed": ["nothing was collected"]}
 
@@ -177,35 +182,48 @@ class _Quick:
         by_name = {item.nodeid: item for item in items}
         in_order = sorted(took, key=lambda name: took[name])
         entered = {name: self._entered[name] | self._entered[str(by_name[name].path)] for name in in_order}
-        owners = set().union(*entered.values())
-        tests = {owner: _affordable([name for name in in_order if owner in entered[name]], took) for owner in owners}
-        tests[""] = _affordable([name for name in in_order if entered[name]], took)
-        self._told = {"failed": failed, "tests": tests, "states": {}}
-        if not failed:
-            functions = _functions(self._path)
-            for number in self._numbers:
-                self._told["states"][str(number)] = self._tried(number, functions, by_name, took)
+        self._told = {"failed": failed, "modules": {}}
+        for path, numbers in self._picked.items() if not failed else ():
+            found: defaultdict[str, list[str]] = defaultdict(list)
+            for name in in_order:
+                for owner in {"", *(owner for file, owner in entered[name] if file == str(path))}:
+                    if owner or any(file == str(path) for file, _ in entered[name]):
+                        found[owner].append(name)
+            tests = {owner: _affordable(names, took) for owner, names in found.items()}
+            tried = _Trial(path, tests, _functions(path), by_name, took)
+            states = {str(number): tried.state(number) for number in numbers}
+            self._told["modules"][str(path)] = {"tests": tests, "states": states}
         return True
 
     def _entering(self, frame: FrameType, event: str, argument: object) -> None:
-        if event == "call" and frame.f_code.co_filename == str(self._path):
-            self._entered[self._now].add(frame.f_code.co_qualname.partition(".<locals>")[0])
+        code = frame.f_code
+        if event == "call" and code.co_filename in self._files:
+            self._entered[self._now].add((code.co_filename, code.co_qualname.partition(".<locals>")[0]))
 
-    def _tried(
-        self, number: int, functions: dict[Code, list[FunctionType]], items: dict[str, Any], took: dict[str, float]
-    ) -> str:
-        owner = _searched(self._path)[1][number].owner
-        tests = self._told["tests"].get(owner, ())
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """The mutants of one module, each in a process of its own."""
+
+    path: Path
+    tests: dict[str, list[str]]
+    functions: dict[Code, list[FunctionType]]
+    items: dict[str, pytest.Item]
+    took: dict[str, float]
+
+    def state(self, number: int) -> str:
+        owner = _searched(self.path)[1][number].owner
+        tests = self.tests.get(owner, ())
 
         def work() -> bool:
-            faulty = _faulty(self._path, number)
+            faulty = _faulty(self.path, number)
             if owner:
-                _put_into_functions(faulty, functions)
+                _put_into_functions(faulty, self.functions)
             else:
-                _put_into_constants(faulty, _name_of(self._path))
-            return all(_passes(items[name]) for name in tests)
+                _put_into_constants(faulty, _name_of(self.path))
+            return all(_passes(self.items[name]) for name in tests)
 
-        passed = _in_child(work, PATIENCE + 5 * sum(took[name] for name in tests))
+        passed = _in_child(work, PATIENCE + 5 * sum(self.took[name] for name in tests))
         return "survived" if passed else "killed"
 
 
