@@ -52,7 +52,7 @@ SERVERS = frozenset(("postgres_server", "postgres_url", "redis_url"))
 DATA = (int, str, frozenset, set, dict, tuple, list, re.Pattern)
 PATIENCE = 20.0  # seconds beyond five times what the tests take without a fault
 
-BUDGET = 12.0  # seconds of tests for one mutant
+BUDGET = 6.0  # seconds of tests for one mutant
 
 Code = tuple[str, int]  # qualified name and first line
 
