@@ -37,7 +37,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -148,7 +148,17 @@ def _silent() -> None:
 # --- in the functions themselves -------------------------------------------------------------------------------------
 
 
-class _Quick:
+class _Plugin:
+    """Hypothesis looks for a failure and does not make it small: that it fails is all that is asked."""
+
+    def pytest_sessionstart(self) -> None:
+        from hypothesis import Phase, settings
+
+        settings.register_profile("mutation", settings.get_profile("house"), phases=(Phase.explicit, Phase.generate))
+        settings.load_profile("mutation")
+
+
+class _Quick(_Plugin):
     """A pytest plugin: collects the tests, learns which of them enter which function, and tries every mutant."""
 
     def __init__(self, picked: dict[Path, list[int]]) -> None:
@@ -156,9 +166,11 @@ class _Quick:
         self._files: frozenset[str] = frozenset(map(str, picked))
         self._entered: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)  # by test or file: the functions
         self._now: str = ""
+        self._out: TextIO = sys.stdout
         self._told: dict[str, Any] = {"failed": ["nothing was collected"]}
 
     def run(self, tests: Sequence[str]) -> dict[str, Any]:
+        self._out = os.fdopen(os.dup(1), "w")
         sys.setprofile(self._entering)
         pytest.main([*OPTIONS, *tests], plugins=[self])
         return self._told
@@ -183,6 +195,8 @@ class _Quick:
         in_order = sorted(took, key=lambda name: took[name])
         entered = {name: self._entered[name] | self._entered[str(by_name[name].path)] for name in in_order}
         self._told = {"failed": failed, "modules": {}}
+        functions = {path: _functions(path) for path in self._picked}
+        gc.freeze()  # what is here is shared by every child, and no longer listed
         for path, numbers in self._picked.items() if not failed else ():
             found: defaultdict[str, list[str]] = defaultdict(list)
             for name in in_order:
@@ -190,8 +204,10 @@ class _Quick:
                     if owner or any(file == str(path) for file, _ in entered[name]):
                         found[owner].append(name)
             tests = {owner: _affordable(names, took) for owner, names in found.items()}
-            tried = _Trial(path, tests, _functions(path), by_name, took)
+            tried = _Trial(path, tests, functions[path], by_name, took)
             states = {str(number): tried.state(number) for number in numbers}
+            noticed = list(states.values()).count("killed")
+            print(f"{path.name}: {noticed} of {len(numbers)} at once", file=self._out, flush=True)
             self._told["modules"][str(path)] = {"tests": tests, "states": states}
         return True
 
@@ -299,7 +315,7 @@ class _Faulty(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(self._code, module.__dict__)
 
 
-class _Only:
+class _Only(_Plugin):
     """A pytest plugin: runs these tests, in this order."""
 
     def __init__(self, tests: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parent))  # the helper is a plain module
 
 import cedar_cases as make
 
-CASES = int(os.environ.get("WT_ORACLE_CASES", "60"))
+CASES = int(os.environ.get("WT_ORACLE_CASES", "40"))
 
 
 def test_decisions_are_cedars():

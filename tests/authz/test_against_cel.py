@@ -27,7 +27,7 @@ from wellstreak_trust.authz.model import Condition
 from wellstreak_trust.authz.schema import PRINCIPAL, RESOURCE, Schema
 from wellstreak_trust.core import Principal
 
-CASES = int(os.environ.get("WT_ORACLE_CASES", "2000"))
+CASES = int(os.environ.get("WT_ORACLE_CASES", "1000"))
 SCHEMA = Schema({**PRINCIPAL, **make.FACTS}, {**RESOURCE, **make.TYPES}, make.FACTS)
 
 
