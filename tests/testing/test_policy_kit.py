@@ -277,6 +277,6 @@ def test_faults_beyond_the_language_are_left_out():
         permissions=["d:x"],
         resources={"d": {"attributes": {"b": "bool", "f": "bool"}}},
         roles={"m": ["d:x"]},
-        forbid=[{"id": "f", "permissions": ["d:x"], "when": "resource.b" + " == resource.f" * 7}],
+        forbid=[{"id": "f", "permissions": ["d:x"], "when": "resource.b" + " == resource.f" * 8}],
     )
     assert [mutant.fault for mutant in mutants(policy)] == ["dropped roles.m.allow[0]", "dropped forbid[0]"]
