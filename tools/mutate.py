@@ -316,10 +316,15 @@ class _Faulty(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class _Only(_Plugin):
-    """A pytest plugin: runs these tests, in this order."""
+    """A pytest plugin: runs these tests, in this order, on a faulty module."""
 
-    def __init__(self, tests: Sequence[str]) -> None:
+    def __init__(self, tests: Sequence[str], faulty: _Faulty) -> None:
+        self._faulty: _Faulty = faulty
         self._order: dict[str, int] = {name: index for index, name in enumerate(tests)}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(self) -> None:
+        sys.meta_path.insert(0, self._faulty)  # pytest's own finder is there by now, and nothing of ours is loaded yet
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = sorted((i for i in items if i.nodeid in self._order), key=lambda i: self._order[i.nodeid])
@@ -328,9 +333,8 @@ class _Only(_Plugin):
 def _afresh(path: Path, number: int, tests: Sequence[str]) -> str:
     def work() -> int:
         _silent()
-        sys.meta_path.insert(0, _Faulty(path, number))
         files = dict.fromkeys(name.partition("::")[0] for name in tests)
-        return int(pytest.main([*OPTIONS, "-x", *files], plugins=[_Only(tests)]))
+        return int(pytest.main([*OPTIONS, "-x", *files], plugins=[_Only(tests, _Faulty(path, number))]))
 
     return "survived" if not tests or _in_child(work, 120) == pytest.ExitCode.OK else "killed"
 
