@@ -336,7 +336,8 @@ def _afresh(path: Path, number: int, tests: Sequence[str]) -> str:
         files = dict.fromkeys(name.partition("::")[0] for name in tests)
         return int(pytest.main([*OPTIONS, "-x", *files], plugins=[_Only(tests, _Faulty(path, number))]))
 
-    return "survived" if not tests or _in_child(work, 120) == pytest.ExitCode.OK else "killed"
+    unnoticed = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    return "survived" if not tests or _in_child(work, 120) in unnoticed else "killed"
 
 
 if __name__ == "__main__":
