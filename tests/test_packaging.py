@@ -53,7 +53,7 @@ def test_every_extra_is_part_of_all() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     (everything,) = extras["all"]
     gathered = set(re.search(r"\[(.*)]", everything)[1].split(","))
-    assert gathered == set(extras) - {"all", "demo"}
+    assert gathered == set(extras) - {"all", "demo", "arq"}  # arq holds redis back
 
 
 def test_an_extra_named_in_a_hint_exists() -> None:
@@ -76,7 +76,7 @@ def test_every_pin_is_exact_and_has_hashes(path: Path) -> None:
 
 def test_one_environment_holds_every_file() -> None:
     versions: dict[tuple[str, str], set[str]] = {}
-    for path in PINS:
+    for path in (path for path in PINS if path.name != "floor.txt"):  # an environment of its own
         for name, version, marker in re.findall(
             r"^([\w.-]+)==(\S+)(?: ; ([^\\\n]*))? \\$", path.read_text(encoding="utf-8"), re.MULTILINE
         ):

@@ -93,6 +93,16 @@ class ConnectionGate(Protocol):
         ...
 
 
+class ApprovalDesk(Protocol):
+    """Spends an approval that somebody confirmed; the answer is a decision."""
+
+    async def aconsume(
+        self, id: str, subject: Any, permission: str, resource: Any = None, arguments: Any = None, /
+    ) -> Any:
+        """Allowed once, and only for what was confirmed."""
+        ...
+
+
 class Counting(Protocol):
     """Counts decisions; labels come from closed sets."""
 
@@ -109,6 +119,7 @@ class Trust:
         profile: ``production`` (the default) refuses what loses data or stands still: memory stores, fixed clocks.
         authenticator, tenants, policy, limiter, origin, audit: the parts of the guarded way, in its order.
         connections: the gate for operations that name a connection.
+        approvals: lets operations through that a second person confirmed; without it they stay denied.
         secrets, webhooks: kept for the host's handlers.
         cors, security_headers: applied by the adapters.
         client_address: whom per-address limits count; trusts no proxy unless told to.
@@ -127,6 +138,7 @@ class Trust:
     clock: Clock = field(default_factory=SystemClock)
     secrets: Any = None
     connections: ConnectionGate | None = None
+    approvals: ApprovalDesk | None = None
     webhooks: Any = None
     cors: Any = None
     security_headers: Any = None

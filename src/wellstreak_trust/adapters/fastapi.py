@@ -35,15 +35,17 @@ class Guarded:
         operation: what the route does.
         resource: what is acted upon, or a callable (or coroutine function) of the request, run once the tenant is
             known.
+        arguments: what an approval binds besides the resource: a mapping, or such a callable.
     """
 
-    def __init__(self, operation: Operation, *, resource: Any = None) -> None:
+    def __init__(self, operation: Operation, *, resource: Any = None, arguments: Any = None) -> None:
         self.operation: Operation = operation
         self.resource: Any = resource
+        self.arguments: Any = arguments
 
     async def __call__(self, connection: HTTPConnection) -> AsyncIterator[Grant]:
         """Entered by FastAPI before the endpoint, left after it."""
-        async with entered(connection, self.operation, self.resource) as grant:
+        async with entered(connection, self.operation, self.resource, self.arguments) as grant:
             yield grant
 
 

@@ -11,7 +11,7 @@ from ..core.errors import ConfigurationError, MissingExtra, TrustError
 from ..core.http import RequestFacts
 from ..guard import Grant, Operation
 from ..trust import Trust
-from .shared import Declaration, Edge, declaration_of, declare, outcome_of_status, refuse_undeclared
+from .shared import Declaration, Edge, asked_of, declaration_of, declare, outcome_of_status, refuse_undeclared
 from .streams import scoped
 
 try:
@@ -123,12 +123,13 @@ def _edge() -> Edge:
 
 
 def guarded(
-    operation: Operation, *, resource: Callable[[Any], Any] | Any = None
+    operation: Operation, *, resource: Callable[[Any], Any] | Any = None, arguments: Any = None
 ) -> Callable[[Callable[P, T]], Callable[P, Response]]:
     """Guards a view. A view with a parameter named ``grant`` is handed the `Grant`; `current_grant()` has it too.
 
     Args:
         resource: what is acted upon, or a callable of the request, run once the tenant is known.
+        arguments: what an approval binds besides the resource: a mapping, or such a callable.
     """
 
     def decorate(view: Callable[P, T]) -> Callable[P, Response]:
@@ -136,8 +137,8 @@ def guarded(
 
         @wraps(view)
         def guarded_view(*args: P.args, **kwargs: P.kwargs) -> Response:
-            fetch = (lambda tenant: resource(request)) if callable(resource) else resource
-            with _edge().guard.enter(facts_of(), operation, fetch) as grant:
+            asked = asked_of(request, resource, arguments)
+            with _edge().guard.enter(facts_of(), operation, *asked) as grant:
                 _hold("grant", grant)
                 if wants_grant:
                     kwargs["grant"] = grant

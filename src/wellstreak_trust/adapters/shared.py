@@ -20,7 +20,7 @@ from ..guard import Guard, Operation
 from ..trust import Trust
 from .facts import FactsReader
 
-__all__ = ["Declaration", "Edge", "declaration_of", "declare", "outcome_of_status", "refuse_undeclared"]
+__all__ = ["Declaration", "Edge", "asked_of", "declaration_of", "declare", "outcome_of_status", "refuse_undeclared"]
 
 E = TypeVar("E")
 
@@ -59,6 +59,11 @@ def declare(endpoint: E, declaration: Declaration, *, of: object = None) -> E:
         )
     setattr(endpoint, _MARK, declaration)
     return endpoint
+
+
+def asked_of(request: object, *parts: Any) -> list[Any]:
+    """A guard's `resource` and `arguments`, which routes may give as callables of their framework's request."""
+    return [(lambda tenant, part=part: part(request)) if callable(part) else part for part in parts]
 
 
 def declaration_of(endpoint: object) -> Declaration | None:

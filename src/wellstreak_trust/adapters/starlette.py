@@ -15,7 +15,7 @@ from ..core.tenant import TenantContext
 from ..guard import Grant, Operation, outcome_of, refuse_generators
 from ..tenancy import tenant_scope
 from .asgi import CURRENT_SCOPE, INTERNAL_ERROR, Receive, Scope, Send, TrustMiddleware, edge_of, routed, visit_of
-from .shared import Declaration, Edge, declaration_of, declare, outcome_of_status, refuse_undeclared
+from .shared import Declaration, Edge, asked_of, declaration_of, declare, outcome_of_status, refuse_undeclared
 
 try:
     from anyio import CancelScope
@@ -51,11 +51,15 @@ def facts_of(connection: HTTPConnection) -> RequestFacts:
 
 
 @asynccontextmanager
-async def entered(connection: HTTPConnection, operation: Operation, resource: Any = None) -> AsyncIterator[Grant]:
-    """Takes a request through the guard and into its tenant's scope; `resource` may be a callable of the request."""
-    fetch = (lambda tenant: resource(connection)) if callable(resource) else resource
-    visit = visit_of(connection.scope)
-    async with await visit.edge.guard.aenter(routed(connection.scope), operation, fetch) as grant:
+async def entered(
+    connection: HTTPConnection, operation: Operation, resource: Any = None, arguments: Any = None
+) -> AsyncIterator[Grant]:
+    """Takes a request through the guard and into its tenant's scope.
+
+    `resource` and `arguments` may be callables of the request.
+    """
+    visit, asked = visit_of(connection.scope), asked_of(connection, resource, arguments)
+    async with await visit.edge.guard.aenter(routed(connection.scope), operation, *asked) as grant:
         try:
             yield grant
         except BaseException as error:
@@ -73,7 +77,7 @@ def _outcome(error: BaseException) -> Outcome:
     return "success" if isinstance(error, WebSocketDisconnect) else outcome_of(error)
 
 
-def guarded(operation: Operation, *, resource: Any = None) -> Callable[[Endpoint], Endpoint]:
+def guarded(operation: Operation, *, resource: Any = None, arguments: Any = None) -> Callable[[Endpoint], Endpoint]:
     """Guards a plain Starlette endpoint ``endpoint(request, grant)``; a streamed answer and its background tasks run
     in the tenant's scope too.
     """
@@ -83,7 +87,7 @@ def guarded(operation: Operation, *, resource: Any = None) -> Callable[[Endpoint
 
         @wraps(endpoint)
         async def guarded_endpoint(request: Request) -> Any:
-            async with entered(request, operation, resource) as grant:
+            async with entered(request, operation, resource, arguments) as grant:
                 response = await _call(endpoint, request, grant)
                 await grant.afinish(outcome_of_status(response.status_code))
                 return response if grant.tenant is None else _Sent(response, grant.tenant)

@@ -10,18 +10,16 @@ A grant asks T, a forbid asks F, a code asks the other one. The functions take `
 snapshot with its names), and exact dictionaries of the resource and of the context. A key that is absent raises, and
 the caller then asks again over complete snapshots, in which absent is None.
 
-The gate of a permission is one more such function: everything that must hold before its grants are looked at.
+`decide` writes the same trees into the function of a whole permission.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from ..core.principal import Principal
-from ..core.tenant import Membership, TenantContext
 from .logic import (
     All,
     Attribute,
@@ -38,119 +36,42 @@ from .logic import (
     Truth,
     Type,
     atoms,
-    attributes,
     is_strings,
 )
 from .schema import PRINCIPAL
 
-__all__ = ["Gate", "Test", "closed", "context_gate", "falsity", "gate", "needs_context", "reads_membership", "truth"]
+__all__ = ["GLOBALS", "Emitter", "Test", "conjunction", "falsity", "truth"]
 
 Test = Callable[[Any, Any, Any], bool]
-Gate = Callable[[Any, Any, Any], bool | None]
 
-_GLOBALS: Final[dict[str, Any]] = {
+GLOBALS: Final[dict[str, Any]] = {
     "__builtins__": {},  # nothing that a tree does not name below is in reach
     "type": type,
     "str": str,
     "int": int,
     "bool": bool,
     "dict": dict,
-    "frozenset": frozenset,
-    "Principal": Principal,
-    "TenantContext": TenantContext,
-    "Membership": Membership,
     "is_strings": is_strings,
 }
 _CLASSES: Final[dict[Type, str]] = {"string": "str", "int": "int", "bool": "bool"}
 _ROOTS: Final = {"resource": "r", "context": "c"}
 _TRUSTED: Final = frozenset(("id", "kind"))  # `Principal` itself proves that these are str
-_MEMBERSHIP: Final = frozenset(("tenant_id", "roles"))
 _LOAD: Final = ast.Load()
 
 
 def truth(node: Node) -> Test:
     """The function that tells whether the condition is TRUE."""
-    return _function(_Emitter(node).true(node))
+    return _function(Emitter(node).true(node))
 
 
 def falsity(node: Node) -> Test:
     """The function that tells whether the condition is FALSE."""
-    return _function(_Emitter(node).false(node))
+    return _function(Emitter(node).false(node))
 
 
-def gate(permission: str, *, in_tenant: bool, forbids: Sequence[Node], needs_context: bool) -> Gate:
-    """The function that tells whether only a grant is missing to a principal: types exact, tenants equal, forbids
-    FALSE, in scope, nothing borrowed.
-
-    None means that the resource is certainly another tenant's. FALSE means no more than "look closely": the careful
-    path then finds the answer and its reason.
-    """
-    parts = _within(_name("s"), permission, forbids, needs_context=needs_context)
-    is_principal = _is_exactly(_name("s"), "Principal")
-    if not in_tenant:  # only a principal itself: what a membership gives never reaches the platform
-        parts = [is_principal, _or(_is_none(_name("r")), _is_exactly(_name("r"), "dict")), *parts]
-        return _function(_and(*parts))
-    return _function(_tenant(_member(_name("s"), "tenant_id"), _name("s"), parts))
-
-
-def context_gate(permission: str, *, forbids: Sequence[Node], needs_context: bool) -> Gate:
-    """The same for a context ``s``, whose membership must prove its place; conditions then ask its principal."""
-    context, principal = _name("s"), _member(_name("s"), "principal")
-    membership, tenant_id = _member(context, "membership"), _member(context, "tenant_id")
-    proof = [
-        _is_exactly(context, "TenantContext"),
-        _is_exactly(principal, "Principal"),
-        _is_exactly(membership, "Membership"),
-        _is_exactly(_member(membership, "roles"), "frozenset"),
-        _is_exactly(tenant_id, "str"),
-        _is_exactly(_member(membership, "tenant_id"), "str"),
-        _compare(_member(membership, "tenant_id"), ast.Eq(), tenant_id),
-        _compare(tenant_id, ast.NotEq(), ast.Constant("")),
-    ]
-    parts = _within(principal, permission, forbids, needs_context=needs_context)
-    return _function(_and(*proof, _tenant(tenant_id, principal, parts)))
-
-
-def _tenant(mine: ast.expr, principal: ast.expr, parts: list[ast.expr]) -> ast.expr:
-    """`parts` where the tenants are the same, None where they differ and nothing else could decide, else FALSE."""
-    r, no = _name("r"), ast.Constant(False)
-    without = ast.IfExp(_is_none(r), mine, ast.Constant(None))  # asked about the tenant as a whole
-    theirs = ast.IfExp(_is_exactly(r, "dict"), ast.Subscript(r, ast.Constant("tenant_id"), _LOAD), without)
-    differ = ast.IfExp(_and(*_own(principal)), ast.Constant(None), no)
-    compared = ast.IfExp(_compare(_name("t"), ast.Eq(), mine), _and(*parts), differ)
-    return ast.IfExp(_is_exactly(ast.NamedExpr(ast.Name("t", ast.Store()), theirs), "str"), compared, no)
-
-
-def _own(principal: ast.expr) -> list[ast.expr]:
-    """Borrowed authority has a mask, and an agent somebody behind it: both are the careful path's."""
-    return [
-        _is_none(_member(principal, "actor")),
-        _compare(_member(principal, "kind"), ast.NotEq(), ast.Constant("agent")),
-    ]
-
-
-def _within(principal: ast.expr, permission: str, forbids: Sequence[Node], *, needs_context: bool) -> list[ast.expr]:
-    c, scopes = _name("c"), _member(principal, "scopes")
-    parts = [_or(_is_none(c), _is_exactly(c, "dict"))] if needs_context else []
-    parts += (_Emitter(forbid, principal).false(forbid) for forbid in forbids)
-    inside = _and(_is_exactly(scopes, "frozenset"), _compare(ast.Constant(permission), ast.In(), scopes))
-    return [*parts, _or(_is_none(scopes), inside), *_own(principal)]
-
-
-def closed(principal: object, resource: object, context: object) -> bool:
-    """The gate that never opens, for permissions whose answer depends on more than the question."""
-    return False
-
-
-def needs_context(nodes: Sequence[Node]) -> bool:
-    """Whether any of these conditions reads the context."""
-    return any(attribute.root == "context" for node in nodes for attribute in attributes(node))
-
-
-def reads_membership(nodes: Sequence[Node]) -> bool:
-    """Whether any of these conditions reads what a membership decides, and not the principal."""
-    found = (attribute for node in nodes for attribute in attributes(node) if attribute.root == "principal")
-    return any(attribute.name in _MEMBERSHIP for attribute in found)
+def conjunction(parts: list[ast.expr]) -> ast.expr:
+    """All of `parts`; true for none."""
+    return _and(*parts) if parts else ast.Constant(True)
 
 
 def _function(body: ast.expr) -> Test:
@@ -161,16 +82,19 @@ def _function(body: ast.expr) -> Test:
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
     outer = compile(tree, "<condition>", "eval")
     code = next(constant for constant in outer.co_consts if isinstance(constant, CodeType))
-    return FunctionType(code, _GLOBALS, "condition")
+    return FunctionType(code, GLOBALS, "condition")
 
 
-class _Emitter:
-    """Writes one condition; `guarded` are the attributes it asks `has()` about, read so that absence does not raise."""
+class Emitter:
+    """Writes one condition as an expression over `r`, `c` and the principal's name.
+
+    The attributes that it asks `has()` about are read so that absence does not raise.
+    """
 
     __slots__ = ("_guarded", "_names", "_principal")
 
-    def __init__(self, node: Node, principal: ast.expr | None = None) -> None:
-        self._principal: ast.expr = principal if principal is not None else _name("s")
+    def __init__(self, node: Node, principal: str = "s") -> None:
+        self._principal: ast.expr = _name(principal)
         asked = (atom.attribute for atom in atoms(node) if isinstance(atom, Has))
         self._guarded: frozenset[Attribute] = frozenset(asked)
         self._names: int = 0
@@ -271,10 +195,6 @@ def _compare(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> ast.expr:
 def _is_exactly(value: ast.expr, class_name: str) -> ast.expr:
     # `type()`, not isinstance nor __class__: both can be made to lie.
     return _compare(_call(_name("type"), value), ast.Is(), _name(class_name))
-
-
-def _is_none(value: ast.expr) -> ast.expr:
-    return _compare(value, ast.Is(), ast.Constant(None))
 
 
 def _and(*parts: ast.expr) -> ast.expr:

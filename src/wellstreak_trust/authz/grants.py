@@ -128,7 +128,7 @@ def _conditions(rules: Rules, roles: frozenset[str]) -> list[Node]:
         entry = rules.grants.get(role, ())
         if isinstance(entry, Decision):
             return [Truth(True)]
-        found += (rule.condition.node for _, _, rule in entry)
+        found += (rule.condition.node for rule in entry)
     return list(dict.fromkeys(found))
 
 

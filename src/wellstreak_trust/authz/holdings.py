@@ -19,7 +19,7 @@ def granted(model: Model, role: str, permission: str) -> Node:
     held = rules.grants.get(role, ()) if rules is not None else ()
     if isinstance(held, Decision):
         return Truth(True)
-    found = tuple(dict.fromkeys(rule.condition.node for _, _, rule in held))
+    found = tuple(dict.fromkeys(rule.condition.node for rule in held))
     if not found:
         return NEVER
     return found[0] if len(found) == 1 else Either(found)

@@ -181,7 +181,7 @@ class _Question:
             found = self._rules.grants.get(role, ())
             if isinstance(found, Decision):
                 return self._limited(found, clock)
-            conditional.update((rule, None) for _, _, rule in found)
+            conditional.update((rule, None) for rule in found)
         unknown = []
         for rule in conditional:
             value = self._value(rule)

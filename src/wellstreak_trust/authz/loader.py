@@ -13,11 +13,10 @@ from ..core.canonical import canonical_json
 from ..core.errors import PolicyError, UsageError
 from ..core.principal import StepUp
 from .ceilings import MASKS, Mask, admits
-from .compile import Gate, closed, context_gate, gate, needs_context, reads_membership
+from .decide import deciding, look_closely
 from .decision import Approval, Code, Decision
 from .expression import parse
 from .implication import normal
-from .logic import Node
 from .model import ALWAYS, Condition, Held, Model, Rule, Rules, Wanted
 from .reader import Plain, spell
 from .schema import PRINCIPAL, RESOURCE, Schema, declare, merge, resembling
@@ -57,24 +56,9 @@ def build(source: Plain) -> Model:
     return _Loader(document).model()
 
 
-def _conditional(rules: Iterable[Rule]) -> Held:
-    return tuple((rule.condition.is_true, rule.decision, rule) for rule in rules)
-
-
 def _normal_form(conditions: _Read) -> list[str]:
     """One text for all the ways to write a condition; several only where its names have several types."""
     return sorted({spelled(normal(condition.node)) for condition in dict.fromkeys(conditions.values())})
-
-
-def _gates(name: str, details: PermissionDocument, forbids: Sequence[Node], nodes: Sequence[Node]) -> tuple[Gate, Gate]:
-    """For a principal, and for a context; closed where the answer depends on more than the question."""
-    if details.step_up is not None or details.approval is not None:
-        return closed, closed
-    in_tenant, wanted = details.scope == "tenant", needs_context(nodes)
-    direct = gate(name, in_tenant=in_tenant, forbids=forbids, needs_context=wanted)
-    if not in_tenant or reads_membership(nodes):
-        return direct, closed
-    return direct, context_gate(name, forbids=forbids, needs_context=wanted)
 
 
 class _Loader:
@@ -105,7 +89,7 @@ class _Loader:
         for role, held in self._closures():
             for permission, rules in held.items():
                 ready = next((rule.decision for rule in rules if rule.condition.always), None)
-                grants[permission][role] = ready if ready is not None else _conditional(rules)
+                grants[permission][role] = ready if ready is not None else tuple(rules)
         table = {
             name: self._rules(name, details, tuple(forbids[name]), grants[name], masks=masks[name])
             for name, details in document.permissions.items()
@@ -320,9 +304,10 @@ class _Loader:
         denials: dict[Code, Decision] = {code: self._decision(code, name) for code in _DENIALS}
         denials["step_up_required"] = self._decision("step_up_required", name, obligation=step_up)
         denials["approval_required"] = self._decision("approval_required", name, obligation=approval)
-        conditional = [rule for held in grants.values() if isinstance(held, tuple) for _, _, rule in held]
+        conditional = [rule for held in grants.values() if isinstance(held, tuple) for rule in held]
         nodes = [condition.node for condition in dict.fromkeys(rule.condition for rule in (*forbids, *conditional))]
-        gates = _gates(name, details, [rule.condition.node for rule in forbids], nodes)
+        ages = step_up is not None or approval is not None
+        in_tenant = details.scope == "tenant"
         return Rules(
             name=name,
             scope=details.scope,
@@ -330,8 +315,7 @@ class _Loader:
             forbids=forbids,
             grants=grants,
             wanted=Wanted.by(nodes),
-            gate=gates[0],
-            context_gate=gates[1],
+            quick=look_closely if ages else deciding(name, forbids, grants, denials, in_tenant=in_tenant),
             denials=denials,
             masks=masks,
             approval=approval,

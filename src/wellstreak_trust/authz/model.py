@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..core.principal import StepUp
 from .ceilings import Mask
-from .compile import Gate, Test, falsity, truth
+from .compile import Test, falsity, truth
 from .decision import Approval, Code, Decision
 from .logic import Attribute, Node, Truth, attributes, unknowns
 
 if TYPE_CHECKING:
     from .document import PolicyDocument
 
-__all__ = ["ALWAYS", "Condition", "Held", "Model", "Quick", "Rule", "Rules", "Wanted"]
+__all__ = ["ALWAYS", "Condition", "Decide", "Held", "Model", "Rule", "Rules", "Wanted"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,12 +71,11 @@ class Rule:
     decision: Decision
 
 
-Held = Decision | tuple[tuple[Test, Decision, Rule], ...]
+Held = Decision | tuple[Rule, ...]
 """What a role holds of a permission: the ready decision where no condition stands, else the conditional grants."""
 
-Quick = tuple[Gate, Gate, Callable[[str], Held | None], Decision, Decision]
-"""What `Policy.check` asks first: the gates for a principal and for a context, what a role holds, and the answers when
-no role holds anything and to a stranger."""
+Decide = Callable[[Any, Any, Any], Decision | None]
+"""Of subject, resource and context: the decision, or None for a question that must be looked at closely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class Rules:
     """Everything about one permission.
 
     Args:
-        gate, context_gate: tell in one call whether only a grant is missing (see `compile`).
+        quick: answers the common questions (see `decide`).
         denials: the ready decisions of this permission that name no rule.
         masks: the ceilings on borrowed authority that admit it.
         approval: who must confirm each use, or None.
@@ -114,17 +113,10 @@ class Rules:
     forbids: tuple[Rule, ...]
     grants: Mapping[str, Held]
     wanted: Wanted
-    gate: Gate
-    context_gate: Gate
+    quick: Decide
     denials: Mapping[Code, Decision]
     masks: frozenset[Mask] = frozenset()
     approval: Approval | None = None
-
-    @property
-    def quick(self) -> Quick:
-        """The parts of it that most questions need."""
-        no_grant, stranger = self.denials["no_grant"], self.denials["tenant_mismatch"]
-        return self.gate, self.context_gate, self.grants.get, no_grant, stranger
 
 
 @dataclass(frozen=True, slots=True, eq=False)

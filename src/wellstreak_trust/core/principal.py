@@ -5,16 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from .errors import ReauthRequired, UsageError
 
-__all__ = ["Principal", "PrincipalKind", "StepUp"]
+__all__ = ["Principal", "PrincipalKind", "Standing", "StepUp"]
 
 PrincipalKind = Literal["user", "service", "api_key", "agent", "system"]
 _KINDS: Final = frozenset(("user", "service", "api_key", "agent", "system"))
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Standing(Enum):
+    """What a subject's constructor proved once, so that no decision has to prove it again.
+
+    Only the exact classes have one, with fields of exact types, and only where nobody's authority is borrowed.
+    """
+
+    DIRECT = "direct"
+    """A principal that acts as itself, without a ceiling."""
+    LIMITED = "limited"
+    """A principal that acts as itself, within the scopes of its credential."""
+    MEMBER = "member"
+    """A context in which such a principal has a membership of this very tenant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,7 @@ class Principal:
     auth_time: datetime | None = None
     actor: Principal | None = None
     reason: str | None = None
+    standing: Standing | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         if type(self.id) is not str or not self.id:
@@ -73,6 +89,8 @@ class Principal:
             object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
         if type(self.amr) is not tuple:
             object.__setattr__(self, "amr", tuple(self.amr))
+        if type(self) is Principal and self.actor is None and self.kind != "agent":
+            object.__setattr__(self, "standing", Standing.DIRECT if self.scopes is None else Standing.LIMITED)
 
     def in_tenant(self, tenant_id: str) -> Principal:
         """This principal, bound to `tenant_id`."""
@@ -80,7 +98,7 @@ class Principal:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A read-only view does not pickle, and a principal must cross executors.
-        values = {name: getattr(self, name) for name in self.__slots__}
+        values = {name: getattr(self, name) for name in self.__slots__ if name != "standing"}
         return _rebuild, ({**values, "attributes": dict(self.attributes)},)
 
 

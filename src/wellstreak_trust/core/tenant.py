@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .principal import Principal
+from .principal import Principal, Standing
 
 __all__ = ["Membership", "TenantContext"]
 
@@ -41,8 +41,21 @@ class TenantContext:
     company_id: str | None = None
     entitlements: Any = field(default=None, compare=False)
     request_id: str | None = None
+    standing: Standing | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        held = self.membership
+        proved = type(self) is TenantContext and type(held) is Membership and type(held.roles) is frozenset
+        if proved and type(self.principal) is Principal and self.principal.standing is not None and _here(self, held):
+            object.__setattr__(self, "standing", Standing.MEMBER)
 
     @property
     def roles(self) -> frozenset[str]:
         """Roles in this tenant: the membership's, never the credential's."""
         return self.membership.roles if self.membership is not None else frozenset()
+
+
+def _here(context: TenantContext, held: Membership | None) -> bool:
+    """Whether the proof is one for this tenant; of exact texts, since a subclass may equal what it does not say."""
+    place = context.tenant_id
+    return held is not None and type(place) is type(held.tenant_id) is str and place == held.tenant_id != ""

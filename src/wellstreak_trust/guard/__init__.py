@@ -3,7 +3,7 @@
 ::
 
     origin ► limits per client ► authenticate ► tenant ► subscription ► policy ► limits per tenant ► connection
-           ► audit "attempted" ► the host's operation ► audit outcome ► settle or refund limits
+           ► approval ► audit "attempted" ► the host's operation ► audit outcome ► settle or refund limits
 
 Cheap refusals come first, and each stage consumes what the one before produced. The guard orders the primitives and
 records what they said; every rule lives in a primitive.
@@ -11,7 +11,8 @@ records what they said; every rule lives in a primitive.
 
 from __future__ import annotations
 
+from .approval import APPROVAL_HEADER
 from .grant import Grant, Operation, outcome_of
 from .guard import Guard, refuse_generators
 
-__all__ = ["Grant", "Guard", "Operation", "outcome_of", "refuse_generators"]
+__all__ = ["APPROVAL_HEADER", "Grant", "Guard", "Operation", "outcome_of", "refuse_generators"]

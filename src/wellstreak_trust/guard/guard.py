@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
@@ -22,6 +23,7 @@ from ..core.principal import Principal, StepUp
 from ..core.sansio import suspends, synced
 from ..core.tenant import TenantContext
 from ..tenancy import tenant_scope
+from .approval import aspend, presented
 from .faults import Dependency
 from .grant import Grant, Operation
 from .limits import Limits
@@ -38,9 +40,9 @@ T = TypeVar("T")
 
 _VERBS: Final = {
     "authenticator": "aauthenticate", "tenants": "aresolve", "policy": "check", "origin": "check", "audit": "aemit",
-    "limiter": "acheck", "connections": "arequire_active",
+    "limiter": "acheck", "connections": "arequire_active", "approvals": "aconsume",
 }  # fmt: skip
-_OPTIONAL: Final = frozenset(("limiter", "connections"))
+_OPTIONAL: Final = frozenset(("limiter", "connections", "approvals"))
 _ORIGIN, _AUTHENTICATOR, _TENANTS = Dependency("origin"), Dependency("authenticator"), Dependency("tenants")
 _POLICY, _CONNECTIONS = Dependency("policy"), Dependency("connections")
 
@@ -59,7 +61,7 @@ class Guard:
         _require_verbs(trust)
         self.trust: Trust = trust
         self.suspends: bool = suspends(
-            trust.authenticator, trust.tenants, trust.limiter, trust.audit, trust.connections
+            trust.authenticator, trust.tenants, trust.limiter, trust.audit, trust.connections, trust.approvals
         )
         address = trust.client_address or ClientAddress()
         self._limits: Limits = Limits(trust.limiter, address)
@@ -86,13 +88,17 @@ class Guard:
         if allowed is not True:
             raise OriginDenied(reason)
 
-    async def aenter(self, facts: RequestFacts, operation: Operation, resource: Any = None) -> Grant:
+    async def aenter(
+        self, facts: RequestFacts, operation: Operation, resource: Any = None, arguments: Any = None
+    ) -> Grant:
         """Takes a request through every stage.
 
         Args:
             resource: what is acted upon, or a callable of the `TenantContext` (a coroutine function with the async
                 face) that fetches it inside the tenant's scope; a callable that finds None is a 404. What it raises
                 is the host's own and passes unchanged.
+            arguments: what an approval binds besides the resource (amount, recipient): a mapping, or a callable like
+                `resource`, asked only where the request brings an approval.
 
         Returns:
             A `Grant`; enter it as a context manager around the operation.
@@ -102,7 +108,7 @@ class Guard:
         """
         grant = Grant(facts, operation, self._trail, suspends=self.suspends)
         try:
-            await self._pass(grant, resource)
+            await self._pass(grant, resource, arguments)
         except TrustError as refusal:
             await grant.arefund()
             await self._trail.arefusal(grant, refusal)
@@ -131,24 +137,36 @@ class Guard:
         if operation.connection is not None:
             self._gate(operation, platform=self._is_platform(operation))
 
-    async def _pass(self, grant: Grant, resource: Any) -> None:
+    async def _pass(self, grant: Grant, resource: Any, arguments: Any) -> None:
         trust, operation = self.trust, grant.operation
         self.require_origin(grant.facts)
         keys = self._limits.keys(grant.facts, operation.name, operation.limits)
         await self._limits.afirst(keys)
         await self._identify(grant)
         found = await _fetch(resource, grant.tenant)
-        with _POLICY:
-            grant.decision = trust.policy.check(grant.subject, operation.permission, found)
-            allowed = grant.decision.allowed is True
-        self._trail.count("wst.authz.decisions", outcome=_word(allowed), permission=operation.permission)
-        if not allowed:
-            raise _denial(grant.decision)
+        approval = self._decide(grant, found)
         self._require_step_up(operation.step_up, grant.principal)
         grant.verdict = await self._limits.asecond(grant, keys)
         if operation.connection is not None:
             grant.connection = await self._require_connection(grant, operation.connection)
+        if approval is not None:
+            await aspend(grant, trust.approvals, approval, found, await _asked(arguments, grant.tenant))
         await self._trail.aattempt(grant)
+
+    def _decide(self, grant: Grant, resource: Any) -> str | None:
+        """Asks the policy; an approval that the request brings is returned, because it is spent at the end.
+
+        Raises:
+            TrustError: denied, and no approval could change that.
+        """
+        with _POLICY:
+            grant.decision = self.trust.policy.check(grant.subject, grant.operation.permission, resource)
+            allowed = grant.decision.allowed is True
+            approval = None if allowed else presented(grant, self.trust.approvals)
+        self._trail.count("wst.authz.decisions", outcome=_word(allowed), permission=grant.operation.permission)
+        if not allowed and approval is None:
+            raise _denial(grant.decision)
+        return approval
 
     async def _identify(self, grant: Grant) -> None:
         """Who asks and, unless the platform itself is acted upon, in which tenant."""
@@ -195,7 +213,7 @@ class Guard:
     # --- for hosts without an adapter --------------------------------------------------------------------------------
 
     def operation(
-        self, operation: Operation, *, resource: Any = None
+        self, operation: Operation, *, resource: Any = None, arguments: Any = None
     ) -> Callable[[Callable[Concatenate[Grant, P], T]], Callable[Concatenate[RequestFacts, P], T]]:
         """Decorates a function (or coroutine function) of a `Grant`: it is called with `RequestFacts` instead."""
 
@@ -206,14 +224,14 @@ class Guard:
 
                 @wraps(function)
                 async def guarded_later(facts: RequestFacts, /, *args: P.args, **kwargs: P.kwargs) -> Any:
-                    async with await self.aenter(facts, operation, resource) as grant:
+                    async with await self.aenter(facts, operation, resource, arguments) as grant:
                         return await later(grant, *args, **kwargs)
 
                 return cast("Callable[Concatenate[RequestFacts, P], T]", guarded_later)
 
             @wraps(function)
             def guarded(facts: RequestFacts, /, *args: P.args, **kwargs: P.kwargs) -> T:
-                with self.enter(facts, operation, resource) as grant:
+                with self.enter(facts, operation, resource, arguments) as grant:
                     return function(grant, *args, **kwargs)
 
             return guarded
@@ -263,19 +281,20 @@ async def _require_feature(tenant: TenantContext, feature: str | None) -> None:
 
 
 async def _fetch(resource: Any, tenant: TenantContext | None) -> Any:
-    """The resource, fetched inside the tenant's scope once the tenant is proved."""
-    if not callable(resource):
-        return resource
-    if tenant is None:
-        found = resource(None)
-        found = await found if isawaitable(found) else found
-    else:
-        with tenant_scope(tenant):
-            found = resource(tenant)
-            found = await found if isawaitable(found) else found
-    if found is None:
+    """The resource, fetched once the tenant is proved."""
+    found = await _asked(resource, tenant)
+    if found is None and resource is not None:
         raise NotFound("the resource does not exist in this tenant")
     return found
+
+
+async def _asked(part: Any, tenant: TenantContext | None) -> Any:
+    """`part`, or what it gives when called inside the tenant's scope."""
+    if not callable(part):
+        return part
+    with tenant_scope(tenant) if tenant is not None else nullcontext():
+        found = part(tenant)
+        return await found if isawaitable(found) else found
 
 
 def _denial(decision: Any) -> TrustError:

@@ -31,6 +31,7 @@ from .entitlements import (
     UsageStore,
 )
 from .invitations import Invitation
+from .keys import TenantKey
 from .membership import Memberships, MembershipStore
 from .memory import MemoryMembershipStore, MemoryUsageStore
 from .resolve import (
@@ -78,6 +79,7 @@ __all__ = [
     "SubdomainSource",
     "TenantConflict",
     "TenantContext",
+    "TenantKey",
     "TenantNotFound",
     "TenantResolver",
     "TenantSource",

@@ -33,7 +33,7 @@ from .policy import NOW, PolicyTable
 __all__ = ["policy_of", "read_table"]
 
 _KEYS: Final = frozenset(("policy", "preset", "now", "subjects", "resources", "context", "expect"))
-_FIELDS: Final = frozenset(each.name for each in fields(Principal))
+_FIELDS: Final = frozenset(each.name for each in fields(Principal) if each.init)
 
 
 def read_table(path: Path) -> PolicyTable:

@@ -17,7 +17,7 @@ from ...core.errors import ConfigurationError
 from ...core.event import Outcome
 from ...core.sansio import drive
 from ...guard import Grant, Operation, outcome_of
-from ..shared import Declaration, Edge, declare, outcome_of_status
+from ..shared import Declaration, Edge, asked_of, declare, outcome_of_status
 from ..streams import ascoped, scoped
 from .middleware import edge, facts_of
 
@@ -32,15 +32,16 @@ _STATUSES: dict[type[Exception], int] = {
 }  # fmt: skip
 
 
-def guarded(operation: Operation, *, resource: Any = None) -> Callable[[V], V]:
+def guarded(operation: Operation, *, resource: Any = None, arguments: Any = None) -> Callable[[V], V]:
     """Guards a view function, ``async def`` too, or a view class.
 
     ``request.grant`` is the `Grant`; a view with a parameter of that name is handed it.
 
     Args:
         resource: what is acted upon, or a callable of the request, run once the tenant is known.
+        arguments: what an approval binds besides the resource: a mapping, or such a callable.
     """
-    return lambda view: _declared(view, _Guarded(operation, resource), Declaration(operation=operation))
+    return lambda view: _declared(view, _Guarded(operation, resource, arguments), Declaration(operation=operation))
 
 
 def public(reason: str) -> Callable[[V], V]:
@@ -59,14 +60,12 @@ class _Open:
 class _Guarded:
     """Runs a view inside a grant."""
 
-    def __init__(self, operation: Operation, resource: Any) -> None:
+    def __init__(self, operation: Operation, *asked: Any) -> None:
         self._operation: Operation = operation
-        self._resource: Any = resource
+        self._asked: tuple[Any, ...] = asked
 
     async def aenter(self, found: Edge, request: HttpRequest) -> Grant | None:
-        resource = self._resource
-        fetch = (lambda tenant: resource(request)) if callable(resource) else resource
-        grant = await found.guard.aenter(facts_of(request), self._operation, fetch)
+        grant = await found.guard.aenter(facts_of(request), self._operation, *asked_of(request, *self._asked))
         request.grant = grant  # type: ignore[attr-defined]  # a documented attribute of guarded requests
         return grant
 

@@ -173,5 +173,5 @@ class _Question:
         grants = [rules.grants.get(role, ()) for role in actor.roles]
         if any(isinstance(held, Decision) for held in grants):
             return ALWAYS
-        conditional = dict.fromkeys(rule for held in grants if isinstance(held, tuple) for _, _, rule in held)
+        conditional = dict.fromkeys(rule for held in grants if isinstance(held, tuple) for rule in held)
         return disjunction([residue(rule.condition.node, True, lookup) for rule in conditional])

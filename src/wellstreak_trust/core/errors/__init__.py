@@ -47,6 +47,7 @@
     │   ├── EntitlementDenied                402 entitlement_denied
     │   ├── Denied                           403 denied
     │   │   ├── AccessDenied                 403 denied
+    │   │   ├── ApprovalRequired             403 approval_required
     │   │   ├── OriginDenied                 403 origin_denied
     │   │   └── LinkRequired                 403 link_required
     │   ├── NotFound                         404 not_found
@@ -130,6 +131,7 @@ from .request import (
     AccessDenied,
     AmbiguousTenant,
     ApprovalInvalid,
+    ApprovalRequired,
     AuditConflict,
     AuditEventTooLarge,
     Conflict,
@@ -195,6 +197,7 @@ __all__ = [
     "AccessDenied",
     "AmbiguousTenant",
     "ApprovalInvalid",
+    "ApprovalRequired",
     "AuditConflict",
     "AuditEventRejected",
     "AuditEventTooLarge",

@@ -15,6 +15,7 @@ __all__ = [
     "AccessDenied",
     "AmbiguousTenant",
     "ApprovalInvalid",
+    "ApprovalRequired",
     "AuditConflict",
     "AuditEventTooLarge",
     "Conflict",
@@ -157,7 +158,8 @@ class AccessDenied(Denied):
     """The policy said no; `decision` explains to the audit trail, the problem document does not.
 
     The answer follows the decision: 401 for nobody, 404 (the body of a plain "not found") where the denial must be
-    concealed, else 403. Whoever answers a step-up sends its obligation's `ReauthRequired` instead.
+    concealed, else 403, with a code of its own where only an approval is missing. Whoever answers a step-up sends its
+    obligation's `ReauthRequired` instead.
     """
 
     decision: Any
@@ -170,12 +172,18 @@ class AccessDenied(Denied):
             answer = NotFound
         elif decision.code == "unauthenticated":
             answer = InvalidCredential
-        # Instance attributes shadow the class: one exception type, four public faces.
+        elif decision.code == "approval_required":
+            answer = ApprovalRequired
+        # Instance attributes shadow the class: one exception type, five public faces.
         self.__dict__.update(code=answer.code, title=answer.title, status=answer.status)
 
     def headers(self) -> tuple[tuple[str, str], ...]:
         """A 401 carries its challenge."""
         return InvalidCredential().headers() if self.status == InvalidCredential.status else ()
+
+
+class ApprovalRequired(Denied, code="approval_required", title="Another person has to approve this first"):
+    """Allowed, once a person who may confirms this very operation (see `authz.Approvals`)."""
 
 
 class OriginDenied(Denied, code="origin_denied", title="Cross-origin request refused"):
