@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from wellstreak_trust.authz import Policy, PolicyError, UsageError
 from wellstreak_trust.authz.expression import parse
 from wellstreak_trust.authz.implication import Table, implies, normal
-from wellstreak_trust.authz.logic import evaluate
+from wellstreak_trust.authz.logic import Not, Truth, evaluate
 from wellstreak_trust.authz.schema import RESOURCE, Schema
 from wellstreak_trust.authz.spelling import spelled
 from wellstreak_trust.core import Principal
@@ -167,6 +167,9 @@ def test_past_eight_atoms_trees_are_compared():
     found = member(*many).diff(member(*many[1:]))
     assert {change.kind for change in found} == {"gained", "lost"}
     assert all(change.possibly for change in found)
+    for one, other, kind in ((many, [""], "gained"), ([""], many, "lost"), (many, [], "lost"), ([], many, "gained")):
+        (change,) = member(*one).diff(member(*other))
+        assert (change.kind, change.possibly) == (kind, True)
 
 
 def test_eight_atoms_are_tried_out_and_nine_are_not():
@@ -174,7 +177,13 @@ def test_eight_atoms_are_tried_out_and_nine_are_not():
         text = " && ".join(f"resource.n == {number}" for number in range(count))
         return Table.of(parse(text, SCHEMA, "when"))
 
-    assert of(8) is not None
+    table = of(8)
+    assert table is not None
+    for number in range(8):
+        node = parse(f"resource.n == {number}", SCHEMA, "when")
+        true, false, unknown = table.true(node), table.true(Not(node)), table.unknown(node)
+        assert true | false | unknown == table.true(Truth(True)) == 2**3**8 - 1
+        assert [each.bit_count() for each in (true, false, unknown)] == [3**7] * 3
     assert of(9) is None
     assert Table.of(*(parse(text, SCHEMA, "when") for text in ("resource.b", "!resource.b", "true"))) is not None
 

@@ -46,6 +46,12 @@ def test_what_outlives_the_visit_is_kept_back(name):
     assert POLICY.check(worn("owner"), name).code == "ceiling"
 
 
+def test_an_agent_wears_nobody():
+    """Behind an impersonation stands a person or a service, and never what needs somebody behind itself."""
+    for by in (agent("owner", behind=None), agent("owner", behind=SUPPORT)):
+        assert POLICY.check(worn("owner", by=by), "docs:read", DOC).code == "ceiling"
+
+
 AUTHORITY = (
     "credentials:read secrets:write passwords:reset passkeys:add totp:enrol mfa:disable keys:create api_keys:create "
     "apikeys:create tokens:mint members:read memberships:edit invitations:send invite:send users:invite roles:edit "

@@ -76,7 +76,7 @@ def ranked(**ranks: int) -> Policy:
 def test_the_highest_rank_of_several_counts():
     policy = ranked(low=1, mid=5, high=9)
     both = person("u1", "low", "high")
-    assert policy.can_assign(both, person("u2"), ["mid"]).allowed
+    assert policy.can_assign(both, person("u2"), ["mid", "high"]).allowed  # as high as oneself
     assert policy.can_assign(person("u1", "mid"), person("u2"), ["low", "high"]).code == "exceeds_rank"
     assert policy.can_assign(both, person("u2", "low", "mid"), []).allowed
     assert policy.can_assign(person("u1", "mid"), person("u2", "low", "high"), []).code == "target_outranks"
