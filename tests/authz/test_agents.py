@@ -80,7 +80,11 @@ def test_both_ids_stand_in_every_decision():
 
 
 def test_agents_hand_out_no_roles():
+    """An agent that nobody stands behind may nothing, and hands out nothing either."""
     target = Principal("new", tenant_id="t1")
+    assert POLICY.can_assign(agent("owner", behind=None), target, ["member"]).code == "impersonated"
+    alone = TenantContext("t1", agent(behind=None), Membership("t1", "bot1", frozenset({"owner"})))
+    assert POLICY.can_assign(alone, target, ["member"]).code == "impersonated"
     assert (
         PolicyHolder(POLICY).can_assign(agent("owner", behind=user("ada", "owner")), target, ["member"]).code
         == "impersonated"

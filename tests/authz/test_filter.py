@@ -87,7 +87,7 @@ def allowed(policy, subject, context=None, rows=ROWS):
     return {row["id"] for row in rows if policy.check(subject, "d:x", row, context)}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=make.CASES, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_filter_is_the_check(sqlite, seed):
     random = Random(seed)
@@ -105,7 +105,7 @@ def test_a_filter_is_the_check_on_postgresql(postgres_url):
     linguistic = table(s=String(collation="en-x-icu"))
     engine = create_engine(postgres_url.replace("postgresql:", "postgresql+psycopg:"))
     with filled(engine, linguistic) as connection:
-        for seed in range(100):
+        for seed in range(make.CASES):
             random = Random(seed)
             policy, subject, context = make.policy(random), make.subject(random), make.facts(random)
             question = policy.filter(subject, "d:x", "d", context)

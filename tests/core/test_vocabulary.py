@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -34,6 +35,9 @@ def test_principals_are_frozen_and_take_no_later_edits() -> None:
         {"id": ""},
         {"id": 1},
         {"id": "u", "kind": "root"},
+        {"id": "u", "kind": None},
+        {"id": "u", "kind": ["user"]},
+        {"id": "u", "kind": b"user"},
         {"id": "u", "tenant_id": ""},
         {"id": "u", "tenant_id": 1},
         {"id": "u", "roles": "owner"},
@@ -45,6 +49,25 @@ def test_principals_are_frozen_and_take_no_later_edits() -> None:
 def test_fields_of_the_wrong_type_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Principal(**fields)
+
+
+def test_a_kind_is_plain_text() -> None:
+    """Text that compares as it likes would be one kind to a mask and another to a rule."""
+
+    class Kind(StrEnum):
+        AGENT = "agent"
+
+    class Liar(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            return other != "agent"
+
+    for kind in (Kind.AGENT, Liar("agent")):
+        principal = Principal("u", kind=kind)  # type: ignore[arg-type]  # what a host may hand in
+        assert type(principal.kind) is str
+        assert principal.kind == "agent"
 
 
 def test_principals_cross_processes_and_tenants() -> None:

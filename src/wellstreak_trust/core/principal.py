@@ -75,6 +75,8 @@ class Principal:
     def __post_init__(self) -> None:
         if type(self.id) is not str or not self.id:
             raise UsageError("a principal needs a non-empty id")
+        if type(self.kind) is not str:  # a member of an enumeration is its value, and nothing else is a kind
+            object.__setattr__(self, "kind", str.__str__(self.kind) if isinstance(self.kind, str) else "")
         if self.kind not in _KINDS:
             raise UsageError("unknown principal kind", hint=f"one of {', '.join(sorted(_KINDS))}")
         if self.tenant_id is not None and (type(self.tenant_id) is not str or not self.tenant_id):
