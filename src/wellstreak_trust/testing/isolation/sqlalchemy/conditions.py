@@ -123,13 +123,18 @@ class Conditions:
         return attribute.not_in(nested) if dice.chance(0.2) else attribute.in_(nested)
 
     def _windowed(self, dice: Dice, entity: Entity, depth: int) -> Any:
-        """A subquery whose select list names no entity by itself."""
-        attribute, nested = self._nested(dice, entity, depth)
-        column = nested.selected_columns[0]
-        over = func.max(column).over()
-        if python_type(attribute.expression) is not bool and dice.chance(0.5):
-            return attribute.in_(nested.with_only_columns(over))
-        return attribute >= nested.with_only_columns(func.max(column).filter(column.is_not(None))).scalar_subquery()
+        """A subquery whose select list names no entity by itself: windows, filtered aggregates, truths."""
+        attribute, picked, other = self._picked(dice, entity)
+        if dice.chance(0.5):
+            nested = select(func.max(picked).over() if dice.chance(0.6) else func.count(picked).over())
+        else:
+            nested = select(func.max(picked).filter(self.grow(dice.always("filter"), other, 0)))
+        if inner := dice.part("inner", 0.5):
+            nested = nested.where(self.grow(inner, other, 0))
+        way = dice.choice(("in", "exists", "scalar"))
+        if way == "exists":
+            return nested.exists()
+        return attribute.in_(nested) if way == "in" else attribute >= nested.limit(1).scalar_subquery()
 
     def _exists(self, dice: Dice, entity: Entity, depth: int) -> Any:
         other = aliased(inspect(self.entity(dice)).mapper.class_)
@@ -154,16 +159,22 @@ class Conditions:
 
     def _nested(self, dice: Dice, entity: Entity, depth: int) -> tuple[Any, Select[Any]]:
         """An attribute, and a query for values of its type."""
+        attribute, picked, other = self._picked(dice, entity)
+        nested = select(picked)
+        if inner := dice.part("inner", 0.7):
+            nested = nested.where(self.grow(inner, other, depth))
+        return attribute, nested
+
+    def _picked(self, dice: Dice, entity: Entity) -> tuple[Any, Any, Entity]:
+        """An attribute, and one of its type of another entity."""
         attribute, column = dice.choice(self.columns(entity, ORDERED))
-        other = aliased(inspect(self.entity(dice)).mapper.class_)
+        model = inspect(self.entity(dice)).mapper.class_
+        other = aliased(model) if dice.chance(0.6) or model is inspect(entity).mapper.class_ else model
         fits = [each for each, its in self.columns(other, ORDERED) if python_type(its) is python_type(column)]
         if not fits:
             other = aliased(inspect(entity).mapper.class_)
             fits = [each for each, its in self.columns(other, ORDERED) if its is column]
-        nested = select(dice.choice(fits))
-        if inner := dice.part("inner", 0.7):
-            nested = nested.where(self.grow(inner, other, depth))
-        return attribute, nested
+        return attribute, dice.choice(fits), other
 
     def _tie(self, dice: Dice, entity: Entity, other: Entity) -> Any:
         """A condition between two entities: a foreign key where one leads from one to the other, else a comparison."""

@@ -71,8 +71,7 @@ class Selects:
     def _aggregates(self, dice: Dice, session: Session) -> Any:
         base = self._from(dice)
         shown = [self._aggregate(dice.always("shown"), base) for _ in range(dice.number(1, 3))]
-        statement = base.statement.with_only_columns(*shown, maintain_column_froms=dice.chance(0.6))
-        return self._answer(dice, session, self._where(dice, base, statement))
+        return self._answer(dice, session, self._where(dice, base, self._showing(dice, base, *shown)))
 
     def _grouped(self, dice: Dice, session: Session) -> Any:
         base = self._from(dice)
@@ -85,17 +84,17 @@ class Selects:
     def _windows(self, dice: Dice, session: Session) -> Any:
         base = self._from(dice)
         shown = [self._window(dice.always("shown"), base) for _ in range(dice.number(1, 2))]
-        statement = base.statement.with_only_columns(*shown, maintain_column_froms=dice.chance(0.6))
-        return self._answer(dice, session, self._where(dice, base, statement))
+        return self._answer(dice, session, self._where(dice, base, self._showing(dice, base, *shown)))
 
     def _truths(self, dice: Dice, session: Session) -> Any:
         base = self._from(dice, joins=1)
         entity = base.entities[0]
+        if dice.chance(0.2):
+            return self._answer(dice, session, select(and_(*(key.is_not(None) for key in self._keys(base)))))
         truth = self.conditions.grow(dice.always("left"), entity)
         if other := dice.part("and", 0.6):
             truth = and_(truth, self.conditions.grow(other, entity))
-        statement = base.statement.with_only_columns(truth, maintain_column_froms=True)
-        return self._answer(dice, session, self._where(dice, base, statement))
+        return self._answer(dice, session, self._where(dice, base, self._showing(dice, base, truth)))
 
     def _subquery(self, dice: Dice, session: Session) -> Any:
         inner = self._labelled(dice.always("inner")).subquery()
@@ -161,8 +160,10 @@ class Selects:
         query = session.query(entity)
         if part := dice.part("where", 0.8):
             query = query.filter(self.conditions.grow(part, entity))
-        if (part := dice.part("join", 0.4)) and (relationships := self.conditions.related(entity)):
-            query = query.join(part.choice(relationships))
+        model = inspect(entity).mapper.class_
+        others = [each for each in self.conditions.related(entity) if each.property.mapper.class_ is not model]
+        if (part := dice.part("join", 0.4)) and others:
+            query = query.join(part.choice(others))
         way = dice.choice(("all", "count", "exists", "first", "get", "column"))
         if way == "count":
             return query.count()
@@ -183,7 +184,7 @@ class Selects:
             inner = inner.where(self.conditions.grow(part, other))
         way = dice.choice(("plain", "subquery", "cte", "window", "limit"))
         if way == "window":
-            inner = select(func.max(its).over()).where(*inner._where_criteria)
+            inner = select(func.max(its).over())
         if way == "limit":
             inner = inner.order_by(its).limit(dice.number(1, 4))
         if way in ("subquery", "cte"):
@@ -217,7 +218,7 @@ class Selects:
 
     def _joined(self, dice: Dice, base: _From) -> None:
         """Joins one more entity."""
-        outer, full = dice.chance(0.4), dice.chance(0.05)
+        outer, full = dice.chance(0.4), dice.chance(0.02)
         left = dice.choice(base.entities)
         relationships = self.conditions.related(left)
         if not relationships or dice.chance(0.25):
@@ -236,6 +237,12 @@ class Selects:
             way = way.and_(self.conditions.grow(inner, target, 0))
         base.statement = base.statement.join(way, isouter=outer, full=full)
         base.entities.append(target)
+
+    def _showing(self, dice: Dice, base: _From, *shown: Any) -> Select[Any]:
+        """Only the columns; without the entity where they are enough to say what is read."""
+        if len(base.entities) == 1 and dice.chance(0.6):
+            return select(*shown)
+        return base.statement.with_only_columns(*shown, maintain_column_froms=True)
 
     def _where(self, dice: Dice, base: _From, statement: Select[Any]) -> Select[Any]:
         for _ in range(2):

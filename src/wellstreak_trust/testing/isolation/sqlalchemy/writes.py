@@ -139,7 +139,7 @@ class Writes:
         one = session.scalars(self._some(dice, mapper.class_).limit(1)).first()
         target = prop.mapper.class_
         other = session.scalars(select(target).order_by(*self.conditions.keys(target))).first()
-        if one is None or other is None:
+        if one is None or other is None or one is other:
             return None
         if not prop.uselist:
             setattr(one, prop.key, other)
@@ -202,7 +202,7 @@ class Writes:
                 {
                     mapper.get_property_by_column(column).key: row[column.name]
                     for column in mapper.local_table.c
-                    if column.name in row and column in mapper.columns
+                    if column.name in row and mapper.columns.contains_column(column)
                     and (mapper.polymorphic_on is None or column is not mapper.polymorphic_on)
                 }  # fmt: skip
             )
