@@ -115,7 +115,16 @@ class World:
                     key |= {column.name: row[column.name] for column in table.primary_key}
                     self.rows[table].append(row)
 
-    def row(self, table: Table, owner: str | None, number: int, *, inherited: Row, corrupt: float = 0.2) -> Row:
+    def row(
+        self,
+        table: Table,
+        owner: str | None,
+        number: int,
+        *,
+        inherited: Row | None = None,
+        corrupt: float = 0.2,
+        dice: Dice | None = None,
+    ) -> Row:
         """A new row; it is not part of the world yet.
 
         Args:
@@ -123,11 +132,11 @@ class World:
             inherited: the key of the row that this one continues.
             corrupt: how often it points at another tenant's parent.
         """
-        dice = self._dice.always(f"{table.name}{number}")
+        dice = (dice or self._dice).always(f"{table.name}{number}")
         row: Row = {}
         if owner is not None and self.schema.column in table.c:
             row[self.schema.column] = typed(table.c[self.schema.column], owner)
-        row |= {name: value for name, value in inherited.items() if name in table.primary_key.columns}
+        row |= {name: value for name, value in (inherited or {}).items() if name in table.primary_key.columns}
         for constraint in sorted(table.foreign_key_constraints, key=lambda each: str(each.column_keys)):
             if not all(name in row for name in constraint.column_keys):
                 row |= self._reference(dice, constraint, row, owner, corrupt=corrupt)
@@ -160,7 +169,7 @@ class World:
         seen: set[str] = set()
         for owner in self.tenants * self._count:
             self._number += 1
-            row = self.row(table, owner, self._number, inherited={})
+            row = self.row(table, owner, self._number)
             if repr(row) not in seen:
                 seen.add(repr(row))
                 self.rows[table].append(row)

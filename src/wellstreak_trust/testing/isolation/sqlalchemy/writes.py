@@ -116,7 +116,8 @@ class Writes:
         result: Any = session.execute(insert(model), rows) if dice.chance(0.6) else session.execute(
             insert(model).values(rows[0])
         )  # fmt: skip
-        return result.is_insert
+        result.close()
+        return len(rows)
 
     def _merged(self, dice: Dice, session: Session) -> Any:
         """A detached copy of an own row, changed and merged."""
@@ -197,7 +198,7 @@ class Writes:
         start = _NEW + dice.number(1, _NEW)
         rows = []
         for number in range(dice.number(1, 3)):
-            row = world.row(mapper.local_table, world.tenants[0], start + number, inherited={}, corrupt=0.0)
+            row = world.row(mapper.local_table, world.tenants[0], start + number, corrupt=0.0, dice=dice)
             rows.append(
                 {
                     mapper.get_property_by_column(column).key: row[column.name]
