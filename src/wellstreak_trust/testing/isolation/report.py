@@ -116,7 +116,7 @@ class OracleReport:
 
 def judge(guarded: Outcome, expected: Outcome) -> Kind | None:
     """The kind of the difference between two outcomes; None where they agree."""
-    if guarded.others != expected.others:
+    if guarded.others and guarded.others != expected.others:
         return "leak"
     if guarded.refused is not None:
         return "refusal" if expected.error is None else None

@@ -18,9 +18,14 @@ Model = Any
 
 
 def closure(wanted: Iterable[Model]) -> list[Model]:
-    """The models, and all that their fields lead to, by label."""
+    """The models, all that their fields lead to, and all that hangs below them, by label."""
     found: dict[str, Model] = {}
     waiting = list(wanted)
+    for model in waiting:  # deletes cascade into what hangs below, so its tables must be there; the list grows
+        waiting += [
+            relation.related_model for relation in model._meta.related_objects
+            if relation.related_model not in waiting and not relation.related_model._meta.auto_created
+        ]  # fmt: skip
     while waiting:
         model = waiting.pop()
         if model._meta.label in found or model._meta.auto_created:

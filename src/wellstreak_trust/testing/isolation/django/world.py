@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from ..dice import Dice
@@ -12,6 +12,8 @@ from ..values import value_of
 from .schema import Models, aware, python_type, tables
 
 __all__ = ["World", "below", "typed"]
+
+TORN: Final = ""
 
 Row = dict[str, Any]
 
@@ -134,20 +136,22 @@ class World:
         return self.models.by_label[model._meta.label]
 
     def owner(self, model: Any, row: Row) -> str | None:
-        """Whose a row is: by its column, or by the first owned row that it points at; None for nobody's."""
+        """Whose a row is: by its column, else by the owned rows that it points at; None for everybody's.
+
+        `TORN` is a link between rows of two tenants: neither may see it, and it goes when either end goes.
+        """
         for field in model._meta.local_concrete_fields:
             if field.attname == self.models.column:
                 return str(row[field.attname])
-        for field in model._meta.local_concrete_fields:
-            if field.remote_field is None or row.get(field.attname) is None:
-                continue
-            parent, target = field.remote_field.model, field.target_field
-            for above in self.rows[parent._meta.db_table]:
-                if above[target.attname] == row[field.attname]:
-                    found = self.owner(parent, above)
-                    if found is not None:
-                        return found
-        return None
+        ends = [
+            self.owner(field.target_field.model, above)
+            for field in model._meta.local_concrete_fields
+            if field.remote_field is not None and row.get(field.attname) is not None
+            for above in self.rows[field.target_field.model._meta.db_table]
+            if above[field.target_field.attname] == row[field.attname]
+        ]
+        owners = {end for end in ends if end is not None}
+        return None if not owners else owners.pop() if len(owners) == 1 else TORN
 
     def own(self, model: Any, row: Row) -> bool:
         """Whether a row is the first tenant's, or shared by all."""
@@ -181,7 +185,8 @@ class World:
                     shown = [value for key, value in row.items() if key != model._meta.pk.attname]
                 else:
                     shown = list(row.values())
-                (own if self.own(model, row) else others)[name].append(repr(shown))
+                if self.owner(model, row) != TORN:
+                    (own if self.own(model, row) else others)[name].append(repr(shown))
         return own, others
 
     def empty(self, connection: Any, *, alone: bool) -> None:

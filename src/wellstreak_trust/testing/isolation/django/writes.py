@@ -10,7 +10,7 @@ from ..dice import Dice
 from ..values import ORDERED, SUMMED, value_of
 from .plain import plain
 from .queries import Queries
-from .schema import accessor, aware, python_type
+from .schema import Models, accessor, aware, python_type
 
 __all__ = ["FORMS", "Writes"]
 
@@ -62,7 +62,7 @@ class Writes:
         return self.queries.filtered(dice, model, 1).update(**{field.attname: changed})
 
     def _delete(self, dice: Dice) -> Any:
-        return _counts(self.queries.filtered(dice, self._model(dice), 2).delete())
+        return _counts(self.queries.filtered(dice, self._model(dice), 2).delete(), self.queries.models)
 
     def _saved(self, dice: Dice) -> Any:
         """Instances that are changed and saved one by one."""
@@ -75,7 +75,7 @@ class Writes:
 
     def _removed(self, dice: Dice) -> Any:
         found = self.queries.filtered(dice, self._model(dice), 1).order_by("pk").first()
-        return None if found is None else _counts(found.delete())
+        return None if found is None else _counts(found.delete(), self.queries.models)
 
     def _created(self, dice: Dice) -> Any:
         model, rows = self._new(dice, 1)
@@ -174,7 +174,7 @@ class Writes:
             return manager.filter(self.queries.grow(dice, relation.related_model, 1)).update(
                 **{field.attname: self._fresh(dice, field)}
             )
-        return _counts(manager.all().delete())
+        return _counts(manager.all().delete(), self.queries.models)
 
     # --- parts -----------------------------------------------------------------------------------------------------
 
@@ -216,9 +216,9 @@ class Writes:
         return model, rows
 
 
-def _counts(deleted: tuple[int, dict[str, int]]) -> Any:
-    total, by_label = deleted
-    return total, sorted(by_label.items())
+def _counts(deleted: tuple[int, dict[str, int]], models: Models) -> Any:
+    """How many of each model; links are left out, because one to another tenant's row goes with its end, too."""
+    return sorted((label, count) for label, count in deleted[1].items() if label in models.by_label)
 
 
 def _sized(field: Any) -> dict[str, Any]:

@@ -53,17 +53,24 @@ class World:
             self._link(table)
 
     def own(self, table: Table, row: Row) -> bool:
-        """Whether a row is the first tenant's: by its column, by its parent, or by the first end of a link."""
+        """Whether a row is the first tenant's: by its column, else by all the rows that it points at."""
         if table in self.schema.shared:
             return True
         if self.schema.column in table.c:
             return bool(row[self.schema.column] == typed(table.c[self.schema.column], self.tenants[0]))
-        for key in sorted(table.foreign_keys, key=lambda key: key.parent.name):
-            parent = key.column.table
-            for above in self.rows[parent]:
-                if above[key.column.name] == row[key.parent.name] and parent not in self.schema.shared:
-                    return self.own(parent, above)
-        return not self.schema.shared.isdisjoint(key.column.table for key in table.foreign_keys)
+        return all(self._ends(table, row))
+
+    def torn(self, table: Table, row: Row) -> bool:
+        """Whether a row links two tenants' rows: neither may see it, and it goes when either end goes."""
+        return self.schema.column not in table.c and len(set(self._ends(table, row))) > 1
+
+    def _ends(self, table: Table, row: Row) -> list[bool]:
+        return [
+            self.own(key.column.table, above)
+            for key in table.foreign_keys
+            for above in self.rows[key.column.table]
+            if key.column.table not in self.schema.shared and above[key.column.name] == row[key.parent.name]
+        ]
 
     def create(self, connection: Connection) -> None:
         """The tables without foreign keys: rows point at parents that only other tenants have, or nobody."""
@@ -89,7 +96,8 @@ class World:
             columns = [column for column in table.c if column.onupdate is None and column.server_onupdate is None]
             own[table.name], others[table.name] = [], []
             for row in connection.execute(select(*columns)).mappings():
-                (own if self.own(table, dict(row)) else others)[table.name].append(repr(dict(row)))
+                if not self.torn(table, dict(row)):
+                    (own if self.own(table, dict(row)) else others)[table.name].append(repr(dict(row)))
         return own, others
 
     def _in_order(self) -> list[Mapper[Any]]:
