@@ -91,6 +91,7 @@ SDK_ACTIONS: Final[tuple[ActionSpec, ...]] = (
     ActionSpec("session.revoked", "protective", "A session was ended for its user"),
     ActionSpec("tenancy.elevated", "critical", "An operator entered another tenant", needs_reason=True),
     ActionSpec("tenancy.elevation_ended", "protective", "An operator left another tenant"),
+    ActionSpec("tenancy.unscoped", "critical", "Code ran outside the tenant guard", needs_reason=True),
     ActionSpec("workspace.created", "standard", "A workspace was created"),
     ActionSpec("workspace.ownership_transferred", "critical", "A workspace has another owner"),
     ActionSpec("member.invited", "standard", "Somebody was invited"),

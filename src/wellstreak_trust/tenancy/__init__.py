@@ -5,7 +5,8 @@
     request ──sources──► TenantResolver ──proof──► TenantContext ──tenant_scope──► require_tenant()
 
 A context is made by a resolver (or, in tests, by `testing_context`), entered as a block, and read by everything that
-touches tenant data. Another tenant is reached only through `elevate`.
+touches tenant data. Another tenant is reached only through `elevate`; what a guard cannot scope runs only in
+`unscoped`.
 """
 
 from ..core.errors import (
@@ -21,7 +22,7 @@ from ..core.errors import (
 from ..core.tenant import Membership, TenantContext
 from .cache import CachedMemberships
 from .context import current_tenant, require_tenant, scope_leaks, tenant_scope, testing_context
-from .elevation import elevate, install_elevation_sink
+from .elevation import elevate
 from .entitlements import (
     Entitlements,
     EntitlementSource,
@@ -33,6 +34,7 @@ from .entitlements import (
 from .invitations import Invitation
 from .membership import Memberships, MembershipStore
 from .memory import MemoryMembershipStore, MemoryUsageStore
+from .observations import Observation, Observations
 from .resolve import (
     ApiKeySource,
     ClaimSource,
@@ -44,6 +46,8 @@ from .resolve import (
     TenantSource,
 )
 from .subscription import EntitlementDecision, EntitlementSnapshot, Feature
+from .trail import install_elevation_sink
+from .unscoped import is_unscoped, unscoped
 from .workspace import Invited, Rule, WorkspaceState
 
 __all__ = [
@@ -69,6 +73,8 @@ __all__ = [
     "MemoryMembershipStore",
     "MemoryUsageStore",
     "NoTenant",
+    "Observation",
+    "Observations",
     "PathSource",
     "Prover",
     "Reservation",
@@ -86,8 +92,10 @@ __all__ = [
     "current_tenant",
     "elevate",
     "install_elevation_sink",
+    "is_unscoped",
     "require_tenant",
     "scope_leaks",
     "tenant_scope",
     "testing_context",
+    "unscoped",
 ]

@@ -1,0 +1,307 @@
+"""The engine: what is about to be executed, with which values, and by whom.
+
+Each execution passes `Gate.before`. A compiled statement brings its verdict; text has none and is refused outside
+`unscoped`. Two kinds of text are not the host's: what a dialect asks while it connects (there is no transaction yet),
+and what it asks for reflection, savepoints and two-phase commits, recognised by the code that asks.
+
+DDL is not data: `create_all`, Alembic's operations and ``DDL("CREATE ...")`` pass. Text that begins with another word
+does not become DDL by being called so.
+
+On PostgreSQL the transaction carries tenant and company as settings for row level security. They are made at each
+begin, because COMMIT and ROLLBACK end them, and made again when the scope has changed since or a savepoint was rolled
+back. In AUTOCOMMIT they would hold for no statement at all, so tenant work is refused there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Select, bindparam, event, func, select, tuple_
+from sqlalchemy.schema import DDL
+from sqlalchemy.util import LRUCache
+
+from ...core.errors import ConfigurationError
+from .. import setting
+from ..context import current_tenant
+from ..unscoped import is_unscoped
+from .compiler import GuardedCompiler, guarded_compiler
+from .known import known_parents
+from .plan import Occurrence, Plan
+from .results import PinnedFetch
+from .rules import Rules, same_id
+from .verdict import COMPANY, LIFTED, TENANT, Equal, Points, Verdict
+
+__all__ = ["Gate", "ModalCache"]
+
+_BATCH: Final = 500
+_KEY: Final = "wst_bound"
+_DEFINES: Final = frozenset(("create", "alter", "drop", "comment", "grant", "revoke", "reindex", "analyze"))
+_PLUMBING: Final = ("sqlalchemy.engine", "sqlalchemy.sql", "sqlalchemy.event", "sqlalchemy.util", "sqlalchemy.pool")
+_RAW: Final = "write it with the ORM or Core, or run it in unscoped(reason)"
+
+
+class ModalCache:
+    """Compiled statements apart by how they were compiled: for a tenant, for a company in it, or lifted.
+
+    Args:
+        size: statements kept for each.
+    """
+
+    def __init__(self, size: int = 500) -> None:
+        self._caches: tuple[LRUCache[Any, Any], ...] = tuple(LRUCache(size) for _ in range(3))
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """As of a dictionary."""
+        return self._caches[_bucket()].get(key, default)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._caches[_bucket()][key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._caches[_bucket()][key] = value
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._caches[_bucket()]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._caches))
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        for cache in self._caches:
+            cache.clear()
+
+
+def _bucket() -> int:
+    context = current_tenant()
+    if context is None:
+        return LIFTED if is_unscoped() else TENANT
+    return TENANT if context.company_id is None else COMPANY
+
+
+class Gate:
+    """Guards engines for one set of rules."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules: Rules = rules
+        self._guarded: set[int] = set()
+
+    def guards(self, engine: Engine) -> bool:
+        """Whether that engine has these rules."""
+        return id(engine.dialect) in self._guarded and self._holds(engine)
+
+    def _holds(self, engine: Engine) -> bool:
+        rules = getattr(engine.dialect.statement_compiler, "rules", None)
+        return rules is self.rules
+
+    def attach(self, engine: Engine) -> None:
+        """Guards an engine; again is harmless.
+
+        Raises:
+            ConfigurationError: another guard has it.
+        """
+        if self._holds(engine):
+            self._guarded.add(id(engine.dialect))
+            return
+        while hasattr(engine, "_proxied"):  # made by execution_options(): same dialect, same pool
+            engine = engine._proxied
+        dialect = engine.dialect
+        if issubclass(dialect.statement_compiler, GuardedCompiler):
+            raise ConfigurationError(
+                "the engine has another TenantGuard", hint="one guard for an engine", reason="tenant_guard_twice"
+            )
+        dialect.statement_compiler = guarded_compiler(dialect.statement_compiler, self.rules)
+        engine.clear_compiled_cache()
+        if engine._compiled_cache is not None:
+            engine.update_execution_options(compiled_cache=ModalCache())
+        event.listen(engine, "before_cursor_execute", self.before)
+        if not self.rules.observes:
+            event.listen(engine, "after_execute", self.after)
+        if dialect.name == "postgresql" and not self.rules.observes:
+            self._listen_postgres(engine, _Settings(dialect))
+        self._guarded.add(id(dialect))
+
+    def _listen_postgres(self, engine: Engine, settings: _Settings) -> None:
+        event.listen(engine, "begin", settings.begin)
+        event.listen(engine, "rollback_savepoint", settings.forget)
+        event.listen(engine, "begin_twophase", settings.forget)
+        event.listen(engine, "before_cursor_execute", settings.before)
+
+    # --- each execution ---------------------------------------------------------------------------------------------
+
+    def before(
+        self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        """Judges one execution; what it raises is raised before anything reaches the driver."""
+        compiled = context.compiled
+        if isinstance(compiled, GuardedCompiler) and compiled.rules is self.rules:
+            verdict = compiled.verdict
+            if verdict.refusal is None and not verdict.tables and verdict.mode != LIFTED:
+                return
+            self._judge(connection, statement, context, verdict)
+        elif compiled is not None and context.isddl:
+            self._judge_ddl(compiled.statement)
+        elif compiled is not None:
+            self.rules.unscoped("a statement compiled elsewhere", "execute the statement itself", statement)
+        elif not is_unscoped() and connection.in_transaction() and not _asked_by_dialect():
+            self.rules.unscoped("raw SQL", _RAW, statement)
+
+    def after(self, connection: Connection, element: Any, many: Any, values: Any, options: Any, result: Any) -> None:
+        """Ties the rows to the scope that asked for them."""
+        verdict = getattr(result.context.compiled, "verdict", None)
+        if verdict is not None and verdict.tables and result.returns_rows:
+            result.cursor_strategy = PinnedFetch(result.cursor_strategy, self.rules)
+
+    def _judge(self, connection: Connection, statement: str, context: Any, verdict: Verdict) -> None:
+        rules = self.rules
+        if verdict.mode != rules.mode():
+            rules.unscoped("a statement compiled in another scope", "leave compiled_cache to the engine", statement)
+        if verdict.mode == LIFTED:
+            return
+        if verdict.refusal is not None and not is_unscoped() and not _asked_by_dialect():
+            rules.unscoped(verdict.refusal, verdict.hint, statement, write=verdict.write)
+        if not verdict.tables:
+            return
+        current = current_tenant()
+        if current is None:
+            rules.no_tenant(f"{', '.join(verdict.tables)} used", statement)
+            return
+        if verdict.unfiltered:
+            rules.observations.record("Filtered", statement)
+        values = context.__dict__.get("parameters")  # missing while a default is fetched for the statement
+        if values is None or context.__dict__.get("_wst_judged"):
+            return
+        context._wst_judged = True  # an INSERT of many rows comes once a batch, each time with all values
+        rows = context.compiled_parameters
+        for equal in verdict.equal:
+            wanted = rules.id(current, equal.company)
+            if wanted is not None:
+                self._judge_equal(equal, wanted, rows, statement)
+        for points in verdict.points:
+            self._judge_points(connection, points, rows, statement)
+
+    def _judge_equal(self, equal: Equal, wanted: str, rows: Sequence[Mapping[str, Any]], statement: str) -> None:
+        for row in rows:
+            for name in equal.names:
+                value = row.get(name, wanted)
+                if value == wanted or same_id(value, wanted):
+                    continue
+                if equal.writes:
+                    hint = "leave it out: the guard writes the current tenant"
+                    self.rules.foreign_write(f"{equal.column} of another tenant", hint, statement)
+                else:
+                    self.rules.foreign_read(f"a parameter named {name}", "that name is the guard's")
+                return
+
+    def _judge_points(
+        self, connection: Connection, points: Points, rows: Sequence[Mapping[str, Any]], statement: str
+    ) -> None:
+        found = (tuple(row.get(name) for name in names) for row in rows for names in points.rows)
+        wanted = {keys for keys in found if None not in keys}
+        if points.local:
+            wanted -= {tuple(row.get(name) for name in points.local) for row in rows}
+        wanted -= known_parents(points.parent, wanted)
+        for batch in _batches(sorted(wanted, key=repr)):
+            query = self._count(points, batch)
+            if (connection.scalar(query) or 0) < len(batch):
+                label, table = points.parent.label, points.parent.table.name
+                hint = f"use a row of {table} that the current tenant owns"
+                self.rules.foreign_write(f"{label} holds no row of this tenant's {table}", hint, statement)
+                return
+
+    def _count(self, points: Points, batch: Sequence[tuple[Any, ...]]) -> Select[Any]:
+        parent = points.parent
+        key: Any = parent.keys[0] if len(parent.keys) == 1 else tuple_(*parent.keys)
+        wanted = [keys[0] for keys in batch] if len(parent.keys) == 1 else list(batch)
+        query = select(func.count()).select_from(parent.table).where(key.in_(wanted))
+        owned = self.rules.tables.owned(parent.table.fullname)
+        if self.rules.observes and owned is not None:  # here the compiler adds nothing
+            verdict = Verdict(self.rules.mode())
+            plan = Plan(self.rules.tables, self._value, verdict)
+            query = query.where(*plan.of(Occurrence(parent.table, owned, ())))
+        return query
+
+    def _value(self, type_: Any, company: bool) -> Any:
+        return bindparam(None, self.rules.late(type_, company)(), type_=type_)
+
+    def _judge_ddl(self, statement: Any) -> None:
+        if isinstance(statement, DDL) and not is_unscoped():
+            words = statement.statement.split(None, 1)
+            if not words or words[0].lower() not in _DEFINES:
+                self.rules.unscoped("text that defines nothing, as DDL", _RAW, statement.statement)
+
+
+def _batches(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (values[start : start + _BATCH] for start in range(0, len(values), _BATCH))
+
+
+def _asked_by_dialect() -> bool:
+    """Whether a dialect asks on its own behalf: the innermost code that is not plumbing is a dialect's."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        if not module.startswith(_PLUMBING) and frame.f_globals is not globals():
+            return module.startswith("sqlalchemy.dialects.")
+        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
+    return False
+
+
+class _Settings:
+    """The settings of a PostgreSQL transaction."""
+
+    def __init__(self, dialect: Any) -> None:
+        query = select(
+            func.set_config(setting.TENANT, bindparam("tenant"), True),
+            func.set_config(setting.COMPANY, bindparam("company"), True),
+        )
+        self._compiled: Any = query.compile(dialect=dialect)
+
+    def begin(self, connection: Connection) -> None:
+        """Makes the settings of a new transaction."""
+        if _autocommits(connection):
+            connection.info[_KEY] = None
+        else:
+            self._set(connection, _wanted())
+
+    def forget(self, connection: Connection, *_: Any) -> None:
+        """Before the next statement they are made again."""
+        connection.info.pop(_KEY, None)
+
+    def before(
+        self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        """Makes them again when the scope is not that of the settings any more."""
+        if not connection.in_transaction():
+            return
+        bound, wanted = connection.info.get(_KEY, ()), _wanted()
+        if bound == wanted:
+            return
+        verdict = getattr(context.compiled, "verdict", None)
+        if bound is not None:
+            self._set(connection, wanted)
+        elif verdict is not None and verdict.tables and verdict.mode != LIFTED:
+            rules: Rules = context.compiled.rules
+            hint = "use a transaction: settings for row level security end with each statement here"
+            rules.unscoped("tenant work in AUTOCOMMIT", hint, statement)
+
+    def _set(self, connection: Connection, wanted: tuple[str, str]) -> None:
+        values = self._compiled.construct_params({"tenant": wanted[0], "company": wanted[1]})
+        names = self._compiled.positiontup
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self._compiled.string, values if names is None else tuple(values[name] for name in names))
+        finally:
+            cursor.close()
+        connection.info[_KEY] = wanted
+
+
+def _wanted() -> tuple[str, str]:
+    context = current_tenant()
+    return ("", "") if context is None else (context.tenant_id, context.company_id or "")
+
+
+def _autocommits(connection: Connection) -> bool:
+    raw = connection.connection.dbapi_connection
+    return getattr(raw, "autocommit", False) is True or getattr(raw, "isolation_level", None) == "autocommit"

@@ -1,0 +1,66 @@
+"""Results: rows that wait in a cursor belong to the scope that asked for them.
+
+A result may be read long after its statement, a streamed one page by page. The strategy by which a cursor is fetched
+is replaced by one that compares the scope first. The classes of strategies are not documented API, but `CursorResult`
+takes any of them, and dialects bring their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.engine.cursor import ResultFetchStrategy
+
+from .rules import Rules
+
+__all__ = ["PinnedFetch"]
+
+
+class PinnedFetch(ResultFetchStrategy):
+    """Fetches by another strategy, in one scope only."""
+
+    __slots__ = ("_inner", "_rules", "_scope", "alternate_cursor_description")
+
+    def __init__(self, inner: ResultFetchStrategy, rules: Rules) -> None:
+        self._inner: ResultFetchStrategy = inner
+        self._rules: Rules = rules
+        self._scope: tuple[str, str | None] | None = rules.scope()
+        self.alternate_cursor_description = inner.alternate_cursor_description
+
+    def _check(self) -> None:
+        if self._rules.scope() != self._scope:
+            hint = "read results in the scope that asked, before it ends"
+            self._rules.foreign_read("rows that another scope asked for", hint)
+
+    def fetchone(self, result: Any, dbapi_cursor: Any, hard_close: bool = False) -> Any:
+        """One row."""
+        self._check()
+        return self._inner.fetchone(result, dbapi_cursor, hard_close)
+
+    def fetchmany(self, result: Any, dbapi_cursor: Any, size: int | None = None) -> Any:
+        """Some rows."""
+        self._check()
+        return self._inner.fetchmany(result, dbapi_cursor, size)
+
+    def fetchall(self, result: Any, dbapi_cursor: Any) -> Any:
+        """The rest."""
+        self._check()
+        return self._inner.fetchall(result, dbapi_cursor)
+
+    def yield_per(self, result: Any, dbapi_cursor: Any, num: int) -> None:
+        """May put another strategy in place of the inner one."""
+        self._inner.yield_per(result, dbapi_cursor, num)
+        if result.cursor_strategy is not self:
+            self._inner, result.cursor_strategy = result.cursor_strategy, self
+
+    def soft_close(self, result: Any, dbapi_cursor: Any) -> None:
+        """Ends the result."""
+        self._inner.soft_close(result, dbapi_cursor)
+
+    def hard_close(self, result: Any, dbapi_cursor: Any) -> None:
+        """Ends the result."""
+        self._inner.hard_close(result, dbapi_cursor)
+
+    def handle_exception(self, result: Any, dbapi_cursor: Any, err: BaseException) -> Any:
+        """As the inner strategy."""
+        self._inner.handle_exception(result, dbapi_cursor, err)
