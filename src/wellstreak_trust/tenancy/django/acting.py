@@ -1,0 +1,135 @@
+"""For whom a statement runs: the one decision that reading, writing and caching share.
+
+=================  ====================================================================
+inside `unscoped`  nothing is restricted
+observe mode       nothing is restricted; what would have been refused is reported
+in a scope         rows of that tenant (and company) alone
+anything else      `NoTenant`
+=================  ====================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from ...core.errors import CrossTenantRead, CrossTenantWrite, IsolationError, NoTenant
+from ...core.tenant import TenantContext
+from ..context import current_tenant, require_tenant
+from ..unscoped import is_unscoped
+from .config import CONFIG, observations
+from .registry import COMPANY
+
+__all__ = ["acting", "claim", "fits", "refuse", "tenant_default", "value_for", "who"]
+
+_EVERYBODY: Final = ("",)
+
+
+def acting(what: str) -> TenantContext | None:
+    """The context whose rows a statement may touch; None where nothing is restricted.
+
+    Args:
+        what: the statement in words, for the report of observe mode.
+
+    Raises:
+        NoTenant: outside every scope.
+    """
+    if is_unscoped():
+        return None
+    if CONFIG.observe:
+        if current_tenant() is None:
+            observations.record("NoTenant", what)
+        return None
+    return require_tenant()
+
+
+def refuse(error: IsolationError, what: str = "") -> None:
+    """Raises `error`, or reports it in observe mode."""
+    if not CONFIG.observe:
+        raise error
+    observations.record(type(error).__name__, what or error.detail)
+
+
+def value_for(context: TenantContext, name: str) -> str:
+    """What a scoping column must hold.
+
+    Raises:
+        NoTenant: the rows belong to companies and the context names none.
+    """
+    if name != COMPANY:
+        return context.tenant_id
+    if context.company_id is None:
+        raise NoTenant(
+            "this model belongs to companies, and the context names none",
+            hint="resolve a context with company_id, or use a TenantModel for what all companies share",
+        )
+    return context.company_id
+
+
+def who() -> tuple[str, ...] | None:
+    """A key for what may be read now: rows that were read under one key are not shown under another."""
+    if is_unscoped() or CONFIG.observe:
+        return _EVERYBODY
+    context = current_tenant()
+    return None if context is None else (context.tenant_id, context.company_id or "")
+
+
+def tenant_default(name: str) -> str:
+    """What a new instance's scoping column starts with; empty outside a scope, and judged when it is written."""
+    context = current_tenant()
+    if context is None:
+        return ""
+    return context.tenant_id if name != COMPANY else context.company_id or ""
+
+
+def claim(instance: Any, names: Iterable[str], *, stamp: bool) -> None:
+    """Makes sure that `instance` is a row of whom the code acts for; stamps what is blank.
+
+    Raises:
+        NoTenant: outside every scope.
+        CrossTenantWrite: it names another tenant. The code's tenant is never changed to fit the instance.
+    """
+    label = type(instance)._meta.label
+    context = acting(f"write of {label}")
+    for name in names:
+        held = instance.__dict__.get(name)
+        if context is None:
+            _unrestricted(instance, name, held, stamp=stamp, label=label)
+        elif held is None or held == "":
+            if stamp:
+                setattr(instance, name, value_for(context, name))
+        elif held != value_for(context, name):
+            raise CrossTenantWrite(
+                f"a {label} of another tenant is written", hint="enter that tenant's scope, or unscoped(reason)"
+            )
+
+
+def _unrestricted(instance: Any, name: str, held: Any, *, stamp: bool, label: str) -> None:
+    here = tenant_default(name)
+    if held is None or held == "":
+        if stamp and here:
+            setattr(instance, name, here)
+        elif stamp:
+            refuse(CrossTenantWrite(f"a {label} without tenant is written", hint=f"set {name} in unscoped blocks"))
+    elif CONFIG.observe and not is_unscoped() and here and held != here:
+        observations.record("CrossTenantWrite", f"write of {label}")
+
+
+def fits(instance: Any, names: Iterable[str]) -> None:
+    """Compares a row that came back with whom the code acts for: the net below the restrictions.
+
+    Raises:
+        NoTenant, CrossTenantRead: it is another tenant's.
+    """
+    context = acting(f"row of {type(instance)._meta.label}")
+    if context is None:
+        here = current_tenant() if CONFIG.observe and not is_unscoped() else None
+        if here is not None and any(_differs(instance, name, here) for name in names):
+            observations.record("Filtered", f"row of {type(instance)._meta.label}")
+    elif any(_differs(instance, name, context) for name in names):
+        raise CrossTenantRead(f"a {type(instance)._meta.label} of another tenant came back")
+
+
+def _differs(instance: Any, name: str, context: TenantContext) -> bool:
+    held = instance.__dict__.get(name)  # absent where the query deferred it
+    return held is not None and held != getattr(context, name)
