@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final
 
-from wellstreak_trust.core.errors import HostError, MissingExtra, SecurityTxtInvalid, TrustError
+from wellstreak_trust.core.errors import MissingExtra, SecurityTxtInvalid, TrustError
 
 try:
     import typer
-    from rich.table import Table
 except ImportError:
     raise MissingExtra(
         "the command line needs typer and rich", hint="pip install 'wellstreak-trust[cli]'", reason="extra"
     ) from None
 
-from . import policy
+from . import doctor, policy
 from .console import ERR, OUT, stop
 
 __all__ = ["app", "main"]
@@ -24,6 +23,7 @@ app: Final = typer.Typer(no_args_is_help=True, add_completion=False, help="Secur
 audit_app: Final = typer.Typer(no_args_is_help=True, help="The audit trail.")
 keys_app: Final = typer.Typer(no_args_is_help=True, help="Key files.")
 security_txt_app: Final = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
+app.add_typer(doctor.app, name="doctor")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit_app, name="audit")
 app.add_typer(keys_app, name="keys")
@@ -39,21 +39,6 @@ def demo(framework: Annotated[str, typer.Option(help="fastapi, flask or django")
 
     os.environ["FRAMEWORK"] = framework
     raise typer.Exit(play())
-
-
-@app.command()
-def doctor() -> None:
-    """Show every setting with its value and origin; refuse as start-up would."""
-    from wellstreak_trust.settings import TrustSettings
-
-    try:
-        rows = TrustSettings().explain()
-    except HostError as error:
-        stop(error, 1)
-    table = Table("setting", "value", "from")
-    for row in rows:
-        table.add_row(*row)
-    OUT.print(table)
 
 
 @audit_app.command("verify")
