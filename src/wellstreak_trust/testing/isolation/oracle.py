@@ -13,7 +13,7 @@ from typing import Protocol
 from .dice import Dice
 from .report import Difference, OracleReport, Outcome, judge
 
-__all__ = ["Oracle", "Side"]
+__all__ = ["Oracle", "ScriptOracle", "Side"]
 
 
 class Side(Protocol):
@@ -21,6 +21,9 @@ class Side(Protocol):
 
     def play(self, dice: Dice) -> Outcome:
         """Grows the statement that `dice` describes, runs it in the tenant's scope, and puts the rows back."""
+
+    def script(self, dice: Dice, length: int) -> Outcome:
+        """As `play`, for several statements whose changes stay until the end; `value` holds what each gave."""
 
 
 class Oracle:
@@ -67,12 +70,15 @@ class Oracle:
         found, _ = self._tried(number, frozenset())
         return None if found is None else self._smallest(found)
 
+    def _played(self, side: Side, dice: Dice) -> Outcome:
+        return side.play(dice)
+
     def _tried(self, number: int, without: frozenset[str]) -> tuple[Difference | None, bool]:
         """What differs, and whether both sides failed alike."""
         seed = f"{self.seed}:{number}"
         dice = Dice(seed, without)
-        guarded = self.guarded.play(dice)
-        expected = self.alone.play(Dice(seed, without))
+        guarded = self._played(self.guarded, dice)
+        expected = self._played(self.alone, Dice(seed, without))
         kind = judge(guarded, expected)
         if kind is None:
             return None, expected.error is not None
@@ -89,3 +95,21 @@ class Oracle:
                 found, without = smaller, without | {part}
                 parts = [each for each in parts if each in smaller.shape]
         return found
+
+
+class ScriptOracle(Oracle):
+    """Non-interference: both sides are guarded and hold the same rows of the tenant, and different rows of others.
+
+    A script of the tenant must give the same on both, statement by statement: values, errors, row counts, and the own
+    rows in the end. Whatever differs was told by the others' rows.
+
+    Args:
+        length: statements in a script.
+    """
+
+    def __init__(self, guarded: Side, beside: Side, seed: int | str = 0, *, length: int = 6) -> None:
+        super().__init__(guarded, beside, seed)
+        self.length: int = length
+
+    def _played(self, side: Side, dice: Dice) -> Outcome:
+        return side.script(dice, self.length)

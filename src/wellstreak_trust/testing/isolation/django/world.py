@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from .schema import Models, aware, python_type, tables
 __all__ = ["World", "below", "typed"]
 
 TORN: Final = ""
+_MORE: Final = 10_000  # keys of rows that only a variation has
 
 Row = dict[str, Any]
 
@@ -125,6 +127,31 @@ class World:
         unique = bool(field.unique or together)
         chosen = number if unique else dice.number(0, 9)
         return value_of(python_type(field), chosen, unique=unique, length=field.max_length, aware=aware())
+
+    def varied(self, dice: Dice) -> World:
+        """The same rows of the first tenant among other rows of the others: some gone, some changed, some new."""
+        other = copy(self)
+        other.rows = defaultdict(list, {table: list(rows) for table, rows in self.rows.items()})
+        above = {parent._meta.db_table for model in self.models.tenants for parent in model._meta.parents}
+        for model in self.models.tenants:
+            table = model._meta.db_table
+            if model._meta.parents or model._meta.proxy or table in above:
+                continue  # a row in two tables comes and goes whole
+            kept = []
+            for row in self.rows[table]:
+                fresh = {
+                    field.attname: self._value(dice, field, dice.number(0, 99))
+                    for field in self.models.settable(model)
+                }  # fmt: skip
+                if self.own(model, row):
+                    kept.append(row)
+                elif not dice.chance(0.3):
+                    kept.append(row | fresh)
+            start = _MORE + dice.number(0, _MORE)
+            more = [self.row(model, self.tenants[1], start + number, dice=dice) for number in range(dice.number(0, 3))]
+            needed = [field.attname for field in model._meta.local_concrete_fields if not field.null]
+            other.rows[table] = kept + [row for row in more if all(row[name] is not None for name in needed)]
+        return other
 
     def of(self, model: Any) -> list[Row]:
         """The rows of a model, whether the host's or its twin."""

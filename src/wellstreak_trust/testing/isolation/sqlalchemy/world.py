@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from copy import copy
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Column, Connection, Enum, Table, insert, select
@@ -19,6 +20,7 @@ from .schema import Schema, python_type, unique
 __all__ = ["World", "typed"]
 
 Row = dict[str, Any]
+_MORE: Final = 10_000  # keys of rows that only a variation has
 Values = Mapping[Any, Callable[[int], Any]]
 
 
@@ -71,6 +73,24 @@ class World:
             for above in self.rows[key.column.table]
             if key.column.table not in self.schema.shared and above[key.column.name] == row[key.parent.name]
         ]
+
+    def varied(self, dice: Dice) -> World:
+        """The same rows of the first tenant among other rows of the others: some gone, some changed, some new."""
+        other = copy(self)
+        other.rows = defaultdict(list, {table: list(rows) for table, rows in self.rows.items()})
+        for mapper in self._in_order():
+            kept, settable = [], self.schema.settable(mapper)
+            for row in other.rows[mapper.local_table]:
+                if self.own(mapper.local_table, row) or len(mapper.self_and_descendants) > 1:
+                    kept.append(row)
+                elif not dice.chance(0.3):
+                    fresh = {column.name: self._value(dice, column, dice.number(0, 99)) for column in settable.values()}
+                    kept.append(row | fresh)
+            if mapper.local_table not in self.schema.shared and len(mapper.self_and_descendants) == 1:
+                owner, start = self.tenants[1], _MORE + dice.number(0, _MORE)
+                kept += [self.row(mapper.local_table, owner, start + n, dice=dice) for n in range(dice.number(0, 3))]
+            other.rows[mapper.local_table] = kept
+        return other
 
     def create(self, connection: Connection) -> None:
         """The tables without foreign keys: rows point at parents that only other tenants have, or nobody."""
