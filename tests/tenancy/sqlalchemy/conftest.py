@@ -29,14 +29,14 @@ SECURITY = tuple(
 
 
 @pytest.fixture(scope="session")
-def isolation_server(postgres_server: str) -> Iterator[str]:
+def isolation_server(postgres_server: str) -> str:
     """A server with the application's role, which owns nothing."""
     import psycopg
 
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(f"drop role if exists {ROLE}")
         connection.execute(f"create role {ROLE} login")
-    yield postgres_server
+    return postgres_server
 
 
 def _database(server: str, name: str, *statements: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import warnings
 from contextlib import nullcontext
@@ -43,6 +44,8 @@ def outcome(case: dict[str, Any], db: house.House) -> tuple[bool, BaseException 
     finally:
         session.rollback()
         session.close()
+        if "yield_per" in case["code"]:
+            gc.collect()
     leaked = case.get("marker", "S2") in repr(value) or bool(case.get("leak") and db.admin(case["leak"]))
     return leaked, raised, value
 

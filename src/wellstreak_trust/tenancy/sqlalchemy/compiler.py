@@ -29,7 +29,11 @@ from .values import given, inspect_select, inspect_values
 from .verdict import COMPANY, LIFTED, Verdict
 
 if TYPE_CHECKING:
-    from .guard import Rules
+    from .rules import Rules
+
+    Compiler = Any
+else:
+    Compiler = SQLCompiler
 
 __all__ = ["GuardedCompiler", "guarded_compiler"]
 
@@ -42,7 +46,7 @@ def guarded_compiler(dialects: type[SQLCompiler], rules: Rules) -> type[SQLCompi
     return type(f"Guarded{dialects.__name__}", (GuardedCompiler, dialects), {"rules": rules})
 
 
-class GuardedCompiler(SQLCompiler):
+class GuardedCompiler(Compiler):  # type: ignore[misc]  # the methods of SQLCompiler are not typed
     """Mixed in before a dialect's compiler; `rules` is set by `guarded_compiler`."""
 
     rules: ClassVar[Rules]
@@ -73,7 +77,7 @@ class GuardedCompiler(SQLCompiler):
         plan = Plan(self.rules.tables, self._bind, self.verdict).read(froms, statement._where_criteria)
         self._covered |= plan.covered
         if self.rules.observes:
-            self._note_unfiltered(statement, froms)
+            self.verdict.unfiltered.update(dict.fromkeys(plan.bare))
             return statement
         self._on.update(plan.on)
         self._full.update(plan.full)
@@ -90,18 +94,6 @@ class GuardedCompiler(SQLCompiler):
             self._binds[key] = BindParameter(name, callable_=self.rules.late(type_, company), type_=type_)
             self.verdict.equal.append(self.rules.bound(name, company))
         return self._binds[key]
-
-    def _note_unfiltered(self, statement: Any, froms: Any) -> None:
-        marks = self.marks_owner(False)
-        compared = any(
-            marks(getattr(side, "base_columns", {None}).copy().pop())
-            for clause in statement._where_criteria
-            for element in _elements(clause)
-            for side in (getattr(element, "left", None), getattr(element, "right", None))
-            if side is not None
-        )
-        if not compared:
-            self.verdict.unfiltered.update(dict.fromkeys(self.verdict.tables))
 
     def marks_owner(self, company: bool) -> Callable[[Any], bool]:
         """Whether a column is the tenant (or company) column of an owned table."""
@@ -136,7 +128,8 @@ class GuardedCompiler(SQLCompiler):
         name = side.name
         if isinstance(side, Alias | TableSample):
             name = self._truncated_identifier("alias", name)
-        return f"(SELECT * FROM {text} WHERE {self.process(and_(*found[1]), **kw)}) AS {self.preparer.quote(name)}"
+        conditions = self.process(and_(*found[1]), **kw)
+        return f"(SELECT * FROM {text} WHERE {conditions}) AS {self.preparer.quote(name)}"  # noqa: S608 - compiled
 
     def visit_table(self, table: Any, asfrom: bool = False, enclosing_alias: Any = None, **kw: Any) -> Any:
         """The net below the plan: an owned table that is read without having been planned for is refused."""
@@ -219,7 +212,7 @@ class GuardedCompiler(SQLCompiler):
 
     def visit_on_conflict_do_update(self, on_conflict: Any, **kw: Any) -> Any:
         """A row in the way is changed only when it is the tenant's own."""
-        table = self.stack[-1]["selectable"].table  # type: ignore[attr-defined]  # an INSERT, whose stack entry says less
+        table = self.stack[-1]["selectable"].table
         owned = self._target(table)
         if owned is not None:
             self._upserts = list(dict(on_conflict.update_values_to_set).items())
@@ -229,13 +222,13 @@ class GuardedCompiler(SQLCompiler):
                 on_conflict = copy(on_conflict)
                 theirs = on_conflict.update_whereclause
                 on_conflict.update_whereclause = and_(*conditions, *([] if theirs is None else [sealed(theirs)]))
-        return super().visit_on_conflict_do_update(on_conflict, **kw)  # type: ignore[misc]  # the dialect's compiler has it
+        return super().visit_on_conflict_do_update(on_conflict, **kw)
 
     def visit_on_duplicate_key_update(self, on_duplicate: Any, **kw: Any) -> Any:
         """MySQL's upsert takes no condition."""
-        if self._target(self.stack[-1]["selectable"].table) is not None:  # type: ignore[attr-defined]  # as above
+        if self._target(self.stack[-1]["selectable"].table) is not None:
             self.verdict.refuse("ON DUPLICATE KEY UPDATE changes whatever row is in the way", "UPDATE", write=True)
-        return super().visit_on_duplicate_key_update(on_duplicate, **kw)  # type: ignore[misc]  # the dialect's has it
+        return super().visit_on_duplicate_key_update(on_duplicate, **kw)
 
     def _target(self, table: Any) -> Owned | None:
         """The owned table that is written, and a refusal for one of no class."""
@@ -294,7 +287,7 @@ class GuardedCompiler(SQLCompiler):
 
     def _generate_prefixes(self, stmt: Any, prefixes: Any, **kw: Any) -> Any:
         if prefixes is getattr(stmt, "_suffixes", None):
-            for suffix, _ in prefixes:
+            for suffix, _ in prefixes or ():
                 self._judge(str(getattr(suffix, "text", "")), ends_statement=True)
         return super()._generate_prefixes(stmt, prefixes, **kw)
 
@@ -314,9 +307,3 @@ class GuardedCompiler(SQLCompiler):
 def _with(row: Any, column: Any, bind: Any, owned: Owned) -> Any:
     pairs = row if isinstance(row, dict) else dict(zip(owned.table.c, row, strict=False))
     return {**pairs, column: bind}
-
-
-def _elements(clause: Any) -> Any:
-    from sqlalchemy.sql import visitors
-
-    return visitors.iterate(clause)

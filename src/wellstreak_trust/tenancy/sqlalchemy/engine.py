@@ -6,16 +6,13 @@ and what it asks for reflection, savepoints and two-phase commits, recognised by
 
 DDL is not data: `create_all`, Alembic's operations and ``DDL("CREATE ...")`` pass. Text that begins with another word
 does not become DDL by being called so.
-
-On PostgreSQL the transaction carries tenant and company as settings for row level security. They are made at each
-begin, because COMMIT and ROLLBACK end them, and made again when the scope has changed since or a savepoint was rolled
-back. In AUTOCOMMIT they would hold for no statement at all, so tenant work is refused there.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from types import FrameType
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Select, bindparam, event, func, select, tuple_
@@ -23,20 +20,19 @@ from sqlalchemy.schema import DDL
 from sqlalchemy.util import LRUCache
 
 from ...core.errors import ConfigurationError
-from .. import setting
 from ..context import current_tenant
 from ..unscoped import is_unscoped
 from .compiler import GuardedCompiler, guarded_compiler
 from .known import known_parents
 from .plan import Occurrence, Plan
-from .results import PinnedFetch
+from .results import pin
 from .rules import Rules, same_id
+from .settings import Settings
 from .verdict import COMPANY, LIFTED, TENANT, Equal, Points, Verdict
 
 __all__ = ["Gate", "ModalCache"]
 
 _BATCH: Final = 500
-_KEY: Final = "wst_bound"
 _DEFINES: Final = frozenset(("create", "alter", "drop", "comment", "grant", "revoke", "reindex", "analyze"))
 _PLUMBING: Final = ("sqlalchemy.engine", "sqlalchemy.sql", "sqlalchemy.event", "sqlalchemy.util", "sqlalchemy.pool")
 _RAW: Final = "write it with the ORM or Core, or run it in unscoped(reason)"
@@ -86,15 +82,11 @@ class Gate:
 
     def __init__(self, rules: Rules) -> None:
         self.rules: Rules = rules
-        self._guarded: set[int] = set()
+        self._settings: dict[Any, Settings] = {}
 
     def guards(self, engine: Engine) -> bool:
         """Whether that engine has these rules."""
-        return id(engine.dialect) in self._guarded and self._holds(engine)
-
-    def _holds(self, engine: Engine) -> bool:
-        rules = getattr(engine.dialect.statement_compiler, "rules", None)
-        return rules is self.rules
+        return getattr(engine.dialect.statement_compiler, "rules", None) is self.rules
 
     def attach(self, engine: Engine) -> None:
         """Guards an engine; again is harmless.
@@ -102,8 +94,7 @@ class Gate:
         Raises:
             ConfigurationError: another guard has it.
         """
-        if self._holds(engine):
-            self._guarded.add(id(engine.dialect))
+        if self.guards(engine):
             return
         while hasattr(engine, "_proxied"):  # made by execution_options(): same dialect, same pool
             engine = engine._proxied
@@ -116,45 +107,36 @@ class Gate:
         engine.clear_compiled_cache()
         if engine._compiled_cache is not None:
             engine.update_execution_options(compiled_cache=ModalCache())
-        event.listen(engine, "before_cursor_execute", self.before)
-        if not self.rules.observes:
-            event.listen(engine, "after_execute", self.after)
+        # Events of the dialect, not of the engine: these would make every new connection of the engine slower.
+        event.listen(engine, "do_execute", self.before)
+        event.listen(engine, "do_executemany", self.before)
+        event.listen(engine, "do_execute_no_params", self._before_without)
         if dialect.name == "postgresql" and not self.rules.observes:
-            self._listen_postgres(engine, _Settings(dialect))
-        self._guarded.add(id(dialect))
-
-    def _listen_postgres(self, engine: Engine, settings: _Settings) -> None:
-        event.listen(engine, "begin", settings.begin)
-        event.listen(engine, "rollback_savepoint", settings.forget)
-        event.listen(engine, "begin_twophase", settings.forget)
-        event.listen(engine, "before_cursor_execute", settings.before)
+            self._settings[dialect] = Settings(dialect, self.rules)
 
     # --- each execution ---------------------------------------------------------------------------------------------
 
-    def before(
-        self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
-    ) -> None:
+    def before(self, cursor: Any, statement: str, parameters: Any, context: Any) -> None:
         """Judges one execution; what it raises is raised before anything reaches the driver."""
         compiled = context.compiled
+        settings = self._settings.get(context.dialect)
+        if settings is not None:
+            settings.before(context)
         if isinstance(compiled, GuardedCompiler) and compiled.rules is self.rules:
             verdict = compiled.verdict
-            if verdict.refusal is None and not verdict.tables and verdict.mode != LIFTED:
-                return
-            self._judge(connection, statement, context, verdict)
+            if verdict.tables or verdict.refusal is not None or verdict.mode == LIFTED:
+                self._judge(statement, context, verdict)
         elif compiled is not None and context.isddl:
             self._judge_ddl(compiled.statement)
         elif compiled is not None:
             self.rules.unscoped("a statement compiled elsewhere", "execute the statement itself", statement)
-        elif not is_unscoped() and connection.in_transaction() and not _asked_by_dialect():
+        elif not is_unscoped() and context.root_connection.in_transaction() and not _asked_by_dialect():
             self.rules.unscoped("raw SQL", _RAW, statement)
 
-    def after(self, connection: Connection, element: Any, many: Any, values: Any, options: Any, result: Any) -> None:
-        """Ties the rows to the scope that asked for them."""
-        verdict = getattr(result.context.compiled, "verdict", None)
-        if verdict is not None and verdict.tables and result.returns_rows:
-            result.cursor_strategy = PinnedFetch(result.cursor_strategy, self.rules)
+    def _before_without(self, cursor: Any, statement: str, context: Any) -> None:
+        self.before(cursor, statement, (), context)
 
-    def _judge(self, connection: Connection, statement: str, context: Any, verdict: Verdict) -> None:
+    def _judge(self, statement: str, context: Any, verdict: Verdict) -> None:
         rules = self.rules
         if verdict.mode != rules.mode():
             rules.unscoped("a statement compiled in another scope", "leave compiled_cache to the engine", statement)
@@ -174,13 +156,15 @@ class Gate:
         if values is None or context.__dict__.get("_wst_judged"):
             return
         context._wst_judged = True  # an INSERT of many rows comes once a batch, each time with all values
+        if not rules.observes:
+            pin(context, rules)
         rows = context.compiled_parameters
         for equal in verdict.equal:
             wanted = rules.id(current, equal.company)
             if wanted is not None:
                 self._judge_equal(equal, wanted, rows, statement)
         for points in verdict.points:
-            self._judge_points(connection, points, rows, statement)
+            self._judge_points(context.root_connection, points, rows, statement)
 
     def _judge_equal(self, equal: Equal, wanted: str, rows: Sequence[Mapping[str, Any]], statement: str) -> None:
         for row in rows:
@@ -239,69 +223,10 @@ def _batches(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
 
 def _asked_by_dialect() -> bool:
     """Whether a dialect asks on its own behalf: the innermost code that is not plumbing is a dialect's."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
         if not module.startswith(_PLUMBING) and frame.f_globals is not globals():
             return module.startswith("sqlalchemy.dialects.")
-        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
+        frame = frame.f_back
     return False
-
-
-class _Settings:
-    """The settings of a PostgreSQL transaction."""
-
-    def __init__(self, dialect: Any) -> None:
-        query = select(
-            func.set_config(setting.TENANT, bindparam("tenant"), True),
-            func.set_config(setting.COMPANY, bindparam("company"), True),
-        )
-        self._compiled: Any = query.compile(dialect=dialect)
-
-    def begin(self, connection: Connection) -> None:
-        """Makes the settings of a new transaction."""
-        if _autocommits(connection):
-            connection.info[_KEY] = None
-        else:
-            self._set(connection, _wanted())
-
-    def forget(self, connection: Connection, *_: Any) -> None:
-        """Before the next statement they are made again."""
-        connection.info.pop(_KEY, None)
-
-    def before(
-        self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
-    ) -> None:
-        """Makes them again when the scope is not that of the settings any more."""
-        if not connection.in_transaction():
-            return
-        bound, wanted = connection.info.get(_KEY, ()), _wanted()
-        if bound == wanted:
-            return
-        verdict = getattr(context.compiled, "verdict", None)
-        if bound is not None:
-            self._set(connection, wanted)
-        elif verdict is not None and verdict.tables and verdict.mode != LIFTED:
-            rules: Rules = context.compiled.rules
-            hint = "use a transaction: settings for row level security end with each statement here"
-            rules.unscoped("tenant work in AUTOCOMMIT", hint, statement)
-
-    def _set(self, connection: Connection, wanted: tuple[str, str]) -> None:
-        values = self._compiled.construct_params({"tenant": wanted[0], "company": wanted[1]})
-        names = self._compiled.positiontup
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(self._compiled.string, values if names is None else tuple(values[name] for name in names))
-        finally:
-            cursor.close()
-        connection.info[_KEY] = wanted
-
-
-def _wanted() -> tuple[str, str]:
-    context = current_tenant()
-    return ("", "") if context is None else (context.tenant_id, context.company_id or "")
-
-
-def _autocommits(connection: Connection) -> bool:
-    raw = connection.connection.dbapi_connection
-    return getattr(raw, "autocommit", False) is True or getattr(raw, "isolation_level", None) == "autocommit"

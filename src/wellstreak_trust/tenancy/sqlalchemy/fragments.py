@@ -6,7 +6,7 @@ it stands in. So it is refused when it has
 
 * a word that starts or joins a query (SELECT, UNION, JOIN, TABLE, ...),
 * FROM outside brackets (``extract(year from x)`` is fine, so is ``is distinct from``),
-* a bracket that closes what it did not open, a comment or a semicolon.
+* a bracket that closes what it did not open, a comment, a semicolon, or a way of quoting that is not plain.
 
 Where a fragment ends a statement (suffixes, hints) OR and AND are refused too: after the conditions they would widen
 them. Inside WHERE and ON the compiler puts brackets around what holds text. Functions that run SQL given as text are
@@ -22,6 +22,7 @@ __all__ = ["RUNS_SQL", "harmful"]
 
 _QUOTED: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`""")
 _TOKEN: Final = re.compile(r"--|/\*|[A-Za-z_][A-Za-z0-9_$]*|[();'\"`$]")
+_ESCAPED: Final = re.compile(r"\b[eE]'")  # backslashes in it would end texts elsewhere than we think
 _QUERIES: Final = frozenset(("select", "union", "intersect", "except", "table", "join", "into", "values", "returning"))
 _WIDENING: Final = frozenset(("or", "and", "xor", "is", "in", "not", "like", "between"))
 
@@ -39,14 +40,17 @@ def harmful(fragment: str, *, ends_statement: bool = False) -> str | None:
     Args:
         ends_statement: whether it stands behind the conditions.
     """
+    if _ESCAPED.search(fragment):
+        return "E'"
     depth, before = 0, ""
+    token: str
     for token in _TOKEN.findall(_QUOTED.sub(" ", fragment)):
         word = token.lower()
         if word == "(":
             depth += 1
         elif word == ")":
             depth -= 1
-        fatal = word in ("--", "/*", ";", "'", '"', "`") or word in _QUERIES or depth < 0
+        fatal = word in ("--", "/*", ";", "'", '"', "`", "$") or word in _QUERIES or depth < 0
         if fatal or (word == "from" and depth == 0 and before != "distinct"):
             return token
         if (ends_statement and word in _WIDENING) or (before and word == "(" and RUNS_SQL.fullmatch(before)):

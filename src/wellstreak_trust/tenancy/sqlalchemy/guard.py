@@ -134,13 +134,16 @@ class TenantGuard:
     def _configured(self) -> None:
         """All models known so far are configured: judges the new ones, and replaces what was compiled before."""
         self._instances.forget()
-        self._fault = None
+        self._tables.forget()
         try:
             self._tables.check()
             self._tables.check_links()
+            self._fault = None
         except ConfigurationError as error:
-            self._fault = error
-            raise
+            known, self._fault = self._fault, error
+            if known is None:
+                raise
+            return  # it was raised where it arose; now the sessions tell
         for mapper in self._tables.classes.base.registry.mappers:
             cache = mapper.__dict__.get("_compiled_cache")
             if not isinstance(cache, ModalCache):

@@ -70,6 +70,14 @@ class Instances:
         session.guard_pin()
         self.loaded(instance_state(instance))
 
+    def owned(self, instance: Any) -> bool:
+        """Whether the instance says that it is the current tenant's."""
+        context, keys, values = current_tenant(), self._keys[type(instance)], instance_state(instance).dict
+        if context is None or not keys:
+            return False
+        pairs = ((context.company_id if company else context.tenant_id, values.get(key)) for key, company, _ in keys)
+        return all(wanted is None or (value is not None and same_id(value, wanted)) for wanted, value in pairs)
+
     def before_attach(self, session: Session, instance: Any) -> None:
         """An instance comes into a session; in a scope it is the tenant's or has no tenant yet."""
         context = current_tenant()
@@ -137,7 +145,8 @@ def listen(base: Any) -> None:
         event.listen(base, "refresh", _load, raw=True, propagate=True)
 
 
-def _load(state: Any, *_: Any) -> None:
-    instances: Instances | None = getattr(state.session, "guard_instances", None)
+def _load(state: Any, context: Any, *_: Any) -> None:
+    session = (state if context is None else context).session
+    instances: Instances | None = getattr(session, "guard_instances", None)
     if instances is not None:
         instances.loaded(state)

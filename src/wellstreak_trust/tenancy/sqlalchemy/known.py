@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy.orm import object_session
-
 if TYPE_CHECKING:
     from .session import GuardedSession
     from .tables import Parent
@@ -35,4 +33,4 @@ def _held(session: GuardedSession, mapper: Any, keys: tuple[Any, ...]) -> bool:
     if key in session.guard_untrusted:
         return False
     instance = session.identity_map.get(key)
-    return instance is not None and object_session(instance) is session
+    return instance is not None and session.guard_instances.owned(instance)

@@ -79,11 +79,15 @@ class Equalities:
             for each in clause.clauses:
                 self._read(each)
         elif isinstance(clause, BinaryExpression) and clause.operator is operators.eq:
-            left, right = clause.left, clause.right
-            if isinstance(left, ColumnClause) and isinstance(right, ColumnClause):
-                for one, other in ((left, right), (right, left)):
-                    if one.table is not None:
-                        self._pairs.setdefault((hash(one.table), one.name), []).append(other)
+            for one, other in ((clause.left, clause.right), (clause.right, clause.left)):
+                if isinstance(one, ColumnClause) and one.table is not None:
+                    others = self._pairs.setdefault((hash(one.table), one.name), [])
+                    if isinstance(other, ColumnClause):
+                        others.append(other)
+
+    def mentions(self, table: FromClause, name: str) -> bool:
+        """Whether the column is compared with anything."""
+        return (hash(table), name) in self._pairs
 
     def with_column(self, table: FromClause, name: str) -> list[ColumnClause[Any]]:
         """What that column is equal to."""
@@ -124,6 +128,7 @@ class Plan:
         self.on: dict[int, tuple[Join, list[Condition]]] = {}
         self.full: dict[int, tuple[FromClause, list[Condition]]] = {}
         self.covered: set[int] = set()
+        self.bare: list[str] = []  # owned tables that the host's own conditions leave open
 
     def read(self, froms: Iterable[Any], where: Iterable[Any]) -> Plan:
         """Fills the plan from the FROM elements and the host's own conditions."""
@@ -191,15 +196,18 @@ class Plan:
         """What keeps one occurrence inside the tenant."""
         owned, columns = found.owned, found.selectable.c
         if owned.tenant is not None:
+            if not any(equal.mentions(found.selectable, owned.tenant.name) for equal in found.equal):
+                self.bare.append(owned.table.fullname)
             yield columns[owned.tenant.key] == self._bind(owned.tenant.type, False)
         if owned.company is not None and self._verdict.mode == COMPANY:
             yield columns[owned.company.key] == self._bind(owned.company.type, True)
         if owned.tenant is None:
             open_ones = [parent for parent in owned.parents if not _joined(parent, found)]
+            self.bare.extend(owned.table.fullname for _ in open_ones)
             yield from (_inside(parent, found.selectable) for parent in open_ones)
-            if owned.parents and all(any(c.nullable for c in parent.columns) for parent in owned.parents):
-                if len(open_ones) == len(owned.parents):
-                    yield or_(*(columns[c.key].is_not(None) for parent in owned.parents for c in parent.columns))
+            loose = all(any(column.nullable for column in parent.columns) for parent in owned.parents)
+            if loose and owned.parents and len(open_ones) == len(owned.parents):
+                yield or_(*(columns[c.key].is_not(None) for parent in owned.parents for c in parent.columns))
             if not owned.parents:
                 name = owned.table.fullname
                 self._verdict.refuse(f"nobody owns the rows of {name}", "give it a foreign key to a tenant's table")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from textwrap import shorten
 from typing import Any, Final, Literal, NoReturn
 
 from ...core.errors import (
@@ -20,7 +21,7 @@ from ...core.errors import (
 )
 from ...core.tenant import TenantContext
 from ..context import current_tenant
-from ..observations import Observations
+from ..observations import Observations, statement_shape
 from ..unscoped import is_unscoped
 from .tables import Tables
 from .verdict import COMPANY, LIFTED, TENANT, Equal
@@ -80,7 +81,7 @@ class Rules:
         return context.company_id if company else context.tenant_id
 
     def late(self, type_: Any, company: bool) -> Callable[[], Any]:
-        """What a bind calls at each execution. None outside every scope: then nothing matches, and the engine raises."""
+        """What a bind calls at each execution; None outside every scope: nothing matches, and the engine raises."""
         convert = converter(type_)
 
         def read() -> Any:
@@ -108,12 +109,12 @@ class Rules:
 
     def no_tenant(self, what: str, statement: str = "") -> None:
         """Tenant rows were asked for outside every scope."""
-        self.fail(NoTenant(f"{what} outside every tenant scope", hint=_SCOPE), statement)
+        self.fail(NoTenant(_named(f"{what} outside every tenant scope", statement), hint=_SCOPE), statement)
 
     def unscoped(self, what: str, hint: str, statement: str = "", *, write: bool = False) -> None:
         """A statement that the guard cannot keep inside the tenant."""
         kind = CrossTenantWrite if write else UnscopedStatement
-        self.fail(kind(f"refused: {what}", hint=hint), statement)
+        self.fail(kind(_named(f"refused: {what}", statement), hint=hint), statement)
 
     def foreign_read(self, what: str, hint: str = "load it in its own scope, with its own session") -> None:
         """A row of another tenant."""
@@ -121,7 +122,12 @@ class Rules:
 
     def foreign_write(self, what: str, hint: str, statement: str = "") -> None:
         """A row that would land in, move to or point at another tenant."""
-        self.fail(CrossTenantWrite(what, hint=hint), statement or what)
+        self.fail(CrossTenantWrite(_named(what, statement), hint=hint), statement or what)
+
+
+def _named(what: str, statement: str) -> str:
+    """With the statement, which is shown without any value."""
+    return f"{what}, in: {shorten(statement_shape(statement), 200, placeholder=' ...')}" if statement else what
 
 
 def converter(type_: Any) -> Callable[[str], Any]:

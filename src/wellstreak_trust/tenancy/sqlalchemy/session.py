@@ -55,13 +55,12 @@ class GuardedSession(Session):
 
     def guard_pin(self) -> None:
         """Ties the session to the current tenant, and refuses another one."""
-        scope = self.guard_gate.rules.scope()
-        if scope is None:
-            return
-        pin = self._guard_pin
+        scope, pin = self.guard_gate.rules.scope(), self._guard_pin
         if pin is None:
             type(self).guard_ready()
             self._guard_pin = scope
+        elif scope is None:
+            return
         elif pin != scope:
             hint = "open a session in the scope, or close this one first"
             self.guard_gate.rules.foreign_read("a session that began in another tenant or company", hint)

@@ -17,7 +17,7 @@ Tables are known by their full name, not by identity: another `MetaData` may hol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -90,7 +90,7 @@ class Tables:
     def __init__(self, classes: Classes) -> None:
         self.classes: Classes = classes
         self._owned: dict[str, Owned] = {}
-        self._seen: tuple[int, int] = (-1, -1)
+        self._seen: int = -1
 
     def owned(self, name: str) -> Owned | None:
         """The owned table of that full name."""
@@ -101,22 +101,26 @@ class Tables:
         """Whether every tenant may see the table of that full name."""
         return name in self.classes.shared or name == _ALEMBIC
 
-    def named_like(self, word: str) -> bool:
-        """Whether an owned table has that name, in any schema and case."""
-        self._fresh()
-        return any(word == name.rpartition(".")[2].lower() for name in self._owned)
+    def forget(self) -> None:
+        """Models were added or changed: classifies anew at the next question."""
+        self._seen = -1
 
     def check(self) -> None:
-        """Raises `ConfigurationError` when a mapped table is of no class, or a declaration fits no table."""
+        """Raises `ConfigurationError` for a table that is mapped, or refers to a tenant's, and is of no class."""
         self._fresh()
-        mapped = {table.fullname for mapper in self._mappers() for table in _tables_of(mapper)}
-        unknown = sorted(name for name in mapped if name not in self._owned and not self.shared(name))
+        judged = {table.fullname for mapper in self._mappers() for table in _tables_of(mapper)}
+        judged |= {name for name, table in self.classes.base.metadata.tables.items() if self._points_inside(table)}
+        unknown = sorted(name for name in judged if name not in self._owned and not self.shared(name))
         if unknown:
             raise ConfigurationError(
                 f"whose rows are in {', '.join(unknown)}? No column {self.classes.column!r}, and not declared",
                 hint=f"add the column, or declare TenantGuard(Base, shared=[...], links=[...]) with {unknown[0]!r}",
                 reason="tenant_table_unclassified",
             )
+
+    def _points_inside(self, table: Table) -> bool:
+        """Whether a table refers to an owned one, as the secondary table of a relationship does."""
+        return any(self._parent(key, self._owned) is not None for key in table.foreign_key_constraints)
 
     def check_links(self) -> None:
         """Raises `ConfigurationError` for a link that nothing owns. Needs every model to be imported."""
@@ -155,8 +159,7 @@ class Tables:
         return mappers
 
     def _fresh(self) -> None:
-        metadata = self.classes.base.metadata
-        seen = (len(metadata.tables), sum(len(table.constraints) for table in metadata.tables.values()))
+        seen = len(self.classes.base.metadata.tables)
         if seen != self._seen:
             owners = dict(self._owners())
             self._owned = {name: self._describe(table, owners) for name, table in owners.items()}
@@ -188,7 +191,7 @@ class Tables:
                 parents.append(parent)
         return Owned(table, tenant, company, tuple(parents))
 
-    def _parent(self, key: ForeignKeyConstraint, owners: dict[str, Table]) -> Parent | None:
+    def _parent(self, key: ForeignKeyConstraint, owners: Container[str]) -> Parent | None:
         try:
             pairs = [(element.parent, element.column) for element in key.elements]
         except (NoReferencedTableError, NoReferencedColumnError):

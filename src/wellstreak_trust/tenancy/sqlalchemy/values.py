@@ -60,9 +60,10 @@ def _bare(value: Any) -> Any:
 
 
 def _bind_of(compiler: GuardedCompiler, value: BindParameter[Any], conventional: str) -> str:
-    found = compiler.bind_names.get(value)
+    found: str | None = compiler.bind_names.get(value)
     if found is not None:
         return found
+    name: str
     for bind, name in compiler.bind_names.items():  # the compiler gave the bind a type, which makes it another object
         if bind.key == value.key or bind._orig_key == value._orig_key == conventional:
             return name
