@@ -13,6 +13,7 @@ import asyncio
 import json
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -49,7 +50,8 @@ def run(attack, tenant):
         with house.scope(tenant):
             return {"error": "", "value": attack()}
     except Exception as raised:
-        return {"error": f"{type(raised).__name__}: {raised}", "value": None}
+        line = traceback.extract_tb(raised.__traceback__)[-1]
+        return {"error": f"{type(raised).__name__}: {raised}", "value": None, "at": f"{line.name}: {line.line}"}
     finally:
         for connection in connections.all():
             if connection.in_atomic_block or connection.connection is not None and connection.errors_occurred:
@@ -90,12 +92,14 @@ def functions(module) -> dict:
     }
 
 
-def ours(module, below: house.Below, rows: dict) -> dict[str, dict]:
+def ours(module, below: house.Below, kind: str, tenant: str | None) -> dict[str, dict]:
     answers = {}
     for name, attack in functions(module).items():
         if attack.__code__.co_varnames[:1] == ("below",) and attack.__code__.co_argcount == 1:
-            below.fill(rows)
-            answers[name] = run(lambda attack=attack: attack(below), getattr(attack, "tenant", "t1"))
+            if kind not in getattr(attack, "kinds", (kind,)):
+                continue
+            below.fill(house.ROWS)
+            answers[name] = run(lambda attack=attack: attack(below), getattr(attack, "tenant", tenant))
             answers[name]["value"] = repr(answers[name]["value"])
     return answers
 
@@ -173,14 +177,16 @@ def main() -> None:
             each.roles()
         house.create_tables(furniture.MODELS, name, rls=kind == "rls" and not name)
     import attacks
+    import facts
     import oracle
     import work
 
     found = {
         "published": published(json.loads(Path(cases).read_text(encoding="utf-8")), kind, below),
-        "attacks": ours(attacks, below, house.ROWS),
+        "attacks": ours(attacks, below, kind, "t1"),
         "work": worked(work, below, twin),
         "oracle": compared(oracle, int(statements), below, twin),
+        "facts": ours(facts, below, kind, None),  # last: they change the schema
     }
     print(json.dumps(found))
 

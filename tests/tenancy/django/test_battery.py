@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 CASES = HERE.parents[1] / "vectors" / "tenancy" / "django.json"
 PUBLISHED = {case["id"]: case for case in json.loads(CASES.read_text(encoding="utf-8"))}
 KINDS = ("sqlite", "postgresql", "rls")
-STATEMENTS = os.environ.get("WST_DJANGO_STATEMENTS", "60")
+STATEMENTS = os.environ.get("WST_DJANGO_STATEMENTS", "40")
 
 
 def functions(module: str, argument: str) -> dict[str, ast.FunctionDef]:
@@ -31,9 +31,18 @@ def functions(module: str, argument: str) -> dict[str, ast.FunctionDef]:
     return {each.name: each for each in found if [a.arg for a in each.args.args] == [argument]}
 
 
+def kinds_of(function: ast.FunctionDef) -> tuple[str, ...]:
+    """What ``@only(...)`` names."""
+    for mark in function.decorator_list:
+        if isinstance(mark, ast.Call):
+            return tuple(argument.value for argument in mark.args)
+    return KINDS
+
+
 ATTACKS = functions("attacks", "below")
 NOBODY = {name for name, each in ATTACKS.items() if name.startswith("nobody_")}
 WORK = functions("work", "stage")
+FACTS = [(kind, name) for name, each in functions("facts", "below").items() for kind in kinds_of(each)]
 
 
 class Probes:
@@ -101,6 +110,12 @@ def test_legal_work(probed, kind, work):
     assert answer["error"] == answer["wanted_error"]
     assert answer["value"] == answer["wanted"]
     assert answer["rows"], "t1's rows differ afterwards"
+
+
+@pytest.mark.parametrize(("kind", "fact"), FACTS)
+def test_fact(probed, kind, fact):
+    answer = probed(kind)["facts"][fact]
+    assert not answer["error"], answer
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -25,11 +25,11 @@ __all__ = ["acting", "claim", "fits", "refuse", "tenant_default", "value_for", "
 _EVERYBODY: Final = ("",)
 
 
-def acting(what: str) -> TenantContext | None:
+def acting(what: str, model: Any = None) -> TenantContext | None:
     """The context whose rows a statement may touch; None where nothing is restricted.
 
     Args:
-        what: the statement in words, for the report of observe mode.
+        what: the statement in words, for the report of observe mode; `model` completes it.
 
     Raises:
         NoTenant: outside every scope.
@@ -38,7 +38,7 @@ def acting(what: str) -> TenantContext | None:
         return None
     if CONFIG.observe:
         if current_tenant() is None:
-            observations.record("NoTenant", what)
+            observations.record("NoTenant", what if model is None else f"{what} {model._meta.label}")
         return None
     return require_tenant()
 
@@ -89,23 +89,22 @@ def claim(instance: Any, names: Iterable[str], *, stamp: bool) -> None:
         NoTenant: outside every scope.
         CrossTenantWrite: it names another tenant. The code's tenant is never changed to fit the instance.
     """
-    label = type(instance)._meta.label
-    context = acting(f"write of {label}")
+    context = acting("write of", type(instance))
     for name in names:
         held = instance.__dict__.get(name)
         if context is None:
-            _unrestricted(instance, name, held, stamp=stamp, label=label)
+            _unrestricted(instance, name, held, stamp=stamp)
         elif held is None or held == "":
             if stamp:
                 setattr(instance, name, value_for(context, name))
         elif held != value_for(context, name):
             raise CrossTenantWrite(
-                f"a {label} of another tenant is written", hint="enter that tenant's scope, or unscoped(reason)"
+                f"a {type(instance)._meta.label} of another tenant is written", hint="enter that tenant's scope, or unscoped(reason)"
             )
 
 
-def _unrestricted(instance: Any, name: str, held: Any, *, stamp: bool, label: str) -> None:
-    here = tenant_default(name)
+def _unrestricted(instance: Any, name: str, held: Any, *, stamp: bool) -> None:
+    here, label = tenant_default(name), type(instance)._meta.label
     if held is None or held == "":
         if stamp and here:
             setattr(instance, name, here)
@@ -121,7 +120,7 @@ def fits(instance: Any, names: Iterable[str]) -> None:
     Raises:
         NoTenant, CrossTenantRead: it is another tenant's.
     """
-    context = acting(f"row of {type(instance)._meta.label}")
+    context = acting("row of", type(instance))
     if context is None:
         here = current_tenant() if CONFIG.observe and not is_unscoped() else None
         if here is not None and any(_differs(instance, name, here) for name in names):

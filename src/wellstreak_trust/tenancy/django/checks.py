@@ -92,6 +92,12 @@ def _keys(model: Any) -> Iterator[CheckMessage]:
             )
 
 
+def _named(constraint: models.UniqueConstraint) -> tuple[str, ...]:
+    """The fields of a constraint, those of its expressions too."""
+    inside = (part for expression in constraint.expressions for part in expression.flatten())
+    return (*constraint.fields, *(part.name for part in inside if isinstance(part, models.F)))
+
+
 def _uniqueness(model: Any) -> Iterator[CheckMessage]:
     meta = model._meta
     alone = [
@@ -99,9 +105,7 @@ def _uniqueness(model: Any) -> Iterator[CheckMessage]:
         for field in meta.local_fields
         if field.unique and not field.primary_key and not (field.remote_field and is_tenant_model(field.related_model))
     ]
-    constraints = [
-        constraint.fields for constraint in meta.constraints if isinstance(constraint, models.UniqueConstraint)
-    ]
+    constraints = [_named(each) for each in meta.constraints if isinstance(each, models.UniqueConstraint)]
     for names in (*alone, *meta.unique_together, *constraints):
         if names and TENANT not in names:
             yield Warning(

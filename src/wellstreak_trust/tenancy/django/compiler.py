@@ -34,7 +34,7 @@ from ..unscoped import is_unscoped
 from .acting import acting, claim, refuse
 from .predicates import OwnRows, condition
 from .references import check_keys, check_scope_values
-from .registry import Owner, Table, tables
+from .registry import Owner, Table, tables, tables_of
 from .statements import Compiled, Upsert, foreign_conflict, touch
 from .text import fragment_complaint
 
@@ -98,7 +98,7 @@ class _Select:
 
     def get_from_clause(self) -> Any:
         """Called once all joins are known and before WHERE is written."""
-        query, known = self.query, tables()
+        query, known = self.query, tables_of(self.query)
         used = [
             (alias, source, known[source.table_name])
             for alias, source in query.alias_map.items()
@@ -133,11 +133,15 @@ class _Select:
         finally:
             query.alias_map = original
 
+    def _table(self) -> Table | None:
+        """The tenant table that a write is about."""
+        return tables_of(self.query).get(self.query.model._meta.db_table)
+
     def _context(self) -> TenantContext | None:
         """For whom the statement is made, where it touches tenant tables."""
         touch(self.connection)
         try:
-            return acting(f"{type(self.query).__name__} on {self.query.get_meta().label}")
+            return acting("statement on", self.query.model)
         except NoTenant:
             if self.query.is_empty():  # none() asks nothing of the database
                 raise EmptyResultSet from None
@@ -194,7 +198,7 @@ class _Insert(_Select):
 
     def as_sql(self, *args: Any, **kwargs: Any) -> Any:
         statements = super(_Select, self).as_sql(*args, **kwargs)  # type: ignore[misc]  # a list, for INSERT
-        table = tables().get(self.query.get_meta().db_table)
+        table = self._table()
         if table is not None:
             touch(self.connection)
         if table is not None and self.query.update_fields:
@@ -205,10 +209,9 @@ class _Insert(_Select):
         return [(Compiled(sql), params) for sql, params in statements]
 
     def execute_sql(self, returning_fields: Any = None) -> Any:
-        query, table = self.query, tables().get(self.query.get_meta().db_table)
+        query, table = self.query, self._table()
         keys = [field for field in query.fields if field.remote_field is not None]
         if table is not None:
-            self._context()
             self._claim(table)
         if keys:
             check_keys(self.connection, query, [(field, _values(query.objs, field)) for field in keys])
@@ -225,10 +228,10 @@ class _Insert(_Select):
         return rows
 
     def _claim(self, table: Table) -> None:
-        columns = {field.column for field in self.query.fields}
-        if any(column not in columns for column, _ in table.columns):
+        columns = [field.column for field in self.query.fields]
+        names = [name for column, name in table.columns if column in columns]
+        if len(names) < len(table.columns):
             raise CrossTenantWrite("an INSERT leaves out the column that names the tenant", hint="use the whole model")
-        names = tuple(name for _, name in table.columns)
         for instance in self.query.objs:
             claim(instance, names, stamp=True)
 
@@ -261,7 +264,7 @@ class _Update(_Select):
 
     def pre_sql_setup(self, *args: Any, **kwargs: Any) -> Any:
         done = super().pre_sql_setup(*args, **kwargs)  # type: ignore[misc]  # as above
-        table = tables().get(self.query.get_meta().db_table)
+        table = self._table()
         context = self._context() if table is not None and self.query.values else None
         if table is not None and context is not None:
             quote = self.connection.ops.quote_name
@@ -270,7 +273,7 @@ class _Update(_Select):
         return done
 
     def execute_sql(self, result_type: Any) -> Any:
-        query, table = self.query, tables().get(self.query.get_meta().db_table)
+        query, table = self.query, self._table()
         context = self._context() if table is not None and query.values else None
         if table is not None and context is not None:
             check_scope_values(query, table, context)
@@ -284,7 +287,7 @@ class _Delete(_Select):
     """DELETE: own rows alone; a link goes with either of its ends."""
 
     def _as_sql(self, query: Any) -> Any:
-        table = tables().get(query.get_meta().db_table)
+        table = self._table()
         context = self._context() if table is not None else None
         if table is not None and context is not None:
             quote = self.connection.ops.quote_name

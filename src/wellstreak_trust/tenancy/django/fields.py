@@ -49,7 +49,7 @@ class _Refusing:
     def __set__(self, instance: Any, value: Any) -> None:
         theirs = getattr(value, "__dict__", {}).get("tenant_id")
         if theirs:
-            context = acting(f"assignment to {type(instance).__name__}.{self.field.name}")
+            context = acting("assignment to a foreign key of", type(instance))
             if context is not None and theirs != context.tenant_id:
                 refuse(
                     CrossTenantWrite(

@@ -73,8 +73,7 @@ def check_keys(connection: Any, query: Any, keys: Keys) -> None:
 
 
 def _check(connection: Any, query: Any, table: Table, column: str, wanted: set[Any]) -> None:
-    label = query.get_meta().label
-    context = acting(f"foreign key of {label}") if wanted else None
+    context = acting("foreign key of", query.model) if wanted else None
     if context is None:
         return
     quote, left = connection.ops.quote_name, iter(wanted)
@@ -89,7 +88,7 @@ def _check(connection: Any, query: Any, table: Table, column: str, wanted: set[A
             if cursor.fetchone()[0] != len(chunk):
                 refuse(
                     CrossTenantWrite(
-                        f"a foreign key of {label} names a row of {table.name} that this tenant does not have",
+                        f"a foreign key of {query.model._meta.label} names a row of {table.name} that this tenant does not have",
                         hint="save the row it names first, in this tenant",
                     )
                 )

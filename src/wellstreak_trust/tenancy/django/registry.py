@@ -9,7 +9,8 @@ A table is one of three:
 * **shared**: everything else. Nothing is restricted there, but a foreign key from it into the first two is.
 
 Tables are known by name, not by class, because a join, a historical model of a migration and raw SQL name the table
-alone. Models register when Django prepares their class; links wait until both their ends are resolved.
+alone. Models register when Django prepares their class; links wait until both their ends are resolved. The historical
+models of a migration know their columns: before the tenant's was added, their table is nobody's yet.
 """
 
 from __future__ import annotations
@@ -17,12 +18,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from django.apps import apps
 from django.db.models.signals import class_prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["COMPANY", "TENANT", "Owner", "Table", "is_tenant_model", "known_tables", "register", "table_of", "tables"]
+__all__ = [
+    "COMPANY",
+    "TENANT",
+    "Owner",
+    "Table",
+    "is_tenant_model",
+    "known_tables",
+    "register",
+    "table_of",
+    "tables",
+    "tables_of",
+]
 
 TENANT: Final = "tenant_id"
 COMPANY: Final = "company_id"
@@ -70,6 +83,28 @@ def tables() -> Mapping[str, Table]:
     return _REGISTRY.tables
 
 
+def tables_of(query: Any) -> Mapping[str, Table]:
+    """The tables that a query of the ORM can mean: `tables`, less those without their columns in a migration's state."""
+    state = query.model._meta.apps if query.model is not None else apps
+    if state is apps:
+        return tables()
+    columns = {
+        model._meta.db_table: {field.column for field in model._meta.local_concrete_fields}
+        for model in state.get_models(include_auto_created=True)
+        if not model._meta.proxy
+    }
+    owned = {
+        name: table
+        for name, table in tables().items()
+        if table.columns and columns.get(name, set()).issuperset(column for column, _ in table.columns)
+    }
+    return owned | {
+        name: table
+        for name, table in tables().items()
+        if table.owners and name in columns and all(owner.table in owned for owner in table.owners)
+    }
+
+
 def known_tables() -> set[str]:
     """The names of shared tables: those of all other models that were prepared in this process."""
     return _REGISTRY.shared - tables().keys()
@@ -83,7 +118,7 @@ def is_tenant_model(model: Any) -> bool:
 def table_of(field: Any) -> Table | None:
     """The tenant table that a foreign key points into, or None."""
     target = getattr(field, "target_field", None) if getattr(field, "remote_field", None) is not None else None
-    return None if target is None else tables().get(target.model._meta.db_table)
+    return None if target is None else tables_of(target).get(target.model._meta.db_table)
 
 
 def register(sender: Any, **kwargs: Any) -> None:

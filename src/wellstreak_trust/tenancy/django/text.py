@@ -33,7 +33,8 @@ __all__ = ["complaint", "fragment_complaint"]
 
 _TOKEN: Final = re.compile(
     r"""(?P<skip>\s+|--[^\n]*|/\*.*?(?:\*/|\Z))
-      | (?P<text>\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z) | (?:[eEnNxXbB]|[uU]&)?'(?:[^'\\]|''|\\.)*(?:'|\Z))
+      | (?P<text>\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z) | [eE]'(?:[^'\\]|''|\\.)*(?:'|\Z)
+          | (?:[nNxXbB]|[uU]&)?'(?:[^']|'')*(?:'|\Z))
       | (?P<name>(?:[uU]&)?"(?:[^"]|"")*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[A-Za-z_][\w ]*\])
       | (?P<word>%\(\w+\)s | %s | [^\W\d][\w$]*)
       | (?P<mark>.)""",
@@ -42,7 +43,7 @@ _TOKEN: Final = re.compile(
 
 # After these words stands a relation; after FROM and USING, a list of them.
 _BEFORE_RELATION: Final = frozenset("from join into update table using truncate copy lock only lateral".split())
-_LISTS: Final = frozenset(("from", "using"))
+_LISTS: Final = frozenset(("from", "using", "table", "truncate"))
 _END_OF_LIST: Final = frozenset(
     "where group order having limit offset union intersect except window returning set values on fetch for"
     " select".split()
@@ -94,19 +95,23 @@ def _complaint(sql: str, owned: int, shared: int, *, fragment: bool) -> str:
             return f"calls {token.text}"
         if token.kind != "mark" and _speaks_of_settings(token.text):
             return "speaks of the settings that row level security reads"
-        if token.kind == "text" and any(name in tables() for name in _relations(list(_tokens(token.text)))):
+        if token.kind == "text" and any(name in _owned() for name in _relations(list(_tokens(token.text)))):
             return "holds a text that reads from a tenant table"
     return _relation_complaint(tokens)
 
 
 def _relation_complaint(tokens: list[_Token]) -> str:
-    local = _local_names(tokens)
+    local, owned = _local_names(tokens), _owned()
     for name in _relations(tokens):
-        if name in {table.lower() for table in tables()}:
+        if name in owned:
             return f"reads or writes the tenant table {name}"
         if name not in local and not _BUILT_IN.fullmatch(name) and name not in _shared():
             return f"names {name}, which no model describes"
     return ""
+
+
+def _owned() -> set[str]:
+    return {name.lower() for name in tables()}
 
 
 def _shared() -> set[str]:
