@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...core.errors import ConfigurationError
 
-__all__ = ["Battery", "Finding", "IsolationCase", "assert_isolated"]
+__all__ = ["Battery", "Finding", "IsolationCase", "assert_isolated", "compare", "covered"]
 
 
 class Finding(AssertionError):
@@ -39,8 +39,6 @@ class IsolationCase:
 
     def __str__(self) -> str:
         return f"{self.model}-{self.attack}"
-
-    __name__ = property(__str__)  # type: ignore[assignment]  # what pytest takes for an id; a field would be a slot
 
 
 class Battery:
@@ -93,6 +91,13 @@ def covered(models: Sequence[Any], factories: Iterable[Any], skip: Iterable[Any]
             hint="factories={Model: lambda make: Model(...)}, or skip=[Model] with a reason beside it",
             reason="isolation_factories",
         )
+
+
+def compare(before: Mapping[str, list[str]], after: Mapping[str, list[str]], tenant_id: str) -> None:
+    """Raises `Finding` where a table's rows differ."""
+    changed = sorted(table for table, rows in before.items() if rows != after[table])
+    if changed:
+        raise Finding(f"rows of tenant {tenant_id!r} changed in {', '.join(changed)}")
 
 
 def assert_isolated(found: Iterable[Any], tenant_id: str, column: str = "tenant_id") -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -10,10 +11,12 @@ from django.db import connections
 
 from ....tenancy import tenant_scope, testing_context
 from ....tenancy.setting import TENANT
+from ..battery import compare
 from .schema import Models, tables
+from .twins import closure
 from .world import below, typed
 
-__all__ = ["Factory", "Ground", "Make"]
+__all__ = ["Factory", "Ground", "Make", "untouched"]
 
 T = TypeVar("T")
 Make = Callable[[Any], Any]
@@ -111,3 +114,23 @@ class Ground:
         before = below(connection, "SELECT current_setting(%s, true)", [TENANT])[0][0]
         below(connection, "SELECT set_config(%s, %s, true)", [TENANT, tenant])
         return before or ""
+
+
+@contextmanager
+def untouched(
+    models: Iterable[Any], tenant_id: str, *, column: str = "tenant_id", using: str = "default", rls: bool = False
+) -> Iterator[None]:
+    """Asserts that no row of the tenant is changed, added or removed inside the block.
+
+    Args:
+        models: tenant models; what their fields lead to comes along.
+        column, using, rls: as of `IsolationSuite`.
+
+    Raises:
+        Finding: on leaving, where rows differ; names the tables.
+    """
+    every = Models({model._meta.label: model for model in closure(models)}, column)
+    ground = Ground(every, {}, (tenant_id, tenant_id), using=using, rls=rls)
+    before = ground.rows(tenant_id)
+    yield
+    compare(before, ground.rows(tenant_id), tenant_id)

@@ -151,6 +151,10 @@ class World:
             more = [self.row(model, self.tenants[1], start + number, dice=dice) for number in range(dice.number(0, 3))]
             needed = [field.attname for field in model._meta.local_concrete_fields if not field.null]
             other.rows[table] = kept + [row for row in more if all(row[name] is not None for name in needed)]
+        for model in self.tables:
+            if model._meta.auto_created:
+                rows = self.rows[model._meta.db_table]
+                other.rows[model._meta.db_table] = [row for row in rows if other._ends(model, row) == self._ends(model, row)]
         return other
 
     def of(self, model: Any) -> list[Row]:
@@ -170,15 +174,18 @@ class World:
         for field in model._meta.local_concrete_fields:
             if field.attname == self.models.column:
                 return str(row[field.attname])
-        ends = [
+        owners = {end for end in self._ends(model, row) if end is not None}
+        return None if not owners else owners.pop() if len(owners) == 1 else TORN
+
+    def _ends(self, model: Any, row: Row) -> list[str | None]:
+        """Whose the rows are that a row points at."""
+        return [
             self.owner(field.target_field.model, above)
             for field in model._meta.local_concrete_fields
             if field.remote_field is not None and row.get(field.attname) is not None
             for above in self.rows[field.target_field.model._meta.db_table]
             if above[field.target_field.attname] == row[field.attname]
         ]
-        owners = {end for end in ends if end is not None}
-        return None if not owners else owners.pop() if len(owners) == 1 else TORN
 
     def own(self, model: Any, row: Row) -> bool:
         """Whether a row is the first tenant's, or shared by all."""

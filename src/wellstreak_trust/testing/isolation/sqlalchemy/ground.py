@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -10,10 +11,11 @@ from sqlalchemy import Engine, Table, inspect, or_, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from ....tenancy import tenant_scope, testing_context
+from ..battery import compare
 from .schema import Schema
 from .world import typed
 
-__all__ = ["Factory", "Ground", "Make"]
+__all__ = ["Factory", "Ground", "Make", "untouched"]
 
 T = TypeVar("T")
 Make = Callable[[Any], Any]
@@ -93,15 +95,8 @@ class Ground:
             return dict(connection.execute(statement).mappings().one())
 
     def rows(self, tenant: str) -> dict[str, list[str]]:
-        """All rows of a tenant by table, read below the guard."""
-        found: dict[str, list[str]] = {}
-        with self.owner.connect() as connection:
-            for table in self._owned():
-                mine = table.c[self.schema.column] == typed(table.c[self.schema.column], tenant)
-                found[table.name] = sorted(repr(tuple(row)) for row in connection.execute(select(table).where(mine)))
-            for table in self.schema.links:
-                found[table.name] = sorted(repr(tuple(row)) for row in connection.execute(select(table)))
-        return found
+        """All rows of a tenant by table, and all links, read below the guard."""
+        return rows_of(self.schema, self.owner, tenant)
 
     def count(self, model: Any, tenant: str) -> int:
         """How many rows the tenant has in a model's own table."""
@@ -118,19 +113,51 @@ class Ground:
         with self.owner.begin() as connection:
             for table in reversed(self.schema.metadata.sorted_tables):
                 if table in self.schema.links:
-                    ends = [self._theirs(key, tenants) for key in table.foreign_keys if self._mine(key.column.table)]
+                    ends = [self._theirs(key, tenants) for key in table.foreign_keys if _owned(self.schema, key.column.table)]
                     if ends:
                         connection.execute(table.delete().where(or_(*ends)))
-                elif self._mine(table):
+                elif _owned(self.schema, table):
                     column = table.c[self.schema.column]
                     connection.execute(table.delete().where(column.in_([typed(column, each) for each in tenants])))
-
-    def _owned(self) -> list[Table]:
-        return [table for table in self.schema.metadata.sorted_tables if self._mine(table)]
-
-    def _mine(self, table: Table) -> bool:
-        return self.schema.column in table.c and table not in self.schema.shared
 
     def _theirs(self, key: Any, tenants: tuple[str, ...]) -> Any:
         column = key.column.table.c[self.schema.column]
         return key.parent.in_(select(key.column).where(column.in_([typed(column, each) for each in tenants])))
+
+
+def _owned(schema: Schema, table: Table) -> bool:
+    return schema.column in table.c and table not in schema.shared
+
+
+def rows_of(schema: Schema, owner: Engine, tenant: str) -> dict[str, list[str]]:
+    """All rows of a tenant by table, and all links."""
+    found: dict[str, list[str]] = {}
+    with owner.connect() as connection:
+        for table in schema.metadata.sorted_tables:
+            statement = select(table)
+            if _owned(schema, table):
+                column = table.c[schema.column]
+                statement = statement.where(column == typed(column, tenant))
+            elif table not in schema.links:
+                continue
+            found[table.name] = sorted(repr(tuple(row)) for row in connection.execute(statement))
+    return found
+
+
+@contextmanager
+def untouched(
+    owner: Engine, base: Any, tenant_id: str, *, column: str = "tenant_id", shared: Sequence[Any] = ()
+) -> Iterator[None]:
+    """Asserts that no row of the tenant is changed, added or removed inside the block.
+
+    Args:
+        owner: an engine below the guard that sees all rows.
+        base, column, shared: as of `IsolationSuite`.
+
+    Raises:
+        Finding: on leaving, where rows differ; names the tables.
+    """
+    schema = Schema(base, column, shared)
+    before = rows_of(schema, owner, tenant_id)
+    yield
+    compare(before, rows_of(schema, owner, tenant_id), tenant_id)

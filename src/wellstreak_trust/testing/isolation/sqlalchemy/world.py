@@ -90,6 +90,8 @@ class World:
                 owner, start = self.tenants[1], _MORE + dice.number(0, _MORE)
                 kept += [self.row(mapper.local_table, owner, start + n, dice=dice) for n in range(dice.number(0, 3))]
             other.rows[mapper.local_table] = kept
+        for table in self.schema.links:
+            other.rows[table] = [row for row in self.rows[table] if len(other._ends(table, row)) == len(self._ends(table, row))]
         return other
 
     def create(self, connection: Connection) -> None:
