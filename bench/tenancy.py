@@ -20,40 +20,22 @@ from statistics import median
 from time import perf_counter_ns, process_time_ns
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, create_engine, event, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy import create_engine, event, select
+from sqlalchemy.orm import Session, sessionmaker
 
 from wellstreak_trust.tenancy import require_tenant, setting, tenant_scope, testing_context
 from wellstreak_trust.tenancy.sqlalchemy import TenantGuard
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "tenancy" / "sqlalchemy"))
+
+from isolation_house import Base, Plan, Project, Task, task_tags
 
 import servers
 
 ROUNDS = 41
 CONTEXT = testing_context("t1")
 Case = Callable[[], object]
-
-
-class Base(DeclarativeBase):
-    pass
-
-
-class Project(Base):
-    __tablename__ = "project"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str] = mapped_column(String(64), index=True)
-    name: Mapped[str]
-
-
-class Task(Base):
-    __tablename__ = "task"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str] = mapped_column(String(64), index=True)
-    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
-    title: Mapped[str]
 
 
 def ratio(
@@ -186,7 +168,7 @@ def guard(folder: str) -> None:
         event.listen(each, "connect", lambda raw, _: raw.execute("pragma synchronous=off"))
         each.dispose()
     guarded = sessionmaker(engine)
-    TenantGuard(Base).install(guarded)
+    TenantGuard(Base, shared=[Plan], links=[task_tags]).install(guarded)
     ours, theirs = reads(guarded, ()), reads(sessionmaker(plain), (Project.tenant_id == "t1",))
     with tenant_scope(CONTEXT):
         for name, repeat in (("point", 40), ("join", 40), ("200 rows", 5), ("insert", 15)):
@@ -226,7 +208,7 @@ def security(server: str, stack: ExitStack) -> None:
         where = owner.partition("@")[2].rpartition("/")[0]
         engines[kind] = create_engine(f"postgresql+psycopg://{role}@{where}/{name}_{kind}")
     guarded = sessionmaker(engines["rls"])
-    TenantGuard(Base).install(guarded)
+    TenantGuard(Base, shared=[Plan], links=[task_tags]).install(guarded)
 
     def work(sm: sessionmaker[Session], mine: tuple[Any, ...], count: int) -> Case:
         def case() -> None:

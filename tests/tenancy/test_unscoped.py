@@ -23,19 +23,6 @@ from wellstreak_trust.tenancy import (
 T1 = testing_context("t1")
 
 
-class Slow:
-    """A sink whose verb suspends."""
-
-    suspends = True
-
-    def __init__(self) -> None:
-        self.events: list[AuditEvent] = []
-
-    async def aemit(self, event: AuditEvent) -> None:
-        await asyncio.sleep(0)
-        self.events.append(event)
-
-
 @pytest.fixture
 def trail() -> Iterator[list[AuditEvent]]:
     found: list[AuditEvent] = []
@@ -124,22 +111,29 @@ def test_left_in_another_context_it_is_shut_in_both() -> None:
 
 @pytest.mark.anyio
 async def test_tasks_lose_it_when_the_block_ends() -> None:
-    sink, gate = Slow(), asyncio.Event()
+    written, gate = [], asyncio.Event()
+
+    async def slow(event: AuditEvent) -> None:
+        await asyncio.sleep(0)
+        written.append(event.action)
 
     async def work() -> tuple[bool, bool]:
         before = is_unscoped()
         await gate.wait()
         return before, is_unscoped()
 
-    async with unscoped("job", audit=sink):
+    async with unscoped("job", audit=slow):
         task = asyncio.create_task(work())
         await asyncio.sleep(0)
     gate.set()
     assert await task == (True, False)
-    assert [event.action for event in sink.events] == ["tenancy.unscoped"]
+    assert written == ["tenancy.unscoped"]
 
 
 def test_an_asynchronous_trail_needs_async_with() -> None:
-    with pytest.raises(ConfigurationError), unscoped("job", audit=Slow()):
+    async def slow(event: AuditEvent) -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(ConfigurationError), unscoped("job", audit=slow):
         pytest.fail("opened")
     assert not is_unscoped()

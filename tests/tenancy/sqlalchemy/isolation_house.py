@@ -108,6 +108,17 @@ def guarded(engine: Any, **options: Any) -> sessionmaker[Session]:
     return found
 
 
+@contextmanager
+def on_file(base: Any, path: Any, **options: Any) -> Iterator[sessionmaker[Session]]:
+    """A guarded sessionmaker of other models, on a new SQLite file."""
+    engine = create_engine(f"sqlite:///{path}")
+    found = sessionmaker(engine)
+    TenantGuard(base, **options).install(found)
+    base.metadata.create_all(engine)
+    yield found
+    engine.dispose()
+
+
 class House:
     """What the cases call ``db``."""
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import isolation_house as house
 import pytest
-from sqlalchemy import ForeignKey, create_engine, delete, func, insert, select, update
+from shop_models import Owned
+from sqlalchemy import ForeignKey, delete, func, insert, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship, sessionmaker
 
 from wellstreak_trust.core.errors import CrossTenantRead, CrossTenantWrite
 from wellstreak_trust.tenancy import tenant_scope, testing_context
-from wellstreak_trust.tenancy.sqlalchemy import TenantGuard
 
 WHOLE = testing_context("t1")
 C1, C2 = (house.in_company(WHOLE, company) for company in ("c1", "c2"))
@@ -23,41 +23,31 @@ class Base(DeclarativeBase):
     pass
 
 
-class Account(Base):
+class Account(Owned, Base):
     __tablename__ = "account"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str]
     company_id: Mapped[str | None]
     name: Mapped[str]
     entries: Mapped[list[Entry]] = relationship(back_populates="account")
 
 
-class Entry(Base):
+class Entry(Owned, Base):
     __tablename__ = "entry"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str]
     company_id: Mapped[str | None]
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
     account: Mapped[Account] = relationship(back_populates="entries")
 
 
-class Setting(Base):
+class Setting(Owned, Base):
     """Of the tenant, without a company."""
 
     __tablename__ = "setting"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str]
 
 
 @pytest.fixture
 def sm(tmp_path: Path) -> Iterator[sessionmaker[Session]]:
-    engine = create_engine(f"sqlite:///{tmp_path}/x.db")
-    found = sessionmaker(engine)
-    TenantGuard(Base, company="company_id").install(found)
-    Base.metadata.create_all(engine)
-    fill(found)
-    yield found
-    engine.dispose()
+    with house.on_file(Base, tmp_path / "x.db", company="company_id") as found:
+        fill(found)
+        yield found
 
 
 def fill(sm: sessionmaker[Session]) -> None:

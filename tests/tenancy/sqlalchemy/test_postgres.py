@@ -46,6 +46,17 @@ def test_set_at_each_begin_and_gone_after_it(rls: house.House) -> None:
         raw.close()
 
 
+@pytest.mark.parametrize("tenant", ["plain-1.x", "o'hara; drop", "ä", 'back\\slash"'])
+@pytest.mark.parametrize("level", [None, "SERIALIZABLE"])
+def test_any_text_is_a_tenant_in_any_isolation_level(rls: house.House, tenant: str, level: str | None) -> None:
+    engine = rls.engine if level is None else rls.engine.execution_options(isolation_level=level)
+    with tenant_scope(testing_context(tenant)), rls.sm(bind=engine) as session:
+        assert session.execute(HELD).one() == (tenant, "")
+        assert session.scalars(select(Project)).all() == []
+        level_now = session.scalar(select(func.current_setting("transaction_isolation")))
+        assert level_now == (level or "read committed").lower()
+
+
 def test_set_again_when_the_scope_changes_inside_a_transaction(rls: house.House) -> None:
     with rls.engine.begin() as connection:
         assert connection.execute(HELD).one() == ("", "")

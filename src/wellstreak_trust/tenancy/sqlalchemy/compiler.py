@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import BindParameter, Select, Table, and_
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.selectable import Alias, TableSample
 
 from .fragments import RUNS_SQL, harmful
 from .plan import Occurrence, Plan, base_table, sealed
@@ -30,10 +29,6 @@ from .verdict import COMPANY, LIFTED, Verdict
 
 if TYPE_CHECKING:
     from .rules import Rules
-
-    Compiler = Any
-else:
-    Compiler = SQLCompiler
 
 __all__ = ["GuardedCompiler", "guarded_compiler"]
 
@@ -46,11 +41,18 @@ def guarded_compiler(dialects: type[SQLCompiler], rules: Rules) -> type[SQLCompi
     return type(f"Guarded{dialects.__name__}", (GuardedCompiler, dialects), {"rules": rules})
 
 
-class GuardedCompiler(Compiler):  # type: ignore[misc]  # the methods of SQLCompiler are not typed
+class GuardedCompiler:
     """Mixed in before a dialect's compiler; `rules` is set by `guarded_compiler`."""
 
     rules: ClassVar[Rules]
     verdict: Verdict
+    # What the dialect's compiler brings and this one uses.
+    stack: Any
+    binds: dict[str, BindParameter[Any]]
+    bind_names: dict[BindParameter[Any], str]
+    column_keys: Any
+    preparer: Any
+    process: Any
 
     def __init__(self, dialect: Any, statement: Any, *args: Any, **kwargs: Any) -> None:
         self.verdict = Verdict(self.rules.mode())
@@ -61,14 +63,21 @@ class GuardedCompiler(Compiler):  # type: ignore[misc]  # the methods of SQLComp
         self._covered: set[int] = set()
         self._upserts: list[tuple[Any, Any]] = []
         self._binds: dict[tuple[Any, bool], BindParameter[Any]] = {}
-        super().__init__(dialect, statement, *args, **kwargs)
+        self._dialects.__init__(dialect, statement, *args, **kwargs)
+
+    @property
+    def _dialects(self) -> Any:
+        """The dialect's own compiler, whose methods are not typed."""
+        return super()
 
     # --- reads ------------------------------------------------------------------------------------------------------
 
     def _compose_select_body(
         self, text: Any, select: Any, state: Any, columns: Any, froms: Any, *rest: Any, **kw: Any
     ) -> Any:
-        return super()._compose_select_body(text, self._scoped(select, froms), state, columns, froms, *rest, **kw)
+        return self._dialects._compose_select_body(
+            text, self._scoped(select, froms), state, columns, froms, *rest, **kw
+        )
 
     def _scoped(self, statement: Any, froms: Any) -> Any:
         """A copy of a statement with the conditions of its tables."""
@@ -109,27 +118,21 @@ class GuardedCompiler(Compiler):  # type: ignore[misc]  # the methods of SQLComp
         return marks
 
     def visit_join(self, join: Any, asfrom: bool = False, from_linter: Any = None, **kw: Any) -> Any:
-        """Adds the conditions of the right side to ON, and turns the sides of a FULL JOIN into derived tables."""
-        found = self._on.get(id(join))
-        if found is not None:
+        """Adds the conditions of the right side to ON; below a FULL JOIN all tables are derived ones."""
+        if id(join) in self._full:
+            join = self._full[id(join)][1]
+        elif id(join) in self._on:
+            conditions = self._on[id(join)][1]
             join = copy(join)
-            join.onclause = and_(sealed(join.onclause), *found[1])
-        text = super().visit_join(join, asfrom=asfrom, from_linter=from_linter, **kw)
-        if not join.full or not (id(join.left) in self._full or id(join.right) in self._full):
-            return text
-        left, right = self._derived(join.left, kw), self._derived(join.right, kw)
-        return f"{left} FULL OUTER JOIN {right} ON {self.process(join.onclause, **kw)}"
+            join.onclause = and_(sealed(join.onclause), *conditions)
+        return self._dialects.visit_join(join, asfrom=asfrom, from_linter=from_linter, **kw)
 
-    def _derived(self, side: Any, kw: dict[str, Any]) -> str:
-        text: str = self.process(side, asfrom=True, **kw)
-        found = self._full.get(id(side))
-        if found is None:
-            return text
-        name = side.name
-        if isinstance(side, Alias | TableSample):
-            name = self._truncated_identifier("alias", name)
-        conditions = self.process(and_(*found[1]), **kw)
-        return f"(SELECT * FROM {text} WHERE {conditions}) AS {self.preparer.quote(name)}"  # noqa: S608 - compiled
+    def derived_table(self, element: Any, condition: Any, kw: dict[str, Any]) -> str:
+        """A table below a FULL JOIN."""
+        text, name = element._compiler_dispatch(self, **kw), element.name
+        if hasattr(name, "apply_map"):  # made up, and numbered while compiling
+            name = self._dialects._truncated_identifier("alias", name)
+        return f"(SELECT * FROM {text} WHERE {self.process(condition)}) AS {self.preparer.quote(name)}"  # noqa: S608 - compiled
 
     def visit_table(self, table: Any, asfrom: bool = False, enclosing_alias: Any = None, **kw: Any) -> Any:
         """The net below the plan: an owned table that is read without having been planned for is refused."""
@@ -138,14 +141,14 @@ class GuardedCompiler(Compiler):  # type: ignore[misc]  # the methods of SQLComp
             place = enclosing_alias if getattr(enclosing_alias, "element", None) is table else table
             if owned is not None and hash(place) not in self._covered:
                 self.verdict.refuse(f"the table {table.fullname} where no condition covers it", _RAW)
-        return super().visit_table(table, asfrom=asfrom, enclosing_alias=enclosing_alias, **kw)
+        return self._dialects.visit_table(table, asfrom=asfrom, enclosing_alias=enclosing_alias, **kw)
 
     # --- writes -----------------------------------------------------------------------------------------------------
 
     def visit_update(self, update_stmt: Any, visiting_cte: Any = None, **kw: Any) -> Any:
         """Conditions on target and extra tables, checks on what is set."""
         statement = update_stmt._generate()  # ours to change in `update_tables_clause`
-        text = super().visit_update(statement, visiting_cte=visiting_cte, **kw)
+        text = self._dialects.visit_update(statement, visiting_cte=visiting_cte, **kw)
         owned = self._target(statement.table)
         if owned is not None:
             state = statement._compile_state_factory(statement, self, **kw)
@@ -155,22 +158,22 @@ class GuardedCompiler(Compiler):  # type: ignore[misc]  # the methods of SQLComp
     def update_tables_clause(self, update_stmt: Any, from_table: Any, extra_froms: Any, **kw: Any) -> Any:
         """Called before WHERE is written, with all tables known."""
         update_stmt._where_criteria = self._scoped(update_stmt, [from_table, *extra_froms])._where_criteria
-        return super().update_tables_clause(update_stmt, from_table, extra_froms, **kw)
+        return self._dialects.update_tables_clause(update_stmt, from_table, extra_froms, **kw)
 
     def visit_delete(self, delete_stmt: Any, visiting_cte: Any = None, **kw: Any) -> Any:
         """Conditions on target and extra tables."""
-        return super().visit_delete(delete_stmt._generate(), visiting_cte=visiting_cte, **kw)
+        return self._dialects.visit_delete(delete_stmt._generate(), visiting_cte=visiting_cte, **kw)
 
     def delete_table_clause(self, delete_stmt: Any, from_table: Any, extra_froms: Any, **kw: Any) -> Any:
         """Called before WHERE is written, with all tables known."""
         delete_stmt._where_criteria = self._scoped(delete_stmt, [from_table, *extra_froms])._where_criteria
-        return super().delete_table_clause(delete_stmt, from_table, extra_froms, **kw)
+        return self._dialects.delete_table_clause(delete_stmt, from_table, extra_froms, **kw)
 
     def visit_insert(self, insert_stmt: Any, visited_bindparam: Any = None, visiting_cte: Any = None, **kw: Any) -> Any:
         """Stamps rows that name no tenant, checks those that do."""
         owned = self._target(insert_stmt.table)
         if owned is None:
-            return super().visit_insert(
+            return self._dialects.visit_insert(
                 insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw
             )
         if any("replace" in str(getattr(prefix, "text", prefix)).lower() for prefix, _ in insert_stmt._prefixes):
@@ -180,7 +183,9 @@ class GuardedCompiler(Compiler):  # type: ignore[misc]  # the methods of SQLComp
         if not self.rules.observes:
             insert_stmt = self._stamped(insert_stmt, owned, kw)
         before, self._upserts = self._upserts, []
-        text = super().visit_insert(insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw)
+        text = self._dialects.visit_insert(
+            insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw
+        )
         if insert_stmt.select is not None:
             inspect_select(self, owned, insert_stmt._select_names, insert_stmt.select)
         else:
@@ -222,13 +227,13 @@ class GuardedCompiler(Compiler):  # type: ignore[misc]  # the methods of SQLComp
                 on_conflict = copy(on_conflict)
                 theirs = on_conflict.update_whereclause
                 on_conflict.update_whereclause = and_(*conditions, *([] if theirs is None else [sealed(theirs)]))
-        return super().visit_on_conflict_do_update(on_conflict, **kw)
+        return self._dialects.visit_on_conflict_do_update(on_conflict, **kw)
 
     def visit_on_duplicate_key_update(self, on_duplicate: Any, **kw: Any) -> Any:
         """MySQL's upsert takes no condition."""
         if self._target(self.stack[-1]["selectable"].table) is not None:
             self.verdict.refuse("ON DUPLICATE KEY UPDATE changes whatever row is in the way", "UPDATE", write=True)
-        return super().visit_on_duplicate_key_update(on_duplicate, **kw)
+        return self._dialects.visit_on_duplicate_key_update(on_duplicate, **kw)
 
     def _target(self, table: Any) -> Owned | None:
         """The owned table that is written, and a refusal for one of no class."""
@@ -250,52 +255,52 @@ class GuardedCompiler(Compiler):  # type: ignore[misc]  # the methods of SQLComp
             self.verdict.refuse("a statement of SQL text", _RAW)
         else:
             self._judge(textclause.text)
-        return super().visit_textclause(textclause, add_to_result_map=add_to_result_map, **kw)
+        return self._dialects.visit_textclause(textclause, add_to_result_map=add_to_result_map, **kw)
 
     def visit_textual_select(self, taf: Any, compound_index: Any = None, asfrom: bool = False, **kw: Any) -> Any:
         """Text with columns is a statement of text wherever it stands."""
         self.verdict.refuse("a statement of SQL text", _RAW)
-        return super().visit_textual_select(taf, compound_index=compound_index, asfrom=asfrom, **kw)
+        return self._dialects.visit_textual_select(taf, compound_index=compound_index, asfrom=asfrom, **kw)
 
     def visit_tstring(self, tstring: Any, add_to_result_map: Any = None, **kw: Any) -> Any:
         """As `visit_textclause`."""
         if not self.stack:
             self.verdict.refuse("a statement of SQL text", _RAW)
-        return super().visit_tstring(tstring, add_to_result_map=add_to_result_map, **kw)
+        return self._dialects.visit_tstring(tstring, add_to_result_map=add_to_result_map, **kw)
 
     def visit_tstring_text(self, element: Any, **kw: Any) -> Any:
         """Brackets may open in one part and close in another, so only words are looked at."""
         self._judge(element.text.replace("(", " ").replace(")", " "))
-        return super().visit_tstring_text(element, **kw)
+        return self._dialects.visit_tstring_text(element, **kw)
 
     def visit_column(self, column: Any, *args: Any, **kw: Any) -> Any:
         """``literal_column`` is text."""
         if column.is_literal:
             self._judge(column.name)
-        return super().visit_column(column, *args, **kw)
+        return self._dialects.visit_column(column, *args, **kw)
 
     def visit_function(self, func: Any, add_to_result_map: Any = None, **kw: Any) -> Any:
         """Functions that run SQL given as text are refused."""
         if RUNS_SQL.fullmatch(func.name.lower()):
             self.verdict.refuse(f"the function {func.name}", "run it in unscoped(reason)")
-        return super().visit_function(func, add_to_result_map=add_to_result_map, **kw)
+        return self._dialects.visit_function(func, add_to_result_map=add_to_result_map, **kw)
 
     def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> Any:
         """The text of a host's own operator must not widen a condition."""
         self._judge(operator.opstring)
-        return super().visit_custom_op_binary(element, operator, **kw)
+        return self._dialects.visit_custom_op_binary(element, operator, **kw)
 
     def _generate_prefixes(self, stmt: Any, prefixes: Any, **kw: Any) -> Any:
         if prefixes is getattr(stmt, "_suffixes", None):
             for suffix, _ in prefixes or ():
                 self._judge(str(getattr(suffix, "text", "")), ends_statement=True)
-        return super()._generate_prefixes(stmt, prefixes, **kw)
+        return self._dialects._generate_prefixes(stmt, prefixes, **kw)
 
     def get_statement_hint_text(self, hint_texts: Any) -> Any:
         """Hints stand behind the conditions."""
         for hint in hint_texts:
             self._judge(hint, ends_statement=True)
-        return super().get_statement_hint_text(hint_texts)
+        return self._dialects.get_statement_hint_text(hint_texts)
 
     def _judge(self, fragment: str, *, ends_statement: bool = False) -> None:
         if self._guards:

@@ -99,7 +99,7 @@ class Gate:
         while hasattr(engine, "_proxied"):  # made by execution_options(): same dialect, same pool
             engine = engine._proxied
         dialect = engine.dialect
-        if issubclass(dialect.statement_compiler, GuardedCompiler):
+        if hasattr(dialect.statement_compiler, "rules"):
             raise ConfigurationError(
                 "the engine has another TenantGuard", hint="one guard for an engine", reason="tenant_guard_twice"
             )

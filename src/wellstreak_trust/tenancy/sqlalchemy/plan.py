@@ -5,7 +5,7 @@ only. So the place of a condition follows the join that a table stands in.
 
 * A table that its FROM clause preserves (alone, left of joins): WHERE.
 * A table on the right of a join: the ON of that join. In WHERE it would turn an outer join into an inner one.
-* Both sides of a FULL JOIN: neither place is right, so the side becomes ``(SELECT * FROM t WHERE ...) AS t``.
+* A table below a FULL JOIN: neither place is right, so it becomes ``(SELECT * FROM t WHERE ...) AS t``.
 
 A table without tenant column is kept inside by its parents: ``task_id IN (SELECT id FROM task WHERE ...)``. That is
 left out where the statement joins the parent already, by equality in WHERE, in the ON of an inner join, or in the ON
@@ -15,6 +15,7 @@ of an outer join whose right side holds the child.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,6 +63,18 @@ class Occurrence:
     selectable: FromClause
     owned: Owned
     equal: tuple[Equalities, ...]
+
+
+class Derived:
+    """Stands in a FROM clause for a table, and compiles to ``(SELECT * FROM t WHERE ...) AS t``."""
+
+    def __init__(self, element: FromClause, condition: Condition) -> None:
+        self._element: FromClause = element
+        self._condition: Condition = condition
+        self._from_objects: Any = element._from_objects
+
+    def _compiler_dispatch(self, compiler: Any, **kw: Any) -> str:
+        return compiler.derived_table(self._element, self._condition, kw)  # type: ignore[no-any-return]  # untyped
 
 
 class Equalities:
@@ -126,7 +139,7 @@ class Plan:
         self._verdict: Verdict = verdict
         self.where: list[Condition] = []
         self.on: dict[int, tuple[Join, list[Condition]]] = {}
-        self.full: dict[int, tuple[FromClause, list[Condition]]] = {}
+        self.full: dict[int, tuple[Join, Join]] = {}
         self.covered: set[int] = set()
         self.bare: list[str] = []  # owned tables that the host's own conditions leave open
 
@@ -170,8 +183,7 @@ class Plan:
 
     def _walk_join(self, join: Join, equal: tuple[Equalities, ...]) -> list[Occurrence]:
         if join.full:
-            for side in (join.left, join.right):
-                self._derive(side, self._walk(side, ()))
+            self.full[id(join)] = (join, self._derived(join))
             return []
         with_on = (*equal, Equalities((join.onclause,)))
         left = self._walk(join.left, equal if join.isouter else with_on)
@@ -180,14 +192,20 @@ class Plan:
             self.on[id(join)] = (join, conditions)
         return left
 
-    def _derive(self, side: FromClause, found: list[Occurrence]) -> None:
-        conditions = self._conditions(found)
-        if not conditions:
-            return
-        table = base_table(side)
-        if not isinstance(table, Table) or (table.schema and table is side):
-            self._verdict.refuse("a FULL JOIN of joins, or of a table in a schema", "alias the tables, or join less")
-        self.full[id(side)] = (side, conditions)
+    def _derived(self, element: Any) -> Any:
+        """A copy in which every table is a derived one."""
+        if isinstance(element, FromGrouping):
+            element = copy(element)
+            element.element = self._derived(element.element)
+            return element
+        if isinstance(element, Join):
+            element = copy(element)
+            element.left, element.right = self._derived(element.left), self._derived(element.right)
+            return element
+        conditions = self._conditions(self._walk(element, ()))
+        if conditions and isinstance(element, Table) and element.schema:
+            self._verdict.refuse(f"{element.fullname} in a FULL JOIN", "alias it: its schema is part of its name here")
+        return Derived(element, and_(*conditions)) if conditions else element
 
     def _conditions(self, found: Iterable[Occurrence]) -> list[Condition]:
         return [condition for each in found for condition in self.of(each)]

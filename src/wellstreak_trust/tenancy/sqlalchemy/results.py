@@ -31,6 +31,7 @@ class PinnedFetch(ResultFetchStrategy):
     """
 
     __slots__ = ("_inner", "_options", "_rules", "_scope", "alternate_cursor_description")
+    alternate_cursor_description: Any
 
     def __init__(self, inner: ResultFetchStrategy, rules: Rules, options: Any = None) -> None:
         self._inner: ResultFetchStrategy = inner

@@ -10,6 +10,8 @@ connection more than the settings themselves.
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -23,6 +25,10 @@ from .verdict import LIFTED
 __all__ = ["Settings"]
 
 _KEY: Final = "wst_settings"
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._-]*")  # what a resolver lets through; other ids go as parameters
+_BEGIN: Final = "BEGIN; SELECT set_config('{}', '{}', true), set_config('{}', '{}', true)"
+_IDLE: Final = 0  # libpq's PQTRANS_IDLE
+_TUPLES: Final = 2  # libpq's PGRES_TUPLES_OK
 _AUTOCOMMIT: Final = "use a transaction: the settings of row level security would end with each statement"
 
 
@@ -35,6 +41,8 @@ class Settings:
             func.set_config(setting.COMPANY, bindparam("company"), True),
         )
         self._rules: Rules = rules
+        # Under gevent, waiting inside libpq would stop every greenlet.
+        self._folds: bool = dialect.driver == "psycopg" and not dialect.is_async and "gevent" not in sys.modules
         self._compiled: Any = query.compile(dialect=dialect)
         begin: Callable[[Any], None] = dialect.do_begin
         rollback: Callable[[Any, str], None] = dialect.do_rollback_to_savepoint
@@ -57,10 +65,13 @@ class Settings:
         dialect.do_begin_twophase = do_begin_twophase
 
     def _begin(self, pooled: Any) -> None:
-        if _autocommits(pooled.dbapi_connection):
+        raw, wanted = pooled.dbapi_connection, _wanted()
+        if _autocommits(raw):
             pooled.info[_KEY] = None
+        elif self._folds and _begun(raw, wanted):
+            pooled.info[_KEY] = wanted
         else:
-            self._set(pooled, _wanted())
+            self._set(pooled, wanted)
 
     def before(self, context: Any) -> None:
         """Makes them again when they are not those of the running code any more."""
@@ -92,6 +103,21 @@ class Settings:
 def _wanted() -> tuple[str, str]:
     context = current_tenant()
     return ("", "") if context is None else (context.tenant_id, context.company_id or "")
+
+
+def _begun(raw: Any, wanted: tuple[str, str]) -> bool:
+    """BEGIN and the settings in one round trip, below psycopg's cursors; False where that is not possible.
+
+    psycopg would send BEGIN alone before the first statement, and skips it when it finds a transaction.
+    """
+    plain = raw.isolation_level is None and raw.read_only is None and raw.deferrable is None
+    if not plain or raw.pgconn.transaction_status != _IDLE or not all(map(_PLAIN.fullmatch, wanted)):
+        return False
+    text = _BEGIN.format(setting.TENANT, wanted[0], setting.COMPANY, wanted[1])
+    if raw.pgconn.exec_(text.encode("ascii")).status == _TUPLES:
+        return True
+    raw.rollback()
+    return False
 
 
 def _autocommits(raw: Any) -> bool:
