@@ -17,6 +17,10 @@ from time import process_time_ns
 
 import django
 from django.conf import settings
+from django.db import connection, models, transaction
+from django.db.backends.base.operations import BaseDatabaseOperations
+
+from wellstreak_trust.tenancy import tenant_scope, testing_context
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 60
 FOLDER = tempfile.TemporaryDirectory()
@@ -32,11 +36,7 @@ settings.configure(
 )
 django.setup()
 
-from django.db import connection, models, transaction
-from django.db.backends.base.operations import BaseDatabaseOperations
-
-from wellstreak_trust.tenancy import tenant_scope, testing_context
-from wellstreak_trust.tenancy.django import TenantForeignKey, TenantModel, compiler, statements
+from wellstreak_trust.tenancy.django import TenantForeignKey, TenantModel, compiler, statements  # noqa: E402 - after setup
 
 VANILLA, TENANT = compiler._VANILLA, "t3"
 
@@ -102,7 +102,11 @@ CASES = {
         lambda n: list(Task.objects.filter(project__name="p13").select_related("project")),
         lambda n: explicit_join(),
     ),
-    "200 rows": (15, lambda n: list(Project.objects.all()), lambda n: list(PlainProject.objects.filter(tenant_id=TENANT))),
+    "200 rows": (
+        15,
+        lambda n: list(Project.objects.all()),
+        lambda n: list(PlainProject.objects.filter(tenant_id=TENANT)),
+    ),
     "create": (
         100,
         lambda n: Project.objects.create(name="n", secret="s"),
@@ -138,7 +142,10 @@ def main() -> None:
     PlainProject.objects.bulk_create(PlainProject(pk=n, tenant_id=t, name=name, secret="s") for n, t, name in rows)
     PlainTask.objects.bulk_create(PlainTask(pk=n, tenant_id=t, project_id=n, title=name) for n, t, name in rows)
     with connection.cursor() as cursor:
-        for table, columns in (("project", "id, tenant_id, name, secret"), ("task", "id, tenant_id, project_id, title")):
+        for table, columns in (
+            ("project", "id, tenant_id, name, secret"),
+            ("task", "id, tenant_id, project_id, title"),
+        ):
             cursor.execute(f"insert into bench_{table} ({columns}) select {columns} from bench_plain{table}")
     with tenant_scope(testing_context(TENANT)):
         for name, (count, guarded, explicit) in CASES.items():

@@ -11,16 +11,32 @@ import copy
 import json
 import pickle
 import re
+from dataclasses import replace
 from functools import cached_property
 
+import django
 import house
 from django.contrib import admin
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core import serializers
 from django.db import connection, models, transaction
-from django.db.models import Case, Count, Exists, F, FilteredRelation, Max, OuterRef, Prefetch, Q, Subquery, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    FilteredRelation,
+    Func,
+    Max,
+    OuterRef,
+    Prefetch,
+    Q,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.expressions import RawSQL, Window
-from django.db.models.functions import Coalesce, Concat, RowNumber
+from django.db.models.functions import Coalesce, Concat, Lower, RowNumber
 from django.forms import ModelChoiceField, inlineformset_factory, modelform_factory, modelformset_factory
 from django.test import RequestFactory
 from dwelling.models import Brief, Cafe, Code, Entry, Ledger, Named, Node, Note, Place, Project, Root, Tag, Task
@@ -220,7 +236,7 @@ def reverse_manager_of_a_forged_parent(below):
 
 
 def reverse_one_to_one(below):
-    return [attempt(lambda: p.brief.secret) for p in (Project.objects.get(pk=1), Project.objects.get(pk=3))]
+    return [attempt(lambda pk=pk: Project.objects.get(pk=pk).brief.secret) for pk in (1, 3)]
 
 
 def reverse_one_to_one_selected(below):
@@ -334,7 +350,8 @@ def refresh_a_forged_instance(below):
 
 def refresh_from_a_queryset(below):
     forged = Project(pk=2, tenant_id="t1")
-    forged.refresh_from_db(from_queryset=Project._base_manager.all())
+    newer = {} if django.VERSION < (5, 1) else {"from_queryset": Project._base_manager.all()}
+    forged.refresh_from_db(**newer)
     return forged.secret
 
 
@@ -375,9 +392,16 @@ def deserialised_references(below):
 
 
 def another_company(below):
-    with tenant_scope(testing_context("t1")):
-        pass
-    return secrets(Ledger.objects.all())  # the scope of these attacks names no company
+    context = testing_context("t1")
+    with tenant_scope(replace(context, company_id="c1")):
+        attempt(Ledger.objects.filter(pk=3).update, secret="x")
+        attempt(Ledger.objects.filter(pk=1).update, company_id="c2")
+        attempt(Ledger.objects.create, company_id="c2", secret="x")
+        attempt(Ledger(pk=3, tenant_id="t1", company_id="c2", secret="x").save)
+        attempt(Ledger.objects.filter(pk=3).delete)
+        seen = secrets(Ledger.objects.all())
+    rows = below.sql("select id, company_id, secret from ledger where id <> 2 order by id")
+    return seen if seen == ["S1l"] and rows == [(1, "c1", "S1l"), (3, "c2", "S1m")] else S2
 
 
 def async_verbs(below):
@@ -657,8 +681,14 @@ def delete_of_links(below):
 def links_by_every_verb(below):
     own, foreign = Task.objects.get(pk=3), Tag(pk=2, tenant_id="t1")
     through = Task.tags.through
-    for verb, value in ((own.tags.add, (2,)), (own.tags.add, (foreign,)), (own.tags.set, ([2],)),
-                        (own.tags.set, ([foreign, 1],)), (foreign.task_set.add, (own,)), (foreign.task_set.set, ([3],))):  # fmt: skip
+    for verb, *value in (
+        (own.tags.add, 2),
+        (own.tags.add, foreign),
+        (own.tags.set, [2]),
+        (own.tags.set, [foreign, 1]),
+        (foreign.task_set.add, own),
+        (foreign.task_set.set, [3]),
+    ):
         attempt(verb, *value)
     attempt(through.objects.create, task_id=3, tag_id=2)
     attempt(through.objects.bulk_create, [through(task_id=3, tag_id=2)], ignore_conflicts=True)
@@ -796,6 +826,29 @@ def raw_expression(below):
             lambda: list(Root.objects.annotate(s=RawSQL("(select max(secret) from project)", [])).values_list("s"))
         ),
     ]
+
+
+def function_with_a_template(below):
+    class Peek(Func):
+        template = "(select max(secret) from project)"
+
+    breaking = Lower(Value("x"), function="x) || (select max(secret) from project) || (")
+    hostile = (Func(template="(select max(secret) from project)"), Peek(), breaking, Max("id", filter=Q(id=Peek())))
+    return [attempt(lambda each=each: list(Tag.objects.annotate(s=each).values_list("s"))) for each in hostile]
+
+
+def extra_tables_of_a_view(below):
+    return list(Tag.objects.extra(tables=["all_projects"], select={"s": "all_projects.secret"}).values_list("s"))
+
+
+def keys_copied_from_shared_rows(below):
+    foreign = Entry.objects.filter(pk=2).values("project_id")[:1]
+    attempt(Task.objects.filter(pk=1).update, project=Subquery(foreign))
+    attempt(Task.objects.filter(pk=1).update, project=Func(Value(1), template="2"))
+    attempt(Task.objects.filter(pk=1).update, project=Coalesce(Value(1), Value(1), template="2"))
+    attempt(Task.objects.filter(pk=1).update, project=Subquery(Task.objects.filter(pk=3).values("project_id")[:1]))
+    attempt(Task.objects.create, title="n", project_id=Func(Value(1), template="2"))
+    return [S2 for _ in below.sql("select 1 from task where project_id = 2 and id not in (2, 3)")]
 
 
 def extra_select(below):
@@ -959,7 +1012,7 @@ admin.site.register(Project, ProjectAdmin)
 def admin_change_list(below):
     request = RequestFactory().get("/admin/house/project/")
     request.user = _superuser()
-    page = admin.site.get_model_admin(Project).changelist_view(request).render().content.decode()
+    page = admin.site._registry[Project].changelist_view(request).render().content.decode()
     return re.sub("<svg.*?</svg>", "", page, flags=re.DOTALL) if "S1b" in page else "S2: the list is empty"
 
 

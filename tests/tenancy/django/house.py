@@ -108,7 +108,7 @@ ROWS = {
     "note": [(1, "t1", "S1o", "project", 1), (2, "t2", "S2o", "project", 2), (3, "t2", "S2ox", "project", 1),
              (4, "t1", "S1ox", "project", 2)],
     "entry": [(1, "e1", 1), (2, "e2", 2), (3, "e3", None)],
-    "ledger": [(1, "t1", "c1", "S1l"), (2, "t2", "c1", "S2l"), (3, "t1", "c2", "S2c")],
+    "ledger": [(1, "t1", "c1", "S1l"), (2, "t2", "c1", "S2l"), (3, "t1", "c2", "S1m")],
     "code": [(1, "t1", "a", "S1c"), (2, "t2", "b", "S2k")],
 }  # fmt: skip
 

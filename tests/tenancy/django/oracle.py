@@ -1,8 +1,8 @@
 """The physical oracle: random statements, guarded over the shared database, and bare over one that only t1 uses.
 
-A statement is a random query set of a random model: filters and exclusions over random paths of relations, annotations,
-aggregates, windows, subqueries, unions, ordering, slices, loading strategies, updates and deletes by row count. Whatever
-comes of it, rows or an error, must be the same on both sides.
+A statement is a random query set of a random model: filters and exclusions over random paths of relations,
+annotations, aggregates, windows, subqueries, unions, ordering, slices, loading strategies, updates and deletes by row
+count. Whatever comes of it, rows or an error, must be the same on both sides.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def run(attack, tenant):
         return {"error": f"{type(raised).__name__}: {raised}", "value": None, "at": f"{line.name}: {line.line}"}
     finally:
         for connection in connections.all():
-            if connection.in_atomic_block or connection.connection is not None and connection.errors_occurred:
+            if connection.in_atomic_block or (connection.connection is not None and connection.errors_occurred):
                 connection.close()
 
 
@@ -176,10 +176,11 @@ def main() -> None:
         if each.pg:
             each.roles()
         house.create_tables(furniture.MODELS, name, rls=kind == "rls" and not name)
-    import attacks
     import facts
     import oracle
     import work
+
+    import attacks
 
     found = {
         "published": published(json.loads(Path(cases).read_text(encoding="utf-8")), kind, below),

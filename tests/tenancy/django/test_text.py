@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from wellstreak_trust.tenancy.django import registry, text
+from wellstreak_trust.tenancy.django import config, registry, text
 from wellstreak_trust.tenancy.django.registry import Table
 
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch):
+    monkeypatch.setattr(config.CONFIG, "_shared", frozenset(("house_cache",)))  # Django has no settings here
     told = registry._Registry()
     told.tables = {
         "project": Table("project", (("tenant_id", "tenant_id"),)),
@@ -24,6 +25,7 @@ def known(monkeypatch):
 
 HARMLESS = [
     "select 1",
+    "select value from house_cache",
     "select name from root where id = %s",
     "SELECT r.id, e.text FROM root r, entry AS e WHERE e.id = r.id",
     "select * from root left join entry on true",
@@ -140,8 +142,17 @@ def test_fragment(sql):
 
 @pytest.mark.parametrize(
     "sql",
-    ["1=1) or (1=1", "1=1) --", "1 /* x", "(1", "1; drop table root", "(select secret from project)", "exists (table project)",
-     "id in (select id from a_view)", "'a' = ')' or (1"],
-)  # fmt: skip
+    [
+        "1=1) or (1=1",
+        "1=1) --",
+        "1 /* x",
+        "(1",
+        "1; drop table root",
+        "(select secret from project)",
+        "exists (table project)",
+        "id in (select id from a_view)",
+        "'a' = ')' or (1",
+    ],
+)
 def test_refused_fragment(sql):
     assert text.fragment_complaint(sql)

@@ -15,7 +15,22 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.models import (
-    Avg, Case, Count, Exists, F, FilteredRelation, Max, Min, OuterRef, Prefetch, Q, Subquery, Sum, Value, When,
+    Avg,
+    Case,
+    Count,
+    Exists,
+    F,
+    FilteredRelation,
+    Func,
+    Max,
+    Min,
+    OuterRef,
+    Prefetch,
+    Q,
+    Subquery,
+    Sum,
+    Value,
+    When,
 )  # fmt: skip
 from django.db.models.expressions import RawSQL, Window
 from django.db.models.functions import Concat, Length, Lower, Rank, RowNumber
@@ -71,27 +86,30 @@ def prefetched(stage):
         "task_set__tags", "notes", Prefetch("task_set", queryset=Task.objects.order_by("-id"), to_attr="newest")
     )
     return [
-        (p.id, [t.title for t in p.newest], [n.secret for n in p.notes.all()], [[g.name for g in t.tags.all()] for t in p.newest])
+        (p.id, [(t.title, [g.name for g in t.tags.all()]) for t in p.newest], [n.secret for n in p.notes.all()])
         for p in projects
-    ]  # fmt: skip
+    ]
 
 
 def aggregates(stage):
+    counted = Project.objects.annotate(n=Count("task"), t=Count("task__tags"))
+    some = Project.objects.annotate(n=Count("task", filter=Q(task__title__contains="S1")))
     return [
         Project.objects.aggregate(n=Count("id"), s=Sum("id"), a=Avg("id"), m=Max("secret"), l=Min("task__title")),
-        list(Project.objects.annotate(n=Count("task"), t=Count("task__tags")).order_by("id").values_list("id", "n", "t")),
+        list(counted.order_by("id").values_list("id", "n", "t")),
         list(Task.objects.values("project__name").annotate(n=Count("id")).order_by("project__name")),
         Project.objects.annotate(n=Count("task")).filter(n__gt=0).aggregate(Sum("n")),
-        list(Project.objects.annotate(n=Count("task", filter=Q(task__title__contains="S1"))).values_list("id", "n").order_by("id")),
+        list(some.values_list("id", "n").order_by("id")),
         Project.objects.filter(task__title__gt="").distinct().count(),
     ]  # fmt: skip
 
 
 def expressions(stage):
+    kinds = Project.objects.annotate(k=Case(When(pk=1, then=Value("one")), default=F("name")))
     return [
         list(Task.objects.annotate(x=Concat("title", Value("-"), F("project__name"))).order_by("id").values_list("x")),
         list(Project.objects.annotate(n=Length("secret"), l=Lower("name")).order_by("-n", "id").values_list("n", "l")),
-        list(Project.objects.annotate(k=Case(When(pk=1, then=Value("one")), default=F("name"))).order_by("id").values_list("k")),
+        list(kinds.order_by("id").values_list("k")),
         list(Project.objects.filter(pk__lt=F("task__id") + 3).order_by("id").values_list("id")),
     ]  # fmt: skip
 
@@ -332,8 +350,12 @@ def forms(stage):
     edited = form({"project": "3", "title": "edited", "tags": []}, instance=saved)
     edited.save()
     codes = modelform_factory(Code, fields=["name", "secret"])
-    return [saved.tenant_id, saved.project_id, form({"title": "S1t"}).errors.get_json_data(), form({"title": "S2t"}).is_valid(),
-            str(form()["project"]), codes({"name": "a", "secret": "x"}).errors.get_json_data(), codes({"name": "b", "secret": "x"}).is_valid()]  # fmt: skip
+    answers = [form({"title": "S1t"}), codes({"name": "a", "secret": "x"})]
+    return [
+        (saved.tenant_id, saved.project_id, str(form()["project"])),
+        [each.errors.get_json_data() for each in answers],
+        [each.is_valid() for each in (form({"title": "S2t"}), codes({"name": "b", "secret": "x"}))],
+    ]
 
 
 def formsets(stage):
@@ -379,8 +401,8 @@ def raw_on_shared_tables(stage):
         cursor.execute("select 1")
         cursor.execute("with r as (select id from root) select count(*) from r join root on root.id = r.id")
         rows += cursor.fetchall()
-        cursor.execute("update root set name = 'x' where id = 't1' and name is distinct from 'x'"
-                       if connections[stage].vendor == "postgresql" else "update root set name = 'x' where id = 't1'")  # fmt: skip
+        differs = "is distinct from" if connections[stage].vendor == "postgresql" else "is not"
+        cursor.execute(f"update root set name = 'x' where id = 't1' and name {differs} 'x'")
         cursor.execute("insert into entry (text) values ('project')")
         cursor.execute(
             "select extract(year from now())" if connections[stage].vendor == "postgresql" else "select date('now')"
@@ -394,6 +416,17 @@ def raw_fragments(stage):
         list(Project.objects.extra(where=["length(project.secret) > %s"], params=[1]).order_by("id").values_list("id")),
         list(Project.objects.extra(select={"upper_name": "upper(name)"}).order_by("id").values_list("upper_name")),
         list(Tag.objects.filter(id__in=RawSQL("select 1 from root", [])).values_list("id")),
+    ]
+
+
+def functions_of_its_own(stage):
+    class Shout(Func):
+        function = "UPPER"
+        template = "(%(function)s(%(expressions)s) || %(mark)s)"
+
+    return [
+        list(Project.objects.annotate(s=Shout("name", mark="'!'")).order_by("id").values_list("s")),
+        list(Project.objects.annotate(s=Func(F("name"), function="LOWER")).order_by("id").values_list("s")),
     ]
 
 

@@ -6,6 +6,7 @@ Names load on first use, because Django imports this package before models may b
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ...core.errors import MissingExtra
@@ -54,14 +55,13 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> object:
-    room = _ROOMS.get(name)
-    if room is None:
+    if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
 
-    value: object = getattr(import_module(f"{__name__}.{room}"), name)
-    globals()[name] = value
-    return value
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 del _django

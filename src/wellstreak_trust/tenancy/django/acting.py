@@ -3,7 +3,7 @@
 =================  ====================================================================
 inside `unscoped`  nothing is restricted
 observe mode       nothing is restricted; what would have been refused is reported
-in a scope         rows of that tenant (and company) alone
+in a scope         rows of that tenant alone, and of its company where the context names one
 anything else      `NoTenant`
 =================  ====================================================================
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from ...core.errors import CrossTenantRead, CrossTenantWrite, IsolationError, NoTenant
+from ...core.errors import CrossTenantRead, CrossTenantWrite, IsolationError
 from ...core.tenant import TenantContext
 from ..context import current_tenant, require_tenant
 from ..unscoped import is_unscoped
@@ -50,20 +50,9 @@ def refuse(error: IsolationError, what: str = "") -> None:
     observations.record(type(error).__name__, what or error.detail)
 
 
-def value_for(context: TenantContext, name: str) -> str:
-    """What a scoping column must hold.
-
-    Raises:
-        NoTenant: the rows belong to companies and the context names none.
-    """
-    if name != COMPANY:
-        return context.tenant_id
-    if context.company_id is None:
-        raise NoTenant(
-            "this model belongs to companies, and the context names none",
-            hint="resolve a context with company_id, or use a TenantModel for what all companies share",
-        )
-    return context.company_id
+def value_for(context: TenantContext, name: str) -> str | None:
+    """What a scoping column must hold; None for the company where the context sees the whole tenant."""
+    return context.company_id if name == COMPANY else context.tenant_id
 
 
 def who() -> tuple[str, ...] | None:
@@ -74,12 +63,12 @@ def who() -> tuple[str, ...] | None:
     return None if context is None else (context.tenant_id, context.company_id or "")
 
 
-def tenant_default(name: str) -> str:
-    """What a new instance's scoping column starts with; empty outside a scope, and judged when it is written."""
+def tenant_default(name: str) -> str | None:
+    """What a new instance starts with. Outside a scope the tenant is empty, and judged when it is written."""
     context = current_tenant()
     if context is None:
-        return ""
-    return context.tenant_id if name != COMPANY else context.company_id or ""
+        return None if name == COMPANY else ""
+    return value_for(context, name)
 
 
 def claim(instance: Any, names: Iterable[str], *, stamp: bool) -> None:
@@ -94,12 +83,17 @@ def claim(instance: Any, names: Iterable[str], *, stamp: bool) -> None:
         held = instance.__dict__.get(name)
         if context is None:
             _unrestricted(instance, name, held, stamp=stamp)
-        elif held is None or held == "":
+            continue
+        wanted = value_for(context, name)
+        if held == wanted or wanted is None:
+            continue
+        if held is None or held == "":
             if stamp:
-                setattr(instance, name, value_for(context, name))
-        elif held != value_for(context, name):
+                setattr(instance, name, wanted)
+        else:
             raise CrossTenantWrite(
-                f"a {type(instance)._meta.label} of another tenant is written", hint="enter that tenant's scope, or unscoped(reason)"
+                f"a {type(instance)._meta.label} of another tenant is written",
+                hint="enter that tenant's scope, or unscoped(reason)",
             )
 
 
@@ -108,7 +102,7 @@ def _unrestricted(instance: Any, name: str, held: Any, *, stamp: bool) -> None:
     if held is None or held == "":
         if stamp and here:
             setattr(instance, name, here)
-        elif stamp:
+        elif stamp and name != COMPANY:
             refuse(CrossTenantWrite(f"a {label} without tenant is written", hint=f"set {name} in unscoped blocks"))
     elif CONFIG.observe and not is_unscoped() and here and held != here:
         observations.record("CrossTenantWrite", f"write of {label}")
@@ -130,5 +124,5 @@ def fits(instance: Any, names: Iterable[str]) -> None:
 
 
 def _differs(instance: Any, name: str, context: TenantContext) -> bool:
-    held = instance.__dict__.get(name)  # absent where the query deferred it
-    return held is not None and held != getattr(context, name)
+    wanted = value_for(context, name)
+    return wanted is not None and instance.__dict__.get(name, wanted) != wanted  # absent where the query deferred it

@@ -23,24 +23,21 @@ from typing import Any, Final
 
 from django.core.exceptions import EmptyResultSet
 from django.db.backends.base.operations import BaseDatabaseOperations
-from django.db.models.expressions import RawSQL
 from django.db.models.sql import compiler as compilers
 from django.db.models.sql.constants import INNER
-from django.db.models.sql.where import ExtraWhere, WhereNode
+from django.db.models.sql.where import WhereNode
 
 from ...core.errors import CrossTenantWrite, NoTenant, UnscopedStatement
 from ...core.tenant import TenantContext
-from ..unscoped import is_unscoped
-from .acting import acting, claim, refuse
+from .acting import acting, claim
+from .fragments import TEXTUAL, judge, judge_tables
 from .predicates import OwnRows, condition
 from .references import check_keys, check_scope_values
-from .registry import Owner, Table, tables, tables_of
+from .registry import Owner, Table, tables_of
 from .statements import Compiled, Upsert, foreign_conflict, touch
-from .text import fragment_complaint
 
 __all__ = ["install"]
 
-_VENDORS: Final = ("sqlite", "postgresql", "mysql", "oracle", "microsoft")
 _GUARDED: Final[dict[Any, Any]] = {}  # by Django's class
 _VANILLA: Final = BaseDatabaseOperations.compiler
 
@@ -48,26 +45,6 @@ _VANILLA: Final = BaseDatabaseOperations.compiler
 def install() -> None:
     """Makes Django use these compilers, on all connections of the process. Harmless when repeated."""
     BaseDatabaseOperations.compiler = _compiler  # type: ignore[method-assign]  # the seam that the docstring names
-    for vendor in _VENDORS:  # Django's documented way to compile a node differently
-        setattr(RawSQL, f"as_{vendor}", _raw)
-        setattr(ExtraWhere, f"as_{vendor}", _extra_where)
-
-
-def _raw(self: Any, compiler: Any, connection: Any, **context: Any) -> Any:
-    _judge_fragment(self.sql)
-    return self.as_sql(compiler, connection)
-
-
-def _extra_where(self: Any, compiler: Any, connection: Any, **context: Any) -> Any:
-    for sql in self.sqls:
-        _judge_fragment(sql)
-    return self.as_sql(compiler, connection)
-
-
-def _judge_fragment(sql: str) -> None:
-    found = fragment_complaint(sql)
-    if found and not is_unscoped():
-        refuse(UnscopedStatement(f"raw SQL inside a query {found}", hint="use expressions, or unscoped(reason)"), sql)
 
 
 def _compiler(self: Any, compiler_name: str) -> Any:
@@ -96,6 +73,12 @@ class _Select:
         sql, params = super().as_sql(*args, **kwargs)  # type: ignore[misc]  # mixed into a compiler
         return Compiled(sql), params
 
+    def compile(self, node: Any) -> Any:
+        """Called for every node of the statement: text in a host's own expressions is judged."""
+        if isinstance(node, TEXTUAL):
+            judge(node)
+        return super().compile(node)  # type: ignore[misc]  # as above
+
     def get_from_clause(self) -> Any:
         """Called once all joins are known and before WHERE is written."""
         query, known = self.query, tables_of(self.query)
@@ -106,7 +89,7 @@ class _Select:
         ]
         context = self._context() if used else None
         if query.extra_tables:
-            self._judge_extra_tables(query.extra_tables)
+            judge_tables(query.extra_tables)
         if context is None:
             return super().get_from_clause()  # type: ignore[misc]  # as above
         return self._restricted(used, context)
@@ -127,11 +110,11 @@ class _Select:
             self.where = _all_of(*own, self.where) if self.where else _all_of(*own)
         if not joins:
             return super().get_from_clause()  # type: ignore[misc]  # as above
-        original, query.alias_map = query.alias_map, {**query.alias_map, **joins}
+        query.alias_map.update(joins)
         try:
             return super().get_from_clause()  # type: ignore[misc]  # as above
         finally:
-            query.alias_map = original
+            query.alias_map.update((alias, join.join) for alias, join in joins.items())
 
     def _table(self) -> Table | None:
         """The tenant table that a write is about."""
@@ -146,10 +129,6 @@ class _Select:
             if self.query.is_empty():  # none() asks nothing of the database
                 raise EmptyResultSet from None
             raise
-
-    def _judge_extra_tables(self, names: tuple[str, ...]) -> None:
-        if any(name in tables() for name in names) and acting("extra(tables=...)") is not None:
-            raise UnscopedStatement("extra(tables=...) names a tenant table", hint="join it by the ORM")
 
 
 def _all_of(*children: Any) -> WhereNode:
@@ -183,6 +162,9 @@ class _OwnJoin:
         self.join: Any = join
         self.sql: str = sql
         self.params: list[str] = params
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.join, name)
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         sql, params = self.join.as_sql(compiler, connection)

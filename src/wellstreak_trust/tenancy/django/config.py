@@ -4,6 +4,7 @@
 ``WELLSTREAK_TENANCY_MODE``        ``"enforce"`` (default), or ``"observe"``: report, and change nothing
 ``WELLSTREAK_TENANCY_RLS``         whether PostgreSQL is told the tenant; True unless said otherwise
 ``WELLSTREAK_SHARED_MODELS``       models without tenant: ``"app"`` or ``"app.Model"``
+``WELLSTREAK_SHARED_TABLES``       tables without model that raw SQL may name; those of ``CACHES`` are known
 =================================  =====================================================================
 """
 
@@ -24,11 +25,12 @@ observations: Final = Observations()
 
 
 class _Config:
-    """The two settings that each statement asks for."""
+    """The settings that each statement asks for."""
 
     def __init__(self) -> None:
         self._observe: bool | None = None
         self._rls: bool | None = None
+        self._shared: frozenset[str] | None = None
 
     @property
     def observe(self) -> bool:
@@ -51,9 +53,22 @@ class _Config:
             self._rls = bool(getattr(settings, "WELLSTREAK_TENANCY_RLS", True))
         return self._rls
 
+    @property
+    def shared_tables(self) -> frozenset[str]:
+        """In lower case: tables that no model describes and that hold no tenant's rows."""
+        if self._shared is None:
+            named = [str(name) for name in getattr(settings, "WELLSTREAK_SHARED_TABLES", ())]
+            named += [
+                str(cache.get("LOCATION", ""))
+                for cache in getattr(settings, "CACHES", {}).values()
+                if str(cache.get("BACKEND", "")).endswith("DatabaseCache")
+            ]
+            self._shared = frozenset(name.lower() for name in named)
+        return self._shared
+
     def forget(self, **kwargs: Any) -> None:
         """Receives Django's `setting_changed`."""
-        self._observe = self._rls = None
+        self._observe = self._rls = self._shared = None
 
 
 CONFIG: Final = _Config()

@@ -31,7 +31,7 @@ class ScopeField(_CharField):
     Migrations see a plain ``CharField`` without default, so that they need this package no more than the table does.
     """
 
-    def get_default(self) -> str:
+    def get_default(self) -> str | None:
         """Called by Django for each new instance that names no value."""
         return tenant_default(self.attname)
 

@@ -97,12 +97,13 @@ class TenantModel(models.Model):
 
 
 class CompanyModel(TenantModel):
-    """A `TenantModel` whose rows belong to one company inside the tenant, with the same guarantees.
+    """A `TenantModel` whose rows may belong to one company inside the tenant.
 
-    It needs a context with a `company_id`; without one, reads and writes raise `NoTenant`.
+    A context with a `company_id` is kept to that company's rows with the same guarantees; rows without a company are
+    not its own. A context without one sees the whole tenant and stamps no company.
     """
 
-    company_id: Any = ScopeField(max_length=64, editable=False, db_index=True)
+    company_id: Any = ScopeField(max_length=64, null=True, editable=False, db_index=True)
 
     _wst_company_model: ClassVar[bool] = True
     _wst_scope: ClassVar[tuple[str, ...]] = (TENANT, COMPANY)

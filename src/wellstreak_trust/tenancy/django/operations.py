@@ -11,7 +11,7 @@ On other databases than PostgreSQL both do nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from django.db.migrations.operations.base import Operation
@@ -23,7 +23,7 @@ from .registry import COMPANY, TENANT, Owner, Table, table_of, tables
 
 __all__ = ["EnableTenantRLS", "TenantForeignKeyConstraint"]
 
-_POLICY: Final = "wst_tenant"
+_POLICY: Final = "tenant_isolation"
 _SETTINGS: Final = {TENANT: TENANT_SETTING, COMPANY: COMPANY_SETTING}
 
 
@@ -33,11 +33,15 @@ class _PostgresOperation(Operation):
     reversible = True
     reduces_to_sql = True
 
+    forwards: Callable[[Any, Any], Iterable[str]]  # of the model and the quoting of names: what brings it about
+    backwards: Callable[[Any, Any], Iterable[str]]  # what takes it back
+
     def __init__(self, model_name: str) -> None:
         self.model_name: str = model_name
 
     def state_forwards(self, app_label: str, state: Any) -> None:
         """Policies are no part of Django's state."""
+        return
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         """Called by ``migrate``."""
@@ -53,14 +57,6 @@ class _PostgresOperation(Operation):
         if connection.vendor == "postgresql" and self.allow_migrate_model(connection.alias, model):
             for statement in statements(model, connection.ops.quote_name):
                 schema_editor.execute(statement, params=None)
-
-    def forwards(self, model: Any, quote: Any) -> Iterable[str]:
-        """The statements that bring it about."""
-        raise NotImplementedError
-
-    def backwards(self, model: Any, quote: Any) -> Iterable[str]:
-        """The statements that take it back."""
-        raise NotImplementedError
 
 
 class EnableTenantRLS(_PostgresOperation):
@@ -131,11 +127,11 @@ class TenantForeignKeyConstraint(_PostgresOperation):
     def forwards(self, model: Any, quote: Any) -> Iterator[str]:
         """A unique index on the target, and the constraint."""
         field, target, name, key = self._names(model, quote)
-        yield f"CREATE UNIQUE INDEX IF NOT EXISTS {key} ON {target} ({quote(TENANT)}, {quote(field.target_field.column)})"
+        tenant, referred = quote(TENANT), quote(field.target_field.column)
+        yield f"CREATE UNIQUE INDEX IF NOT EXISTS {key} ON {target} ({tenant}, {referred})"
         yield (
             f"ALTER TABLE {quote(model._meta.db_table)} ADD CONSTRAINT {name} "
-            f"FOREIGN KEY ({quote(TENANT)}, {quote(field.column)}) "
-            f"REFERENCES {target} ({quote(TENANT)}, {quote(field.target_field.column)}) "
+            f"FOREIGN KEY ({tenant}, {quote(field.column)}) REFERENCES {target} ({tenant}, {referred}) "
             "DEFERRABLE INITIALLY DEFERRED NOT VALID"
         )
 
@@ -170,15 +166,16 @@ class TenantForeignKeyConstraint(_PostgresOperation):
 
 def _rule(table: Table, alias: str, quote: Any) -> str:
     """``nullif``: once set, the setting reads as the empty text. ``(select ...)``: planned once, not for each row."""
-    parts = [
-        f"{alias}.{quote(column)} = (SELECT nullif(current_setting('{_SETTINGS[name]}', true), ''))"
-        for column, name in table.columns
-    ]
+    parts = []
+    for column, name in table.columns:
+        held, told = f"{alias}.{quote(column)}", f"(SELECT nullif(current_setting('{_SETTINGS[name]}', true), ''))"
+        whole = name == COMPANY  # where no company is told, the whole tenant
+        parts.append(f"{held} IS NOT DISTINCT FROM coalesce({told}, {held})" if whole else f"{held} = {told}")
     return " AND ".join([*parts, *(_owner_rule(owner, alias, quote) for owner in table.owners)])
 
 
 def _owner_rule(owner: Owner, alias: str, quote: Any) -> str:
     table = tables()[owner.table]
     inner = quote(f"wst_{owner.table}"[:63])
-    joined = f"{inner}.{quote(owner.target)} = {alias}.{quote(owner.column)}"
-    return f"EXISTS (SELECT 1 FROM {quote(owner.table)} {inner} WHERE {joined} AND {_rule(table, inner, quote)})"
+    rule = f"{inner}.{quote(owner.target)} = {alias}.{quote(owner.column)} AND {_rule(table, inner, quote)}"
+    return f"EXISTS (SELECT 1 FROM {quote(owner.table)} {inner} WHERE {rule})"  # noqa: S608 - quoted names of the host's

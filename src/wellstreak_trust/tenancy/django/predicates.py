@@ -39,8 +39,10 @@ def condition(
     parts: list[str] = []
     params: list[str] = []
     for column, name in table.columns:
-        parts.append(f"{alias}.{quote(column)} = %s")
-        params.append(value_for(context, name))
+        value = value_for(context, name)
+        if value is not None:
+            parts.append(f"{alias}.{quote(column)} = %s")
+            params.append(value)
     inherited = []
     for owner in table.owners if owners is None else owners:
         sql, values = _owned(owner, alias, context, quote, depth)
@@ -56,8 +58,8 @@ def condition(
 def _owned(owner: Owner, alias: str, context: TenantContext, quote: Quote, depth: int) -> tuple[str, list[str]]:
     inner = quote(f"wst{depth}")
     sql, params = condition(tables()[owner.table], inner, context, quote, depth=depth + 1)
-    joined = f"{inner}.{quote(owner.target)} = {alias}.{quote(owner.column)}"
-    return f"EXISTS (SELECT 1 FROM {quote(owner.table)} {inner} WHERE {joined} AND {sql})", params
+    own = f"{inner}.{quote(owner.target)} = {alias}.{quote(owner.column)} AND {sql}"
+    return f"EXISTS (SELECT 1 FROM {quote(owner.table)} {inner} WHERE {own})", params  # noqa: S608 - quoted names of the host's
 
 
 class OwnRows:

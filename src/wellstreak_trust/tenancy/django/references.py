@@ -5,8 +5,8 @@ key checks. So each write asks, with one query a target table, whether every nam
 not exist and a foreign one give the same refusal.
 
 An UPDATE may also set a key by an expression. Those whose every outcome is known are checked like values: literals,
-also in the branches of ``Case``; a column that refers to the same table; a subquery that selects the target's key.
-Others are refused.
+also in the branches of ``Case``; another key of the same own row into the same table; a subquery that selects the
+target's key. Others are refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
-from django.db.models.expressions import Case, Col, Expression, F, Func, Value
+from django.db.models.expressions import Case, Col, Expression, F, Value
+from django.db.models.functions import Cast, Coalesce
 from django.db.models.sql import InsertQuery, Query
 
 from ...core.errors import CrossTenantWrite
@@ -40,8 +41,8 @@ def check_scope_values(query: Any, table: Table, context: TenantContext) -> None
     """
     names = dict(table.columns)
     for field, _, value in query.values:
-        name = names.get(field.column)
-        if name is not None and any(each != value_for(context, name) for each in _literals(value, field, query)):
+        wanted = value_for(context, names[field.column]) if field.column in names else None
+        if wanted is not None and any(each != wanted for each in _literals(value, field, query)):
             raise CrossTenantWrite(f"an UPDATE of {query.get_meta().label} moves rows to another tenant")
 
 
@@ -88,7 +89,7 @@ def _check(connection: Any, query: Any, table: Table, column: str, wanted: set[A
             if cursor.fetchone()[0] != len(chunk):
                 refuse(
                     CrossTenantWrite(
-                        f"a foreign key of {query.model._meta.label} names a row of {table.name} that this tenant does not have",
+                        f"{query.model._meta.label} points at a row of {table.name} that this tenant does not have",
                         hint="save the row it names first, in this tenant",
                     )
                 )
@@ -120,12 +121,12 @@ def _outcomes(value: Any, field: Any, query: Any) -> Iterator[Any]:
     elif isinstance(value, Case):
         for branch in (*(case.result for case in value.cases), value.default):
             yield from _literals(branch, field, query)
-    elif isinstance(value, Func) and value.function in {"CAST", "COALESCE", None}:  # Cast is how PostgreSQL is told
+    elif type(value) in {Cast, Coalesce} and not value.extra.keys() & {"template", "function"}:  # bulk_update casts
         for source in value.get_source_expressions():
             yield from _literals(source, field, query)
     elif not (
-        (isinstance(value, Col) and _leads_to(value.target, field))
-        or (isinstance(inner, Query) and _selects(inner, field))
+        (isinstance(value, Col) and _holds_own_keys(value.target, field))
+        or (isinstance(inner, Query) and _selects_keys(inner, field))
     ):
         raise CrossTenantWrite(
             f"{field.model._meta.label}.{field.name} is set by an expression that nobody can check",
@@ -133,22 +134,22 @@ def _outcomes(value: Any, field: Any, query: Any) -> Iterator[Any]:
         )
 
 
-def _leads_to(column: Any, field: Any) -> bool:
-    """Whether every value of `column` is a key of what `field` points at; own columns hold own values."""
+def _holds_own_keys(column: Any, field: Any) -> bool:
+    """Whether a column of the row that is written holds keys of what `field` points at, and of own rows alone.
+
+    A shared row may hold anybody's.
+    """
     if column is field:
         return True
-    target = field.target_field if field.remote_field is not None else None
-    return target is not None and (
-        column is target or (column.remote_field is not None and column.target_field is target)
-    )
+    owned = column.model._meta.db_table in tables()
+    return owned and column.remote_field is not None and column.target_field is getattr(field, "target_field", None)
 
 
-def _selects(inner: Any, field: Any) -> bool:
-    """Whether a subquery, which is restricted itself, selects nothing but keys that `field` may hold."""
+def _selects_keys(inner: Any, field: Any) -> bool:
+    """Whether a subquery, which is restricted itself, selects nothing but the key that `field` refers to."""
     chosen: tuple[Any, ...] = tuple(inner.select or ())
-    if not chosen and inner.default_cols is False and len(inner.annotation_select) == 1:
-        chosen = tuple(inner.annotation_select.values())
-    return len(chosen) == 1 and isinstance(chosen[0], Col) and _leads_to(chosen[0].target, field)
+    target = getattr(field, "target_field", None)
+    return len(chosen) == 1 and isinstance(chosen[0], Col) and chosen[0].target is target
 
 
 def _inserted_along(query: Any, target: Any, connection: Any) -> set[Any]:

@@ -2,8 +2,8 @@
 
 A table is one of three:
 
-* **owned**: its rows name their tenant in a column (and, below a company, the company in a second one). Every
-  `TenantModel` is such a table.
+* **owned**: its rows name their tenant in a column (and may name a company in a second one). Every `TenantModel` is
+  such a table.
 * **borrowed**: its rows have no such column and belong to whom the rows that they point at belong to. The link table
   of a many-to-many relation is borrowed from its ends, the table of a multi-table child from its parent's.
 * **shared**: everything else. Nothing is restricted there, but a foreign key from it into the first two is.
@@ -84,7 +84,7 @@ def tables() -> Mapping[str, Table]:
 
 
 def tables_of(query: Any) -> Mapping[str, Table]:
-    """The tables that a query of the ORM can mean: `tables`, less those without their columns in a migration's state."""
+    """The tables that a query can mean: `tables`, less those that have no tenant yet in a migration's state."""
     state = query.model._meta.apps if query.model is not None else apps
     if state is apps:
         return tables()

@@ -5,9 +5,9 @@ names a tenant table, or something that no model describes and which may be a vi
 `unscoped`. Django's own schema and flush statements pass: they return no rows.
 
 **Telling.** Row level security reads two settings, set by ``set_config(..., true)``, which holds for one transaction.
-They are set before the first statement of a transaction and again when the tenant changes, and forgotten when a
-savepoint is rolled back, because that undoes them too. Whether a transaction is new is asked of the driver, so no
-commit or rollback goes unseen.
+They are set before the first statement of a transaction (to the empty text outside every scope) and again when the
+tenant changes, and forgotten when a savepoint is rolled back, because that undoes them too. Whether a transaction is
+new is asked of the driver, so no commit or rollback goes unseen.
 
 A statement in autocommit mode would find the settings gone, and so no rows. Where it touches tenant tables it is
 wrapped in a transaction of its own: three more round trips, which ``ATOMIC_REQUESTS`` saves, and
@@ -131,7 +131,7 @@ class StatementGuard:
         context = current_tenant()
         wanted = _NOBODY if context is None else (context.tenant_id, context.company_id or "")
         if status == _IDLE:
-            self._told = _NOBODY
+            self._told = None  # not even that nobody was told: a session may hold what somebody SET
         if self._told != wanted:
             with driver.cursor() as cursor:
                 cursor.execute(_TELL, (TENANT, wanted[0], COMPANY, wanted[1]))

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from .config import CONFIG
 from .registry import known_tables, tables
 
 __all__ = ["complaint", "fragment_complaint"]
@@ -59,6 +60,7 @@ _BUILT_IN: Final = re.compile(
     r"|jsonb?_to_record(?:set)?|jsonb?_object_keys|generate_series|generate_subscripts|unnest|dual"
     r"|regexp_split_to_table|string_to_table|current_date|now|information_schema"
 )
+_SAVEPOINT: Final = re.compile(r'(?:SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT) "?\w+"?')
 _NEW_AND_EMPTY: Final = frozenset("table index unique sequence temporary temp".split())
 
 
@@ -70,17 +72,19 @@ class _Token:
 
 def complaint(sql: str) -> str:
     """Why a whole statement must not run unscoped, in words that follow "SQL"; empty where it may."""
-    return _complaint(sql, len(tables()), len(known_tables()), fragment=False)
+    if _SAVEPOINT.fullmatch(sql):
+        return ""  # each has a name of its own: not worth remembering
+    return _complaint(sql, (len(tables()), len(known_tables()), CONFIG.shared_tables), fragment=False)
 
 
 def fragment_complaint(sql: str) -> str:
     """The same of a piece of a statement that a compiler made."""
-    return _complaint(sql, len(tables()), len(known_tables()), fragment=True)
+    return _complaint(sql, (len(tables()), len(known_tables()), CONFIG.shared_tables), fragment=True)
 
 
 @lru_cache(maxsize=512)
-def _complaint(sql: str, owned: int, shared: int, *, fragment: bool) -> str:
-    """`owned` and `shared` only make the cache forget when models are added."""
+def _complaint(sql: str, known: object, *, fragment: bool) -> str:
+    """`known` only makes the cache forget when models or settings change."""
     tokens = list(_tokens(sql))
     words = [token.text for token in tokens if token.kind == "word"]
     if fragment and not _closed(tokens, sql):
@@ -106,7 +110,7 @@ def _relation_complaint(tokens: list[_Token]) -> str:
         if name in owned:
             return f"reads or writes the tenant table {name}"
         if name not in local and not _BUILT_IN.fullmatch(name) and name not in _shared():
-            return f"names {name}, which no model describes"
+            return f"names {name}, which no model describes (see WELLSTREAK_SHARED_TABLES)"
     return ""
 
 
@@ -115,7 +119,7 @@ def _owned() -> set[str]:
 
 
 def _shared() -> set[str]:
-    return {name.lower() for name in known_tables()}
+    return {name.lower() for name in known_tables()} | CONFIG.shared_tables
 
 
 def _speaks_of_settings(text: str) -> bool:
