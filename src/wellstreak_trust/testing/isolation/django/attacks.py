@@ -19,14 +19,22 @@ __all__ = ["READS", "SCOPELESS", "UNTENANTED", "WRITES", "Spy", "foreign_key_att
 
 
 class Spy:
-    """The model and the victim's instance; `manager` starts on the connection under test."""
+    """The model that is attacked, and the victim's instance."""
 
     def __init__(self, ground: Ground, model: Any, victim: Any) -> None:
         self.ground: Ground = ground
         self.model: Any = model
         self.victim: Any = victim
-        self.manager: Any = model._default_manager.using(ground.using)
-        self.base: Any = model._base_manager.using(ground.using)
+
+    @property
+    def manager(self) -> Any:
+        """A query set of the default manager, made where it is used: managers may read the scope."""
+        return self.model._default_manager.using(self.ground.using)
+
+    @property
+    def base(self) -> Any:
+        """A query set of the base manager."""
+        return self.model._base_manager.using(self.ground.using)
 
     def seen(self, found: Iterable[Any]) -> str | None:
         """The complaint where the victim's row or key is among what was found."""
