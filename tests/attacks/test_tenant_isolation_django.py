@@ -1,4 +1,4 @@
-"""Attacks on the Django guard, from `isolation_bazaar.attacks`: other names for a table, text, keys that seem proven."""
+"""Attacks on the Django guard, from `isolation_bazaar.attacks`: other names for a table, text, half proofs."""
 
 from __future__ import annotations
 

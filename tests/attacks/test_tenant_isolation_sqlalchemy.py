@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from isolation_shop import Base, Plan, Project, Tag, Task, task_tags
 from sqlalchemy import (
     DDL,
     Column,
@@ -51,6 +50,7 @@ from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.sql.expression import ColumnElement, FromClause
 from sqlalchemy.types import UserDefinedType
 
+from isolation_shop import Base, Plan, Project, Tag, Task, task_tags
 from wellstreak_trust.tenancy import tenant_scope, testing_context
 from wellstreak_trust.tenancy.sqlalchemy import TenantGuard
 

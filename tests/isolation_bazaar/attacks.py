@@ -33,6 +33,7 @@ from django.db.models import (
 from django.db.models.expressions import CombinedExpression, Expression, RawSQL
 from django.db.models.functions import Cast, Coalesce, Concat, Lower
 from django.db.models.sql import DeleteQuery, UpdateQuery
+
 from isolation_bazaar.models import Cafe, Good, Label, Permit, Region, Stall
 
 ROWS = (
@@ -125,7 +126,11 @@ def unite_second_models():
 
 
 def ask_a_second_model():
-    return "S2" if Upper.objects.filter(pk=2).exists() or Region.objects.filter(Exists(Quoted.objects.filter(pk=2))) else ""
+    return (
+        "S2"
+        if Upper.objects.filter(pk=2).exists() or Region.objects.filter(Exists(Quoted.objects.filter(pk=2)))
+        else ""
+    )
 
 
 def update_by_a_second_model():

@@ -32,8 +32,8 @@ def policies(connection: Any) -> None:
     """Row level security, as migrations would set it up."""
     from django.apps import apps
     from django.db.migrations.state import ProjectState
-    from isolation_bazaar.models import MODELS
 
+    from isolation_bazaar.models import MODELS
     from wellstreak_trust.tenancy.django.operations import EnableTenantRLS
 
     with connection.cursor() as cursor:
@@ -47,12 +47,11 @@ def policies(connection: Any) -> None:
 
 def oracle(statements: int, seed: str, url: str | None) -> dict[str, Any]:
     from isolation_bazaar.models import MODELS
-
     from wellstreak_trust.testing.isolation.django import PhysicalOracle
 
     its = {} if url is None else {"databases": addresses(url), "prepare": policies}
     with PhysicalOracle(MODELS, seed=seed, **its) as found:
-        report = found.run(statements, most=5)
+        report = found.run(statements, most=2)
         again = str(found.run(min(statements, 20), most=1)), str(found.run(min(statements, 20), most=1))
         scripts = None if url is not None else found.interference(max(4, statements // 30))
     return {
@@ -65,7 +64,6 @@ def oracle(statements: int, seed: str, url: str | None) -> dict[str, Any]:
 def battery() -> dict[str, str]:
     """What each case says."""
     from isolation_bazaar.models import FACTORIES
-
     from wellstreak_trust.testing.isolation.django import IsolationSuite
 
     answers: dict[str, str] = {}
@@ -83,7 +81,6 @@ def battery() -> dict[str, str]:
 def helpers() -> list[str]:
     """What `untouched` says of a harmless and of a harmful block."""
     from isolation_bazaar.models import MODELS, Label
-
     from wellstreak_trust.tenancy import tenant_scope, testing_context
     from wellstreak_trust.testing.isolation.django import untouched
 

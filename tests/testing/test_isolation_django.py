@@ -18,7 +18,7 @@ import pytest
 from isolation_probe import ROLE
 
 PROBE = Path(__file__).with_name("isolation_probe.py")
-STATEMENTS = os.environ.get("WST_ISOLATION_STATEMENTS", "200")
+STATEMENTS = os.environ.get("WST_ISOLATION_STATEMENTS", "150")
 SEED = os.environ.get("WST_ISOLATION_SEED", "1")
 
 
@@ -61,7 +61,7 @@ def test_the_guard_withstands_the_battery() -> None:
 
 
 def test_holes_of_a_filtering_manager_are_found() -> None:
-    found = probe("manager", "60")
+    found = probe("manager", "30")
     assert "leak" in found["kinds"]
     assert "leak" in found["scripts"]
     withstood = {name for name, said in found["cases"].items() if said == "withstood"}
@@ -75,6 +75,6 @@ def test_holes_of_a_filtering_manager_are_found() -> None:
 
 @pytest.mark.parametrize("kind", ["guard", "manager"])
 def test_untouched(kind: str) -> None:
-    harmless, harmful = probe(kind, STATEMENTS if kind == "guard" else "60")["helpers"]
+    harmless, harmful = probe(kind, STATEMENTS if kind == "guard" else "30")["helpers"]
     assert harmless == ""
     assert harmful == "rows of tenant 't2' changed in isolation_bazaar_label"

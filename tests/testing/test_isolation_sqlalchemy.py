@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import isolation_shop as shop
 import pytest
 from sqlalchemy import Engine, create_engine, delete, make_url, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
+import isolation_shop as shop
 from wellstreak_trust.core.errors import ConfigurationError
 from wellstreak_trust.tenancy import tenant_scope, testing_context
 from wellstreak_trust.tenancy.postgres import link_policy_ddl, policy_ddl
@@ -24,7 +24,7 @@ from wellstreak_trust.tenancy.sqlalchemy import TenantGuard
 from wellstreak_trust.testing.isolation import Finding, IsolationCase, assert_isolated
 from wellstreak_trust.testing.isolation.sqlalchemy import IsolationSuite, PhysicalOracle, untouched
 
-STATEMENTS = int(os.environ.get("WST_ISOLATION_STATEMENTS", "200"))
+STATEMENTS = int(os.environ.get("WST_ISOLATION_STATEMENTS", "150"))
 SEED = os.environ.get("WST_ISOLATION_SEED", "1")
 A, B = "isolation-a", "isolation-b"
 
@@ -104,7 +104,7 @@ def test_nor_on_postgresql(databases: tuple[tuple[Engine, Engine], Engine], rls:
 
 @pytest.mark.parametrize(
     ("guard", "statements"),
-    [(shop.no_guard, 20), (shop.no_aliases, 60), (shop.no_loads, 120), (shop.documented_recipe, 120)],
+    [(shop.no_guard, 20), (shop.no_aliases, 60), (shop.no_loads, 60), (shop.documented_recipe, 100)],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_every_planted_hole_is_found(guard: Callable[[Any], None], statements: int) -> None:
@@ -117,7 +117,7 @@ def test_every_planted_hole_is_found(guard: Callable[[Any], None], statements: i
 
 def test_interference_is_found() -> None:
     with PhysicalOracle(shop.Base, shared=[shop.Plan], guard=shop.no_guard) as oracle:
-        assert oracle.interference(2).differences
+        assert oracle.interference(1).differences
 
 
 def test_a_guard_that_refuses_everything_does_not_pass() -> None:
@@ -183,7 +183,7 @@ NAMES = [str(case) for case in battery(Path("never.db"), shop.no_guard, shop.Tas
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_guard_withstands(guarded_cases: dict[str, IsolationCase], name: str) -> None:
-    guarded_cases[name]()
+    assert guarded_cases[name].run() is None
 
 
 def test_every_attack_works_where_there_is_no_guard(file: Path) -> None:
@@ -198,8 +198,7 @@ def _fails(case: IsolationCase) -> bool:
     try:
         case()
     except Finding as finding:
-        assert case.model in str(finding)
-        return True
+        return str(finding).startswith(f"{case.model}, ")
     return False
 
 
@@ -254,9 +253,9 @@ def test_untouched(maker: sessionmaker[Session]) -> None:
     engine = maker.kw["bind"]
     with untouched(engine, shop.Base, B, shared=[shop.Plan]), maker.begin() as session:
         session.execute(update(shop.Tag).where(shop.Tag.tenant_id == A).values(name="y"))
-    with pytest.raises(Finding, match="'isolation-b' changed in tag"):
-        with untouched(engine, shop.Base, B, shared=[shop.Plan]), maker.begin() as session:
-            session.execute(delete(shop.Tag))
+    harmful = untouched(engine, shop.Base, B, shared=[shop.Plan])
+    with pytest.raises(Finding, match="'isolation-b' changed in tag"), harmful, maker.begin() as session:
+        session.execute(delete(shop.Tag))
 
 
 MODULE = """
@@ -283,12 +282,10 @@ def test_a_host_writes_a_module_and_sees_what_failed(tmp_path: Path) -> None:
     (tmp_path / "test_host.py").write_text(MODULE, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-k", "read_by_key or own"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-k", "by_key or own"],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     assert "test_isolation[Tag-read_by_key]" in done.stdout
     assert "Tag, read by key: the victim's row came back" in done.stdout
-    assert "1 failed, 3 passed" in done.stdout
-
-
+    assert "2 failed, 3 passed" in done.stdout

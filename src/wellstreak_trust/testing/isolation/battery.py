@@ -33,6 +33,7 @@ class IsolationCase:
     run: Callable[[], str | None]
 
     def __call__(self) -> None:
+        """Runs it."""
         found = self.run()
         if found is not None:
             raise Finding(f"{self.model}, {self.attack.replace('_', ' ')}: {found}")

@@ -64,7 +64,9 @@ class Difference:
         parts = " ".join(part.rpartition(".")[2] for part in self.shape)
         lines = [f"{self.kind} in statement {self.number}, {self.guarded.form} ({parts or 'nothing to leave out'})"]
         lines += [f"    sent      {text}" for text in self.guarded.sql]
-        lines += [f"    {name:9} {_short(side)}" for name, side in (("guarded", self.guarded), ("alone", self.expected))]
+        lines += [
+            f"    {name:9} {_short(side)}" for name, side in (("guarded", self.guarded), ("alone", self.expected))
+        ]
         return "\n".join(lines)
 
 

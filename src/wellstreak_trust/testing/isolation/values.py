@@ -1,4 +1,4 @@
-"""Values for the rows of a generated world: few and alike, so that rows of different tenants meet in every comparison."""
+"""Values for the rows of a generated world: few and alike, so that rows of different tenants meet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...core.errors import ConfigurationError
 
 __all__ = ["ORDERED", "SUMMED", "known", "value_of"]
 
-_DAY: Final = datetime(2026, 1, 1)
+_DAY: Final = datetime(2026, 1, 1)  # noqa: DTZ001  # columns without zone hold such
 _WORDS: Final = ("a", "b", "c", "d", "e")
 
 _MADE: Final[Mapping[type, Callable[[int], Any]]] = {

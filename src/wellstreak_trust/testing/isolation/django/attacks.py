@@ -76,7 +76,9 @@ class Spy:
         """An instance with the victim's key and the attacker's values, as if it had been loaded."""
         name, value = self.change
         values = {field.attname: getattr(self.victim, field.attname) for field in self.model._meta.concrete_fields}
-        instance = self.model(**(values | {self.ground.models.column: self.tenant_value(tenant or self.ground.attacker)}))
+        instance = self.model(
+            **(values | {self.ground.models.column: self.tenant_value(tenant or self.ground.attacker)})
+        )
         setattr(instance, name, value)
         instance._state.adding, instance._state.db = False, self.ground.using
         return instance
@@ -175,7 +177,7 @@ def _thread(spy: Spy) -> str | None:
     def run() -> None:
         try:
             answers.append(len(list(spy.manager.all())))
-        except Exception:  # noqa: S110  a refusal is what is hoped for
+        except Exception:
             pass
         finally:
             connections[spy.ground.using].close()

@@ -36,7 +36,8 @@ class Ground:
         self, models: Models, factories: Mapping[Any, Factory], tenants: tuple[str, str], *, using: str, rls: bool
     ) -> None:
         self.models: Models = models
-        self.attacker, self.victim = tenants
+        self.attacker: str = tenants[0]
+        self.victim: str = tenants[1]
         self.using: str = using
         self._rls: bool = rls
         self._factories: Mapping[Any, Factory] = factories

@@ -41,8 +41,8 @@ class PhysicalOracle(Oracle):
         tenants: ids; the first is the one under test.
         values: makers of values by field, such as ``{"shop.Order.number": lambda n: ...}``.
         rows: of each tenant in each table.
-        databases: settings of the host's role and of the owner of the tables, as in ``DATABASES``, on one empty database;
-            None for SQLite files that vanish on `close`.
+        databases: settings of the host's role and of the owner of the tables, as in ``DATABASES``, of one empty
+            database; None for SQLite files.
         beside: likewise a second one, for `interference` only.
         prepare: called with the owner's connection once the tables are there, for policies and grants.
 
@@ -73,9 +73,7 @@ class PhysicalOracle(Oracle):
         self._prepare: Callable[[Any], object] | None = prepare
         plain = Models(twins(every, PREFIX), column)
         self._bare: Mapping[str, Any] = twins(every, "")
-        self._world: World = World(
-            plain, Dice(f"rows:{seed}"), tenants, prefix=PREFIX, rows=rows, values=values or {}
-        )
+        self._world: World = World(plain, Dice(f"rows:{seed}"), tenants, prefix=PREFIX, rows=rows, values=values or {})
         role, owner = self._opened(databases, "mixed")
         self._create(owner, plain.by_label.values())
         left = ModelSide(self._models, self._world, role, owner, alone=False)
@@ -93,7 +91,7 @@ class PhysicalOracle(Oracle):
         role, owner = self._opened(second, "beside")
         rows = self._world.varied(Dice(f"others:{self.seed}"))
         other = ModelSide(self._models, self._world, role, owner, alone=False, rows=rows)
-        return ScriptOracle(self.guarded, other, self.seed, length=length).run(scripts)
+        return ScriptOracle(self.guarded, other, self.seed, length=length).run(scripts, most=3)
 
     def _opened(self, databases: Databases | None, name: str) -> tuple[Any, Any]:
         """The connections of role and owner, with the host's tables."""

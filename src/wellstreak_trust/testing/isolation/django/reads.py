@@ -18,7 +18,8 @@ __all__ = ["FORMS", "Reads"]
 
 FORMS: Final = (
     "values", "values", "values", "instances", "ends", "count", "exists", "aggregate", "annotated", "grouped",
-    "window", "compound", "selected", "prefetched", "prefetched", "followed", "followed", "managed", "get", "in_bulk", "sliced",
+    "window", "compound", "selected", "prefetched", "prefetched", "followed", "followed", "managed", "get",
+    "in_bulk", "sliced",
     "distinct", "deferred", "filtered_relation", "iterated", "awaited", "refreshed", "conditional", "contains",
 )  # fmt: skip
 
@@ -224,7 +225,7 @@ class Reads:
     def _conditional(self, dice: Dice) -> Any:
         base = self._base(dice)
         when = When(Q(self.queries.grow(dice.always("when"), base.model, 1)), then=Value(1))
-        path, field = self.queries.path(dice.always("path"), base.model, (str,))
+        path, _ = self.queries.path(dice.always("path"), base.model, (str,))
         return _sorted(base.annotate(c=Case(when, default=Value(0)), o=Coalesce(path, Value(""))).values_list("c", "o"))
 
     def _contains(self, dice: Dice) -> Any:

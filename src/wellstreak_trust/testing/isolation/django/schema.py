@@ -16,7 +16,9 @@ Model = Any
 Field = Any
 
 _TYPES: Final[Mapping[str, type]] = {
-    **dict.fromkeys(("CharField", "TextField", "SlugField", "EmailField", "URLField", "FileField", "FilePathField"), str),
+    **dict.fromkeys(
+        ("CharField", "TextField", "SlugField", "EmailField", "URLField", "FileField", "FilePathField"), str
+    ),
     **dict.fromkeys(
         (
             "IntegerField", "BigIntegerField", "SmallIntegerField", "PositiveIntegerField", "PositiveBigIntegerField",
@@ -90,7 +92,8 @@ class Models:
         found = [
             relation
             for relation in model._meta.get_fields()
-            if relation.is_relation and relation.related_model is not None and not isinstance(relation.related_model, str)
+            if relation.is_relation and relation.related_model is not None
+            and not isinstance(relation.related_model, str)
             and self.by_label.get(relation.related_model._meta.label) is relation.related_model
             and not relation.hidden and hasattr(relation, "get_path_info") and _query_name(relation)
             and getattr(relation, "one_to_one", None) is not None and not _generic(relation)

@@ -164,9 +164,7 @@ class IsolationSuite(Battery):
         added = set(ground.rows(ground.attacker)[links]) - set(before)
         key = repr(getattr(spy.victim, field.target_field.attname) if not field.many_to_many else spy.victim.pk)
         fields = field.remote_field.through._meta.local_fields if field.many_to_many else field.model._meta.local_fields
-        place = [each.column for each in fields].index(
-            field.m2m_reverse_name() if field.many_to_many else field.column
-        )
+        place = [each.column for each in fields].index(field.m2m_reverse_name() if field.many_to_many else field.column)
         reached = any(_cell(row, place) == key for row in added)
         return "an own row leads to the victim's" if reached else None
 

@@ -52,7 +52,9 @@ def twins(wanted: Iterable[Model], prefix: str) -> dict[str, Model]:
 def _plain(model: Model, prefix: str) -> ModelState:
     found = ModelState.from_model(model)
     options = {
-        name: value for name, value in found.options.items() if name not in ("base_manager_name", "default_manager_name")
+        name: value
+        for name, value in found.options.items()
+        if name not in ("base_manager_name", "default_manager_name")
     }
     if not model._meta.proxy:
         options |= {"db_table": prefix + model._meta.db_table, "indexes": [], "constraints": []}

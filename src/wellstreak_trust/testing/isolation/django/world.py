@@ -71,17 +71,13 @@ class World:
         for owner in self.tenants * rows:
             self._number += 1
             row = self.row(model, owner, self._number)
-            missing = any(
-                row[field.attname] is None and not field.null for field in model._meta.local_concrete_fields
-            )
+            missing = any(row[field.attname] is None and not field.null for field in model._meta.local_concrete_fields)
             pair = repr([value for name, value in row.items() if name != model._meta.pk.attname])
             if not missing and not (model._meta.auto_created and pair in seen):
                 seen.add(pair)
                 self.rows[model._meta.db_table].append(row)
 
-    def row(
-        self, model: Any, owner: str, number: int, *, corrupt: float = 0.2, dice: Dice | None = None
-    ) -> Row:
+    def row(self, model: Any, owner: str, number: int, *, corrupt: float = 0.2, dice: Dice | None = None) -> Row:
         """A new row by attribute name; it is not part of the world yet.
 
         Args:
@@ -154,7 +150,9 @@ class World:
         for model in self.tables:
             if model._meta.auto_created:
                 rows = self.rows[model._meta.db_table]
-                other.rows[model._meta.db_table] = [row for row in rows if other._ends(model, row) == self._ends(model, row)]
+                other.rows[model._meta.db_table] = [
+                    row for row in rows if other._ends(model, row) == self._ends(model, row)
+                ]
         return other
 
     def of(self, model: Any) -> list[Row]:

@@ -15,8 +15,8 @@ from .schema import Models, accessor, aware, python_type
 __all__ = ["FORMS", "Writes"]
 
 FORMS: Final = (
-    "update", "update", "update_nested", "update_case", "delete", "delete", "saved", "removed", "created", "bulk_created",
-    "bulk_updated", "got_or_created", "updated_or_created", "linked", "collected", "upserted",
+    "update", "update", "update_nested", "update_case", "delete", "delete", "saved", "removed", "created",
+    "bulk_created", "bulk_updated", "got_or_created", "updated_or_created", "linked", "collected", "upserted",
 )  # fmt: skip
 
 _NEW: Final = 100_000
@@ -57,7 +57,9 @@ class Writes:
         model, field = self._field(dice)
         flat = [each for each in self.queries.models.fields(model, ORDERED) if each.model is model]
         asked = dice.choice(flat)
-        when = When(Q(**{f"{asked.attname}__gte": self.queries.seen(dice, asked)}), then=Value(self._fresh(dice, field)))
+        when = When(
+            Q(**{f"{asked.attname}__gte": self.queries.seen(dice, asked)}), then=Value(self._fresh(dice, field))
+        )
         changed = Case(when, default=F(field.attname), output_field=type(field)(**_sized(field)))
         return self.queries.filtered(dice, model, 1).update(**{field.attname: changed})
 
@@ -99,9 +101,7 @@ class Writes:
         if not found:
             return 0
         keys = [model._meta.pk.name]
-        model._default_manager.bulk_create(
-            found, update_conflicts=True, unique_fields=keys, update_fields=[field.name]
-        )
+        model._default_manager.bulk_create(found, update_conflicts=True, unique_fields=keys, update_fields=[field.name])
         return len(found)
 
     def _bulk_updated(self, dice: Dice) -> Any:
@@ -186,7 +186,7 @@ class Writes:
             relation for relation in self.queries.models.relations(model)
             if relation.many_to_many and self.queries.models.owned(relation.related_model)
             and getattr(relation, "remote_field", None) is not None
-            and getattr(relation if not relation.auto_created else relation.field, "remote_field").through._meta.auto_created
+            and (relation if not relation.auto_created else relation.field).remote_field.through._meta.auto_created
         ]  # fmt: skip
 
     def _field(self, dice: Dice) -> tuple[Any, Any]:
@@ -198,9 +198,7 @@ class Writes:
     def _fresh(self, dice: Dice, field: Any) -> Any:
         if dice.chance(0.4) or field.choices:
             return self.queries.seen(dice, field)
-        return value_of(
-            python_type(field), dice.number(0, 9), unique=False, length=field.max_length, aware=aware()
-        )
+        return value_of(python_type(field), dice.number(0, 9), unique=False, length=field.max_length, aware=aware())
 
     def _new(self, dice: Dice, count: int) -> tuple[Any, list[dict[str, Any]]]:
         """A model without parents, and rows for it by attribute name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, inspect, select
@@ -13,15 +13,21 @@ from .tampering import linked
 
 __all__ = ["LOADERS", "corrupt", "follow"]
 
-LOADERS: Final = {"lazy": lazyload, "selectin": selectinload, "joined": joinedload, "subquery": subqueryload}
+LOADERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "lazy": lazyload,
+    "selectin": selectinload,
+    "joined": joinedload,
+    "subquery": subqueryload,
+}
 
 
 def corrupt(ground: Ground, prop: RelationshipProperty[Any], mine: Key, theirs: Key) -> Callable[[Connection], None]:
     """What joins the attacker's row `mine` with the victim's `theirs` below the guard."""
 
     def work(connection: Connection) -> None:
-        if prop.secondary is not None:
-            connection.execute(insert(prop.secondary).values(linked(prop, mine, theirs)))
+        link: Any = prop.secondary
+        if link is not None:
+            connection.execute(insert(link).values(linked(prop, mine, theirs)))
             return
         pairs = list(prop.synchronize_pairs or ())
         near = dict(zip(prop.parent.primary_key, mine, strict=True))
@@ -33,7 +39,7 @@ def corrupt(ground: Ground, prop: RelationshipProperty[Any], mine: Key, theirs: 
             target.name: source[origin] for origin, target in pairs
             if origin in source and target.name != ground.schema.column
         }  # fmt: skip
-        table = child.local_table
+        table: Any = child.local_table
         statement = table.update().values(values)
         for column, value in key.items():
             statement = statement.where(column == value)

@@ -45,7 +45,8 @@ class Ground:
         self.schema: Schema = schema
         self.maker: sessionmaker[Session] = maker
         self.owner: Engine = owner
-        self.attacker, self.victim = tenants
+        self.attacker: str = tenants[0]
+        self.victim: str = tenants[1]
         self._factories: Mapping[Any, Factory] = factories
 
     def scope(self, tenant: str | None = None) -> tenant_scope:
@@ -113,7 +114,11 @@ class Ground:
         with self.owner.begin() as connection:
             for table in reversed(self.schema.metadata.sorted_tables):
                 if table in self.schema.links:
-                    ends = [self._theirs(key, tenants) for key in table.foreign_keys if _owned(self.schema, key.column.table)]
+                    ends = [
+                        self._theirs(key, tenants)
+                        for key in table.foreign_keys
+                        if _owned(self.schema, key.column.table)
+                    ]
                     if ends:
                         connection.execute(table.delete().where(or_(*ends)))
                 elif _owned(self.schema, table):

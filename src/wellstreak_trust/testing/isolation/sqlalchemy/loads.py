@@ -86,10 +86,10 @@ class Loads:
         """By a key that may be another tenant's."""
         mapper = inspect(self.conditions.entity(dice)).mapper
         key = self._key(dice, mapper)
-        options = {"populate_existing": True} if dice.part("populate", 0.2) else {}
+        fresh = dice.part("populate", 0.2) is not None
         if dice.part("before", 0.3):
             session.scalars(select(mapper.class_)).all()
-        found = session.get(mapper.class_, key, **options)
+        found = session.get(mapper.class_, key, populate_existing=fresh)
         path = [prop.key for prop in dice.some(self.conditions.schema.relationships(mapper), 0, 1)]
         return plain(found, path)
 
@@ -109,7 +109,9 @@ class Loads:
         session.expire(found)
         mapper = inspect(found).mapper
         touched = [repr(getattr(found, name)) for name in sorted(self.conditions.schema.attributes(mapper))[:2]]
-        return touched, plain(found, [prop.key for prop in dice.some(self.conditions.schema.relationships(mapper), 0, 2)])
+        return touched, plain(
+            found, [prop.key for prop in dice.some(self.conditions.schema.relationships(mapper), 0, 2)]
+        )
 
     def _deferred(self, dice: Dice, session: Session) -> Any:
         """Columns, and SQL expressions of the mapping, that load when touched or are asked for."""
@@ -117,7 +119,8 @@ class Loads:
         mapper = inspect(entity).mapper
         names = [prop.key for prop in mapper.column_attrs]
         chosen = dice.some(names, 1, 3)
-        way = dice.choice((defer, undefer, load_only))
+        ways: tuple[Any, ...] = (defer, undefer, load_only)
+        way = dice.choice(ways)
         options = [load_only(*(getattr(entity, name) for name in chosen))] if way is load_only else [
             way(getattr(entity, name)) for name in chosen
         ]  # fmt: skip

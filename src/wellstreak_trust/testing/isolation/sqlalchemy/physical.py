@@ -92,7 +92,7 @@ class PhysicalOracle(Oracle):
         if mixed is not None and beside is None:
             raise ConfigurationError("a second shared database is missing", hint="beside=(role, owner)")
         other = self._guarded(beside, "beside", self._world.varied(Dice(f"others:{self.seed}")))
-        return ScriptOracle(self.guarded, other, self.seed, length=length).run(scripts)
+        return ScriptOracle(self.guarded, other, self.seed, length=length).run(scripts, most=3)
 
     def _guarded(self, engines: Engines | None, name: str, rows: World | None = None) -> DatabaseSide:
         role, owner = engines or (self._file(name), self._file(name))

@@ -97,4 +97,5 @@ def unique(column: Column[Any]) -> bool:
 
 def _tables(shared: Iterable[Model]) -> Iterable[Table]:
     for model in shared:
-        yield getattr(model, "__table__", model)
+        found: Any = getattr(model, "__table__", model)
+        yield found

@@ -346,7 +346,7 @@ class Selects:
         way = dice.choice(("execute", "execute", "scalars", "first", "mappings"))
         if way == "scalars":
             return sorted(map(repr, map(plain, session.scalars(statement).unique(repr).all())))
-        if way == "first" and getattr(statement, "_order_by_clauses", ()):
+        if way == "first" and len(getattr(statement, "_order_by_clauses", [])):
             return plain(session.execute(statement).first())
         result = session.execute(statement)
         if way == "mappings":

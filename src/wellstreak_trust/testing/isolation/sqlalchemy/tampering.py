@@ -221,9 +221,7 @@ def foreign_key_attacks(prop: RelationshipProperty[Any]) -> Mapping[str, Tamper]
         spy.ground.make(spy.session, prop.parent.class_)
         spy.session.commit()
         values = pointed(spy)
-        spy.session.execute(
-            update(prop.parent.class_).values(values), execution_options={"synchronize_session": False}
-        )
+        spy.session.execute(update(prop.parent.class_).values(values), execution_options={"synchronize_session": False})
 
     return {"by_value": by_value, "by_instance": by_instance, "in_bulk": in_bulk}
 
@@ -236,9 +234,10 @@ def relationship_attacks(prop: RelationshipProperty[Any]) -> Mapping[str, Tamper
         getattr(instance, prop.key).append(spy.ground.fetch(prop.mapper.class_, spy.key, spy.ground.victim))
 
     def inserted(spy: Spy) -> None:
+        table: Any = prop.secondary
         instance = spy.ground.make(spy.session, prop.parent.class_)
         spy.session.flush()
-        spy.session.execute(insert(prop.secondary).values(linked(prop, inspect(instance).identity or (), spy.key)))
+        spy.session.execute(insert(table).values(linked(prop, inspect(instance).identity or (), spy.key)))
 
     return {"by_append": appended, "by_insert": inserted}
 

@@ -1,4 +1,4 @@
-"""`World`: rows for the host's own tables, of several tenants, with children under another tenant's parent on purpose."""
+"""`World`: rows for the host's own tables, of several tenants; some children are another tenant's, on purpose."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from sqlalchemy import Column, Connection, Enum, Table, insert, select
 from sqlalchemy.orm import Mapper
 from sqlalchemy.schema import CreateTable
 
-from ....core.errors import ConfigurationError
 from ..dice import Dice
 from ..values import value_of
 from .schema import Schema, python_type, unique
@@ -91,7 +90,9 @@ class World:
                 kept += [self.row(mapper.local_table, owner, start + n, dice=dice) for n in range(dice.number(0, 3))]
             other.rows[mapper.local_table] = kept
         for table in self.schema.links:
-            other.rows[table] = [row for row in self.rows[table] if len(other._ends(table, row)) == len(self._ends(table, row))]
+            other.rows[table] = [
+                row for row in self.rows[table] if len(other._ends(table, row)) == len(self._ends(table, row))
+            ]
         return other
 
     def create(self, connection: Connection) -> None:
@@ -122,13 +123,13 @@ class World:
                     (own if self.own(table, dict(row)) else others)[table.name].append(repr(dict(row)))
         return own, others
 
-    def _in_order(self) -> list[Mapper[Any]]:
+    def _in_order(self) -> list[Any]:
         """Parents first, and of each hierarchy the base only."""
         place = {table: number for number, table in enumerate(self.schema.metadata.sorted_tables)}
         bases = [mapper for mapper in self.schema.mappers if mapper.inherits is None and not mapper.concrete]
         return sorted(bases, key=lambda mapper: place.get(mapper.local_table, 0))
 
-    def _fill(self, mapper: Mapper[Any]) -> None:
+    def _fill(self, mapper: Any) -> None:
         owners: list[str | None] = list(self.tenants) if self.schema.owned(mapper) else [None]
         kinds = [each for each in mapper.self_and_descendants if not _abstract(each)]
         turns = len(self.tenants) if any(map(self._names_tenants, mapper.primary_key)) else self._count
@@ -175,14 +176,14 @@ class World:
                 row[column.name] = self._value(dice, column, number)
         return row
 
-    def _reference(
-        self, dice: Dice, constraint: Any, row: Row, owner: str | None, *, corrupt: float
-    ) -> Row:
+    def _reference(self, dice: Dice, constraint: Any, row: Row, owner: str | None, *, corrupt: float) -> Row:
         """The columns of one foreign key."""
         pairs = [(element.parent.name, element.column.name) for element in constraint.elements]
         parent: Table = constraint.referred_table
         fits = [
-            above for above in self.rows[parent] if all(name not in row or row[name] == above[key] for name, key in pairs)
+            above
+            for above in self.rows[parent]
+            if all(name not in row or row[name] == above[key] for name, key in pairs)
         ]
         free = [(name, key) for name, key in pairs if name not in row]
         if all(constraint.parent.c[name].nullable for name, _ in free) and dice.chance(0.2):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Column, delete, inspect, insert, select, update
+from sqlalchemy import Column, delete, insert, inspect, select, update
 from sqlalchemy.orm import Session
 
 from ..dice import Dice
@@ -101,9 +101,8 @@ class Writes:
     def _added(self, dice: Dice, session: Session) -> Any:
         """New instances whose foreign keys lead to own rows."""
         model, rows = self._new(dice)
-        if dice.part("unstamped", 0.5):
-            if session.info.get("stamped"):
-                rows = [{key: value for key, value in row.items() if key != self.conditions.schema.column} for row in rows]
+        if dice.part("unstamped", 0.5) and session.info.get("stamped"):
+            rows = [{key: value for key, value in row.items() if key != self.conditions.schema.column} for row in rows]
         session.add_all([model(**row) for row in rows])
         session.flush()
         return len(rows)
@@ -199,15 +198,18 @@ class Writes:
         rows = []
         for number in range(dice.number(1, 3)):
             row = world.row(mapper.local_table, world.tenants[0], start + number, corrupt=0.0, dice=dice)
-            rows.append(
-                {
-                    mapper.get_property_by_column(column).key: row[column.name]
-                    for column in mapper.local_table.c
-                    if column.name in row and mapper.columns.contains_column(column)
-                    and (mapper.polymorphic_on is None or column is not mapper.polymorphic_on)
-                }  # fmt: skip
-            )
+            names = {column: mapper.get_property_by_column(column).key for column in _own_columns(mapper)}
+            rows.append({key: row[column.name] for column, key in names.items() if column.name in row})
         return mapper.class_, rows
 
     def _synchronised(self, dice: Dice) -> dict[str, Any]:
         return {"synchronize_session": dice.choice(("auto", "fetch", "evaluate", False))}
+
+
+def _own_columns(mapper: Any) -> list[Column[Any]]:
+    """The columns of a mapper's own table that a new instance sets."""
+    return [
+        column
+        for column in mapper.local_table.c
+        if mapper.columns.contains_column(column) and column is not mapper.polymorphic_on
+    ]
