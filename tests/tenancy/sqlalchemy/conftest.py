@@ -95,9 +95,9 @@ def sqlite_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[house.Hou
     found.owner.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgres", "rls"])
+@pytest.fixture
 def db(request: pytest.FixtureRequest) -> house.House:
-    """Each database, with the rows of the cases."""
+    """The database that the test names: sqlite, postgres or rls."""
     fixture = {"sqlite": "sqlite_house", "postgres": "postgres_plain", "rls": "postgres_rls"}[request.param]
     found: house.House = request.getfixturevalue(fixture)
     found.refill()

@@ -24,6 +24,12 @@ CASES = [
     for case in json.loads((VECTORS / name).read_text(encoding="utf-8"))
     if "needs" not in case  # in test_composite
 ]
+PAIRS = [
+    (kind, case)
+    for kind in ("sqlite", "postgres", "rls")
+    for case in CASES
+    if case.get("only") in (None, "sqlite" if kind == "sqlite" else "postgresql")
+]
 RESIDUAL = {"SA30"}  # the driver's own cursor
 
 
@@ -50,10 +56,10 @@ def outcome(case: dict[str, Any], db: house.House) -> tuple[bool, BaseException 
     return leaked, raised, value
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+@pytest.mark.parametrize(
+    ("db", "case"), PAIRS, indirect=["db"], ids=lambda part: part if isinstance(part, str) else part["id"]
+)
 def test_isolation(case: dict[str, Any], db: house.House) -> None:
-    if case.get("only") not in (None, "postgresql" if db.pg else "sqlite"):
-        pytest.skip("another database's case")
     leaked, raised, value = outcome(case, db)
     if case["id"] in RESIDUAL and not (db.pg and db.admin("select 1 from pg_policy")):
         assert leaked, "a declared residual that does not leak is to be declared no more"

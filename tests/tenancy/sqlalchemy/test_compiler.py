@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from wellstreak_trust.tenancy.sqlalchemy.fragments import harmful
 
 
-@pytest.fixture(scope="module")
-def lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[house.House]:
-    found = house.lite(tmp_path_factory.mktemp("compiler") / "x.db")
-    yield found
-    found.engine.dispose()
-    found.owner.dispose()
-
-
-def sql(lite: house.House, statement: Any) -> str:
-    return " ".join(str(statement.compile(lite.engine)).split())
+def sql(db: house.House, statement: Any) -> str:
+    return " ".join(str(statement.compile(db.engine)).split())
 
 
 P = aliased(Project, name="p")
@@ -84,9 +75,9 @@ PLACES = {
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_a_condition_stands_where_it_changes_nothing_else(name: str, lite: house.House) -> None:
+def test_a_condition_stands_where_it_changes_nothing_else(name: str, sqlite_house: house.House) -> None:
     statement, expected = PLACES[name]
-    found = sql(lite, statement)
+    found = sql(sqlite_house, statement)
     assert expected in found, found
     wanted = expected.count("tenant_id = ?") or found.count("tenant_id = ?")
     assert found.count("tenant_id = ?") == wanted, "once for each table"

@@ -349,6 +349,24 @@ def test_alembic_upgrades_on_a_guarded_engine(lite: house.House) -> None:
     assert lite.admin("select count(*) from project") == [(3,)]
 
 
+def test_our_own_stores_live_on_the_guarded_engine(lite: house.House) -> None:
+    from wellstreak_trust import Principal
+    from wellstreak_trust.storage.sql import Database, SqlMembershipStore
+    from wellstreak_trust.tenancy import Memberships
+
+    database = Database(lite.engine)
+    database.create_all()
+    memberships = Memberships(SqlMembershipStore(database))
+    memberships.create_workspace(Principal("ada"), tenant_id="t1", name="One")
+    found = memberships.prove(Principal("ada"), "t1")
+    assert found is not None
+    with tenant_scope(T1), lite.engine.connect() as connection:
+        assert memberships.prove(Principal("ada"), "t1") == found
+        stranger = Table("wst_membership", MetaData(), Column("tenant_id", String))
+        with pytest.raises(UnscopedStatement):
+            connection.execute(select(stranger))
+
+
 # --- composite keys ---------------------------------------------------------------------------------------------------
 
 

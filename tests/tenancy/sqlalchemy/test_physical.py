@@ -423,6 +423,17 @@ WRITES: dict[str, Work] = {
             )
         ).rowcount
     ),
+    "insert from select copy": lambda s: (
+        s.execute(
+            insert(O).from_select(
+                ["customer_id", "placed", "total", "version"],
+                select(O.c.customer_id, O.c.placed, O.c.total + 1, O.c.version),
+            )
+        ).rowcount
+    ),
+    "insert from select null": lambda s: (
+        s.execute(insert(T).from_select(["name", "referrer_id"], select(T.c.name, T.c.referrer_id))).rowcount
+    ),
     "insert from select own": lambda s: (
         s.execute(insert(T).from_select(["tenant_id", "name"], select(Label.tenant_id, Label.text))).rowcount
     ),

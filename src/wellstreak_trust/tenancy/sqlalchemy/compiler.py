@@ -22,9 +22,9 @@ from sqlalchemy import BindParameter, Select, Table, and_
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from .fragments import RUNS_SQL, harmful
-from .plan import Occurrence, Plan, base_table, sealed
+from .plan import Occurrence, Plan, base_table, held, sealed
 from .tables import Owned
-from .values import given, inspect_select, inspect_values
+from .values import copied_pointers, given, inspect_select, inspect_values
 from .verdict import COMPANY, LIFTED, Verdict
 
 if TYPE_CHECKING:
@@ -182,12 +182,18 @@ class GuardedCompiler:
             )
         if not self.rules.observes:
             insert_stmt = self._stamped(insert_stmt, owned, kw)
+        contained = []
+        if not self.rules.observes:
+            for parent, value in copied_pointers(owned, insert_stmt._select_names or (), insert_stmt.select):
+                insert_stmt = insert_stmt._generate()
+                insert_stmt.select = insert_stmt.select.where(held([value], parent, value.table))
+                contained.append(parent)
         before, self._upserts = self._upserts, []
         text = self._dialects.visit_insert(
             insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw
         )
         if insert_stmt.select is not None:
-            inspect_select(self, owned, insert_stmt._select_names, insert_stmt.select)
+            inspect_select(self, owned, insert_stmt._select_names, insert_stmt.select, contained)
         else:
             state = insert_stmt._compile_state_factory(insert_stmt, self, **kw)
             inspect_values(self, owned, state, self._upserts, insert=True)

@@ -1,8 +1,9 @@
 """The engine: what is about to be executed, with which values, and by whom.
 
 Each execution passes `Gate.before`. A compiled statement brings its verdict; text has none and is refused outside
-`unscoped`. Two kinds of text are not the host's: what a dialect asks while it connects (there is no transaction yet),
-and what it asks for reflection, savepoints and two-phase commits, recognised by the code that asks.
+`unscoped`. Some statements are not the host's: what a dialect asks while it connects (there is no transaction yet),
+what it asks for reflection, savepoints and two-phase commits, and what the SQL stores of this package do on an engine
+they share with the host. The latter are recognised by the code that asks.
 
 DDL is not data: `create_all`, Alembic's operations and ``DDL("CREATE ...")`` pass. Text that begins with another word
 does not become DDL by being called so.
@@ -35,6 +36,7 @@ __all__ = ["Gate", "ModalCache"]
 _BATCH: Final = 500
 _DEFINES: Final = frozenset(("create", "alter", "drop", "comment", "grant", "revoke", "reindex", "analyze"))
 _PLUMBING: Final = ("sqlalchemy.engine", "sqlalchemy.sql", "sqlalchemy.event", "sqlalchemy.util", "sqlalchemy.pool")
+_INSIDERS: Final = ("sqlalchemy.dialects.", "wellstreak_trust.storage.")
 _RAW: Final = "write it with the ORM or Core, or run it in unscoped(reason)"
 
 
@@ -108,9 +110,9 @@ class Gate:
         if engine._compiled_cache is not None:
             engine.update_execution_options(compiled_cache=ModalCache())
         # Events of the dialect, not of the engine: these would make every new connection of the engine slower.
-        event.listen(engine, "do_execute", self.before)
-        event.listen(engine, "do_executemany", self.before)
-        event.listen(engine, "do_execute_no_params", self._before_without)
+        event.listen(engine, "do_execute", self.before, insert=True)
+        event.listen(engine, "do_executemany", self.before, insert=True)
+        event.listen(engine, "do_execute_no_params", self._before_without, insert=True)
         if dialect.name == "postgresql" and not self.rules.observes:
             self._settings[dialect] = Settings(dialect, self.rules)
 
@@ -130,7 +132,7 @@ class Gate:
             self._judge_ddl(compiled.statement)
         elif compiled is not None:
             self.rules.unscoped("a statement compiled elsewhere", "execute the statement itself", statement)
-        elif not is_unscoped() and context.root_connection.in_transaction() and not _asked_by_dialect():
+        elif not is_unscoped() and context.root_connection.in_transaction() and not _asked_by_insiders():
             self.rules.unscoped("raw SQL", _RAW, statement)
 
     def _before_without(self, cursor: Any, statement: str, context: Any) -> None:
@@ -142,7 +144,7 @@ class Gate:
             rules.unscoped("a statement compiled in another scope", "leave compiled_cache to the engine", statement)
         if verdict.mode == LIFTED:
             return
-        if verdict.refusal is not None and not is_unscoped() and not _asked_by_dialect():
+        if verdict.refusal is not None and not is_unscoped() and not _asked_by_insiders():
             rules.unscoped(verdict.refusal, verdict.hint, statement, write=verdict.write)
         if not verdict.tables:
             return
@@ -221,12 +223,12 @@ def _batches(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
     return (values[start : start + _BATCH] for start in range(0, len(values), _BATCH))
 
 
-def _asked_by_dialect() -> bool:
-    """Whether a dialect asks on its own behalf: the innermost code that is not plumbing is a dialect's."""
+def _asked_by_insiders() -> bool:
+    """Whether a dialect or one of our own stores asks: the innermost code that is not plumbing is theirs."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
         if not module.startswith(_PLUMBING) and frame.f_globals is not globals():
-            return module.startswith("sqlalchemy.dialects.")
+            return module.startswith(_INSIDERS)
         frame = frame.f_back
     return False

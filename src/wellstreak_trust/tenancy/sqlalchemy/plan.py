@@ -47,7 +47,7 @@ from sqlalchemy.sql.selectable import (
 from .tables import Owned, Parent, Tables
 from .verdict import COMPANY, Verdict
 
-__all__ = ["Occurrence", "Plan", "base_table", "sealed"]
+__all__ = ["Occurrence", "Plan", "base_table", "held", "sealed"]
 
 Condition = ColumnElement[bool]
 Bind = Callable[[Any, bool], Any]
@@ -74,7 +74,8 @@ class Derived:
         self._from_objects: Any = element._from_objects
 
     def _compiler_dispatch(self, compiler: Any, **kw: Any) -> str:
-        return compiler.derived_table(self._element, self._condition, kw)  # type: ignore[no-any-return]  # untyped
+        text: str = compiler.derived_table(self._element, self._condition, kw)
+        return text
 
 
 class Equalities:
@@ -249,9 +250,13 @@ def _joined(parent: Parent, found: Occurrence) -> bool:
 
 
 def _inside(parent: Parent, selectable: FromClause) -> Condition:
+    return held([selectable.c[column.key] for column in parent.columns], parent, selectable)
+
+
+def held(own: list[Any], parent: Parent, selectable: Any) -> Condition:
+    """The condition that columns of `selectable` hold a row of that parent, or NULL where they may."""
     # The alias keeps the subquery from being correlated to the same table in the enclosing FROM.
     there = parent.table.alias()
-    own = [selectable.c[column.key] for column in parent.columns]
     keys = [there.c[key.key] for key in parent.keys]
     inside: Any
     if len(own) == 1:

@@ -7,11 +7,20 @@ form: a column or subquery of a table that the statement reads inside the tenant
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Column, CompoundSelect, Select
-from sqlalchemy.sql.elements import BindParameter, Cast, ClauseElement, ColumnElement, Grouping, Label, Null
+from sqlalchemy.sql.elements import (
+    BindParameter,
+    Cast,
+    ClauseElement,
+    ColumnClause,
+    ColumnElement,
+    Grouping,
+    Label,
+    Null,
+)
 from sqlalchemy.sql.selectable import Alias, ScalarSelect
 
 from .tables import Owned, Parent
@@ -20,7 +29,7 @@ from .verdict import COMPANY, Equal, Points
 if TYPE_CHECKING:
     from .compiler import GuardedCompiler
 
-__all__ = ["given", "inspect_select", "inspect_values"]
+__all__ = ["copied_pointers", "given", "inspect_select", "inspect_values"]
 
 _MISSING: Final = object()
 _UNCHECKED: Final = "write a value, or a column or scalar subquery of the parent; else unscoped(reason)"
@@ -193,8 +202,23 @@ def _same(base: Any, key: Column[Any]) -> bool:
     return base.key == key.key and getattr(table, "fullname", None) == key.table.fullname
 
 
-def inspect_select(compiler: GuardedCompiler, owned: Owned, names: Sequence[str], query: Any) -> None:
-    """The same for INSERT ... SELECT."""
+def copied_pointers(owned: Owned, names: Sequence[str], query: Any) -> Iterator[tuple[Parent, Any]]:
+    """Foreign keys that INSERT ... SELECT copies from other rows, which may point anywhere, with what is selected."""
+    row = dict(zip(names, query.selected_columns, strict=False)) if isinstance(query, Select) else {}
+    for parent in owned.parents:
+        value = _bare(row.get(parent.columns[0].key)) if len(parent.columns) == 1 else None
+        if (
+            isinstance(value, ColumnClause)
+            and value.table is not None
+            and not _of_parent(value, parent, parent.keys[0])
+        ):
+            yield parent, value
+
+
+def inspect_select(
+    compiler: GuardedCompiler, owned: Owned, names: Sequence[str], query: Any, contained: Collection[Parent]
+) -> None:
+    """The same for INSERT ... SELECT; `contained` are parents that a condition of the SELECT stands for."""
     verdict = compiler.verdict
     selects = list(query.selects) if isinstance(query, CompoundSelect) else [query]
     if not all(isinstance(each, Select) for each in selects):
@@ -205,7 +229,8 @@ def inspect_select(compiler: GuardedCompiler, owned: Owned, names: Sequence[str]
         for column in _ownership(compiler, owned):
             _inspect_selected(compiler, owned, column, row.get(column.key))
         for parent in owned.parents:
-            _inspect_pointers(compiler, parent, row)
+            if parent not in contained:
+                _inspect_pointers(compiler, parent, row)
 
 
 def _inspect_selected(compiler: GuardedCompiler, owned: Owned, column: Column[Any], value: Any) -> None:
