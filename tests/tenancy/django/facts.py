@@ -20,6 +20,7 @@ from django.db.migrations.writer import MigrationWriter
 from django.db.models.functions import Lower
 from django.http import HttpResponse
 from django.test import Client, override_settings
+from django.test.utils import setup_test_environment, teardown_test_environment
 from django.urls import path
 from dwelling.models import Brief, Cafe, Entry, Ledger, Node, Project, Root, Tag, Task
 
@@ -341,6 +342,22 @@ def schema_changes_and_flush_need_no_scope(below):
     assert below.sql("select name from project where id = 2") == [("by a migration",)]
     call_command("flush", interactive=False, verbosity=0)
     assert below.sql("select count(*) from project") == [(0,)]
+
+
+@only("sqlite", "postgresql")
+def a_test_runner_keeps_the_rows_of_migrations(below):
+    raises(NoTenant, connection.creation.serialize_db_to_string)
+    setup_test_environment()
+    try:
+        kept = connection.creation.serialize_db_to_string()
+        assert "S2" in kept
+        below.sql("delete from task_tags")
+        below.sql("delete from task")
+        connection.creation.deserialize_db_from_string(kept)
+        assert below.sql("select count(*) from task") == [(4,)]
+        raises(NoTenant, Project.objects.count)
+    finally:
+        teardown_test_environment()
 
 
 @only("sqlite")

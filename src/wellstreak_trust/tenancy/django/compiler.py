@@ -32,7 +32,7 @@ from ...core.tenant import TenantContext
 from .acting import acting, claim
 from .fragments import TEXTUAL, judge, judge_tables
 from .predicates import OwnRows, condition
-from .references import check_keys, check_scope_values
+from .references import check_keys, check_scope_values, unproven
 from .registry import Owner, Table, tables_of
 from .statements import Compiled, Upsert, foreign_conflict, touch
 
@@ -117,8 +117,12 @@ class _Select:
             query.alias_map.update((alias, join.join) for alias, join in joins.items())
 
     def _table(self) -> Table | None:
-        """The tenant table that a write is about."""
-        return tables_of(self.query).get(self.query.model._meta.db_table)
+        """The tenant table that a write is about; asked twice of each compiler."""
+        held: Any = self.__dict__.get("_wst_table", self)
+        if held is self:
+            held = self.__dict__["_wst_table"] = tables_of(self.query).get(self.query.model._meta.db_table)
+        found: Table | None = held
+        return found
 
     def _context(self) -> TenantContext | None:
         """For whom the statement is made, where it touches tenant tables."""
@@ -183,22 +187,23 @@ class _Insert(_Select):
         table = self._table()
         if table is not None:
             touch(self.connection)
-        if table is not None and self.query.update_fields:
-            context = self._context()
-            if context is not None:
+            if self.query.update_fields and (context := self._context()) is not None:
                 self._upserts = True
                 return [self._own_conflicts(table, context, *each) for each in statements]
         return [(Compiled(sql), params) for sql, params in statements]
 
     def execute_sql(self, returning_fields: Any = None) -> Any:
-        query, table = self.query, self._table()
-        keys = [field for field in query.fields if field.remote_field is not None]
+        query, table, columns, keys = self.query, self._table(), [], []
+        for field in query.fields:
+            columns.append(field.column)
+            if field.remote_field is not None:
+                keys.append(field)
         if table is not None:
-            self._claim(table)
+            self._claim(table, columns)
         if keys:
-            check_keys(self.connection, query, [(field, _values(query.objs, field)) for field in keys])
+            check_keys(self.connection, query, [(field, unproven(query.objs, field)) for field in keys])
         rows = super().execute_sql(returning_fields)  # type: ignore[misc]  # as above
-        return self._returned(rows) if returning_fields else rows
+        return self._returned(rows) if self._upserts and returning_fields else rows
 
     def apply_converters(self, rows: Any, converters: Any) -> Any:
         return super().apply_converters(self._returned(rows), converters)  # type: ignore[misc]  # as above
@@ -209,11 +214,10 @@ class _Insert(_Select):
             raise foreign_conflict()
         return rows
 
-    def _claim(self, table: Table) -> None:
-        columns = [field.column for field in self.query.fields]
-        names = [name for column, name in table.columns if column in columns]
-        if len(names) < len(table.columns):
+    def _claim(self, table: Table, columns: list[str]) -> None:
+        if any(column not in columns for column, _ in table.columns):
             raise CrossTenantWrite("an INSERT leaves out the column that names the tenant", hint="use the whole model")
+        names = table.names
         for instance in self.query.objs:
             claim(instance, names, stamp=True)
 
@@ -235,10 +239,6 @@ class _Insert(_Select):
         kept = Upsert(sql.replace(suffix, f"{suffix} WHERE {own}"))
         kept.rows = 0 if self.returning_fields else len(query.objs)
         return kept, (*params, *values)
-
-
-def _values(instances: list[Any], field: Any) -> list[Any]:
-    return [getattr(instance, field.attname) for instance in instances]
 
 
 class _Update(_Select):

@@ -58,8 +58,10 @@ class TenantModel(models.Model):
             CrossTenantRead: another tenant's row came back, past all restrictions.
         """
         instance = super().from_db(db, field_names, values, **options)
-        context = current_tenant()
-        if context is None or instance.__dict__.get(TENANT, context.tenant_id) != context.tenant_id:
+        context, held = current_tenant(), instance.__dict__.get(TENANT)
+        if context is not None and held == context.tenant_id:
+            instance._state.wst_proof = (held, context.company_id, field_names, values)  # type: ignore[attr-defined]  # see proof
+        elif context is None or held is not None:
             fits(instance, cls._wst_scope)
         return instance
 
@@ -70,8 +72,11 @@ class TenantModel(models.Model):
             NoTenant: outside every scope.
             CrossTenantWrite: the instance is another tenant's.
         """
-        claim(self, self._wst_scope, stamp=True)
+        context = claim(self, self._wst_scope, stamp=True)
         super().save_base(*args, **kwargs)
+        if context is not None and self.__dict__.get(TENANT) == context.tenant_id:
+            key = (self._meta.pk.attname,), (self.pk,)
+            self._state.wst_proof = (context.tenant_id, context.company_id, *key)  # type: ignore[attr-defined]  # as above
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """As Django's.

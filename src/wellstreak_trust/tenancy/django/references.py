@@ -2,7 +2,8 @@
 
 The database checks that a foreign key's target exists, not whose it is: row level security does not bind its foreign
 key checks. So each write asks, with one query a target table, whether every named row is an own one. A row that does
-not exist and a foreign one give the same refusal.
+not exist and a foreign one give the same refusal. An instance that was read or saved in this scope answers for
+its own key, without a query.
 
 An UPDATE may also set a key by an expression. Those whose every outcome is known are checked like values: literals,
 also in the branches of ``Case``; another key of the same own row into the same table; a subquery that selects the
@@ -21,12 +22,14 @@ from django.db.models.sql import InsertQuery, Query
 
 from ...core.errors import CrossTenantWrite
 from ...core.tenant import TenantContext
+from ..context import current_tenant
 from .acting import acting, refuse, value_for
 from .predicates import condition
+from .proof import proves
 from .registry import Table, table_of, tables
 from .statements import Compiled, touch
 
-__all__ = ["check_keys", "check_scope_values"]
+__all__ = ["check_keys", "check_scope_values", "unproven"]
 
 _CHUNK: Final = 500  # SQLite takes 999 parameters
 
@@ -71,6 +74,18 @@ def check_keys(connection: Any, query: Any, keys: Keys) -> None:
             held.add(found.get_db_prep_save(value, connection))
     for (name, column), wanted in asked.items():
         _check(connection, query, tables()[name], column, wanted)
+
+
+def unproven(instances: Iterable[Any], field: Any) -> list[Any]:
+    """The values of a foreign key, less those whose related instance proves that they are own rows."""
+    context = current_tenant()
+    found = []
+    for instance in instances:
+        value = getattr(instance, field.attname)
+        parent = field.get_cached_value(instance, default=None)
+        if context is None or parent is None or not proves(parent, field.target_field.attname, value, context):
+            found.append(value)
+    return found
 
 
 def _check(connection: Any, query: Any, table: Table, column: str, wanted: set[Any]) -> None:

@@ -15,7 +15,7 @@ models of a migration know their columns: before the tenant's was added, their t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
@@ -62,6 +62,11 @@ class Table:
     name: str
     columns: tuple[tuple[str, str], ...] = ()
     owners: tuple[Owner, ...] = ()
+    names: tuple[str, ...] = field(init=False)
+    """The attributes of `columns` alone."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(name for _, name in self.columns))
 
 
 class _Registry:
@@ -145,7 +150,7 @@ def _settle() -> None:
 
 def _tenant_table(model: Any) -> Table:
     meta = model._meta
-    local = {field.attname: field.column for field in meta.local_concrete_fields}
+    local = {each.attname: each.column for each in meta.local_concrete_fields}
     if TENANT in local:
         columns = tuple((local[name], name) for name in (TENANT, COMPANY) if name in local and _scopes(model, name))
         return Table(meta.db_table, columns)

@@ -17,13 +17,9 @@ wrapped in a transaction of its own: three more round trips, which ``ATOMIC_REQU
 from __future__ import annotations
 
 from collections.abc import Callable
-from sys import _getframe
-from types import CodeType, FrameType
 from typing import Any, Final
 
 from django.db import connections, transaction
-from django.db.backends.base.operations import BaseDatabaseOperations
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.signals import connection_created
 
 from ...core.errors import CrossTenantWrite, UnscopedStatement
@@ -31,6 +27,7 @@ from ..context import current_tenant
 from ..setting import COMPANY, TENANT
 from ..unscoped import is_unscoped
 from .acting import refuse
+from .administration import administers
 from .config import CONFIG
 from .text import complaint
 
@@ -40,11 +37,6 @@ _IDLE: Final = 0  # libpq's PQTRANS_IDLE: the next statement begins a transactio
 _FAILED: Final = 3  # PQTRANS_INERROR
 _TELL: Final = "SELECT set_config(%s, %s, true), set_config(%s, %s, true)"
 _NOBODY: Final = ("", "")
-
-# Django's own, found in a frame below the statement. Neither hands rows to its caller.
-_ADMINISTRATION: Final[frozenset[CodeType]] = frozenset(
-    (BaseDatabaseSchemaEditor.execute.__code__, BaseDatabaseOperations.execute_sql_flush.__code__)
-)
 
 
 class Compiled(str):
@@ -83,10 +75,13 @@ class StatementGuard:
 
     def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         """What Django calls for each statement; see ``connection.execute_wrapper``."""
-        if type(sql) is Upsert:
+        kind = type(sql)
+        if kind is Upsert:
             return self._upsert(execute, sql, params, many, context)
-        if type(sql) is not Compiled:
+        if kind is not Compiled:
             self._judge(sql)
+        if not self._postgres:
+            return execute(sql, params, many, context)
         return self._run(execute, sql, params, many, context)
 
     def _upsert(self, execute: Callable[..., Any], sql: Upsert, params: Any, many: bool, context: Any) -> Any:
@@ -115,7 +110,7 @@ class StatementGuard:
     def _judge(self, sql: Any) -> None:
         text = _text(sql, self._connection)
         found = complaint(text)
-        if found and not is_unscoped() and not _administers(_getframe(1)):
+        if found and not is_unscoped() and not administers():
             refuse(
                 UnscopedStatement(
                     f"SQL that the guard has not scoped {found}", hint="use the ORM, or say why in unscoped(reason)"
@@ -143,14 +138,6 @@ def _text(sql: Any, connection: Any) -> str:
     if isinstance(sql, bytes | bytearray):
         return sql.decode("utf-8", "replace")
     return str(sql.as_string(connection.connection)) if hasattr(sql, "as_string") else str(sql)
-
-
-def _administers(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code in _ADMINISTRATION:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def touch(connection: Any) -> None:
