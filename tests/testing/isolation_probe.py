@@ -61,13 +61,24 @@ def oracle(statements: int, seed: str, url: str | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def battery() -> dict[str, str]:
+def emptied(url: str) -> None:
+    """The tables that the oracle made are the battery's, too."""
+    import psycopg
+
+    from isolation_bazaar.models import MODELS
+
+    tables = ", ".join(model._meta.db_table for model in MODELS)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"truncate {tables}, isolation_bazaar_region, isolation_bazaar_good_labels")
+
+
+def battery(*, rls: bool) -> dict[str, str]:
     """What each case says."""
     from isolation_bazaar.models import FACTORIES
     from wellstreak_trust.testing.isolation.django import IsolationSuite
 
     answers: dict[str, str] = {}
-    for case in IsolationSuite(FACTORIES).cases:
+    for case in IsolationSuite(FACTORIES, rls=rls).cases:
         try:
             case()
             answers[str(case)] = "withstood"
@@ -97,14 +108,16 @@ def helpers() -> list[str]:
 
 def main(kind: str, statements: str, seed: str, url: str | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(Path(folder, "host.db"))}
-        isolation_bazaar.configure(database, guard=kind == "guard")
+        file = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(Path(folder, "host.db"))}
+        isolation_bazaar.configure(file if url is None else addresses(url)[0], guard=kind == "guard")
         from django.db import connection
 
-        isolation_bazaar.create_tables(connection)
-        found = oracle(int(statements), seed, url)
         if url is None:
-            found |= {"cases": battery(), "helpers": helpers()}
+            isolation_bazaar.create_tables(connection)
+        found = oracle(int(statements), seed, url)
+        if url is not None:
+            emptied(url)
+        found |= {"cases": battery(rls=url is not None), "helpers": helpers() if url is None else []}
         connection.close()
     print(json.dumps(found))
 

@@ -99,6 +99,20 @@ def test_nor_on_postgresql(databases: tuple[tuple[Engine, Engine], Engine], rls:
         oracle.run(STATEMENTS // 3).check()
 
 
+def test_the_battery_on_postgresql(databases: tuple[tuple[Engine, Engine], Engine]) -> None:
+    """Only policies stop the driver's own cursor."""
+    (role, everything), _ = databases
+    shop.Base.metadata.create_all(everything)
+    maker = TenantGuard(shop.Base, shared=[shop.Plan], links=[shop.task_tags]).install(sessionmaker(role))
+    skip = [model for model in shop.FACTORIES if model is not shop.Tag]
+    suite = IsolationSuite(
+        maker, shop.Base, shop.FACTORIES, shared=[shop.Plan], skip=skip, owner=everything, rls=True
+    )  # fmt: skip
+    assert suite.run() == ["Tag, read by the driver: the driver read the victim's rows"]
+    policies(everything)
+    assert suite.run() == []
+
+
 # --- planted holes -------------------------------------------------------------------------------------------------
 
 
@@ -280,7 +294,8 @@ def test_isolation(case):
 
 def test_a_host_writes_a_module_and_sees_what_failed(tmp_path: Path) -> None:
     (tmp_path / "test_host.py").write_text(MODULE, encoding="utf-8")
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-k", "by_key or own"],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100,

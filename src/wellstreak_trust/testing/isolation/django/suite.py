@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connections, transaction
 
 from ....core.errors import TrustError
 from ..battery import Battery, IsolationCase, covered
@@ -170,7 +170,9 @@ class IsolationSuite(Battery):
 
     def _followed(self, field: Any, way: str) -> str | None:
         ground = self._ground
-        mine, theirs = self._corrupt(field)
+        mine, theirs = ground.plant(field.model, ground.attacker), ground.plant(field.related_model, ground.victim)
+        if not self._joined(field, mine, theirs):
+            return None
 
         def run() -> str | None:
             query = field.model._default_manager.using(ground.using).filter(pk=mine.pk)
@@ -191,8 +193,7 @@ class IsolationSuite(Battery):
         ground = self._ground
         child = ground.plant(field.model, ground.victim)
         parent = ground.plant(field.related_model, ground.attacker)
-        self._join(field, child, parent)
-        if field.remote_field.hidden:
+        if field.remote_field.hidden or not self._joined(field, child, parent):
             return None
 
         def run() -> str | None:
@@ -203,22 +204,20 @@ class IsolationSuite(Battery):
 
         return self._refused(run)
 
-    def _corrupt(self, field: Any) -> tuple[Any, Any]:
-        """An own row and the victim's that it leads to, joined below the guard."""
+    def _joined(self, field: Any, near: Any, far: Any) -> bool:
+        """Joins two tenants' rows below the guard; False where the database itself does not let such rows be."""
         ground = self._ground
-        mine, theirs = ground.plant(field.model, ground.attacker), ground.plant(field.related_model, ground.victim)
-        self._join(field, mine, theirs)
-        return mine, theirs
-
-    def _join(self, field: Any, near: Any, far: Any) -> None:
-        ground = self._ground
-        if field.many_to_many:
-            if field.remote_field.through._meta.auto_created:
-                ground.link(
-                    field.remote_field.through, {field.m2m_column_name(): near.pk, field.m2m_reverse_name(): far.pk}
-                )
-        else:
-            ground.point(field.model, near.pk, field.column, getattr(far, field.target_field.attname))
+        try:
+            with transaction.atomic(using=ground.using):
+                if not field.many_to_many:
+                    value = getattr(far, field.target_field.attname)
+                    ground.point(field.model, near.pk, field.column, value)
+                elif field.remote_field.through._meta.auto_created:
+                    ends = {field.m2m_column_name(): near.pk, field.m2m_reverse_name(): far.pk}
+                    ground.link(field.remote_field.through, ends)
+        except (DatabaseError, connections[ground.using].Database.Error):
+            return False
+        return True
 
     # --- legal work ------------------------------------------------------------------------------------------------
 

@@ -37,24 +37,20 @@ class Writes:
 
     def _update(self, dice: Dice, session: Session) -> Any:
         model, values = self._changed_values(dice)
-        statement = update(model).values(values)
-        for _ in range(2):
-            if part := dice.part("where", 0.6):
-                statement = statement.where(self.conditions.grow(part, model))
-        if dice.part("held", 0.4):
-            session.scalars(select(model)).all()
-        result: Any = session.execute(statement, execution_options=self._synchronised(dice))
-        return result.rowcount
+        return self._bulk(dice, session, model, update(model).values(values))
 
     def _delete(self, dice: Dice, session: Session) -> Any:
         model = self._model(dice)
-        statement = delete(model)
+        return self._bulk(dice, session, model, delete(model))
+
+    def _bulk(self, dice: Dice, session: Session, model: Any, statement: Any) -> Any:
         for _ in range(2):
             if part := dice.part("where", 0.6):
                 statement = statement.where(self.conditions.grow(part, model))
         if dice.part("held", 0.4):
             session.scalars(select(model)).all()
-        result: Any = session.execute(statement, execution_options=self._synchronised(dice))
+        synchronised = dice.choice(("auto", "fetch", "evaluate", False))
+        result: Any = session.execute(statement, execution_options={"synchronize_session": synchronised})
         return result.rowcount
 
     def _returned(self, dice: Dice, session: Session) -> Any:
@@ -201,9 +197,6 @@ class Writes:
             names = {column: mapper.get_property_by_column(column).key for column in _own_columns(mapper)}
             rows.append({key: row[column.name] for column, key in names.items() if column.name in row})
         return mapper.class_, rows
-
-    def _synchronised(self, dice: Dice) -> dict[str, Any]:
-        return {"synchronize_session": dice.choice(("auto", "fetch", "evaluate", False))}
 
 
 def _own_columns(mapper: Any) -> list[Column[Any]]:
