@@ -207,6 +207,7 @@ class IsolationSuite(Battery):
     def _joined(self, field: Any, near: Any, far: Any) -> bool:
         """Joins two tenants' rows below the guard; False where the database itself does not let such rows be."""
         ground = self._ground
+        connection: Any = connections[ground.using]
         try:
             with transaction.atomic(using=ground.using):
                 if not field.many_to_many:
@@ -215,7 +216,7 @@ class IsolationSuite(Battery):
                 elif field.remote_field.through._meta.auto_created:
                     ends = {field.m2m_column_name(): near.pk, field.m2m_reverse_name(): far.pk}
                     ground.link(field.remote_field.through, ends)
-        except (DatabaseError, connections[ground.using].Database.Error):
+        except (DatabaseError, connection.Database.Error):
             return False
         return True
 
