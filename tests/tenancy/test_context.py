@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tenant_scopes import T1, T2, name
 from wellstreak_trust.core import ConfigurationError, Principal, UsageError
 from wellstreak_trust.tenancy import (
     NoTenant,
@@ -24,13 +25,6 @@ from wellstreak_trust.tenancy import (
     tenant_scope,
     testing_context,
 )
-
-T1, T2 = testing_context("t1"), testing_context("t2")
-
-
-def name() -> str | None:
-    found = current_tenant()
-    return found.tenant_id if found is not None else None
 
 
 def test_a_scope_gives_the_tenant_and_takes_it_back() -> None:

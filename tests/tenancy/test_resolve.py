@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Engine, event
 
 from wellstreak_trust.core import ConfigurationError, FixedClock, Membership, Principal, RequestFacts
+from wellstreak_trust.core.address import ClientAddress
 from wellstreak_trust.core.sansio import drive
+from wellstreak_trust.storage.sql import Database, SqlMembershipStore
 from wellstreak_trust.tenancy import (
     AmbiguousTenant,
     ApiKeySource,
@@ -81,6 +84,28 @@ def test_hosts_that_come_twice_or_are_forwarded_name_nothing() -> None:
     forwarded = facts("example.com", **{"X-Forwarded-Host": "acme.example.com"})
     assert names(SubdomainSource("example.com"), twice) == []
     assert names(SubdomainSource("example.com"), forwarded) == []
+
+
+@pytest.mark.parametrize(
+    ("peer", "lines", "expected"),
+    [
+        ("10.0.0.1", ["acme.example.com"], ["acme"]),
+        ("10.0.0.1", [], ["globex"]),
+        ("10.0.0.1", ["acme.example.com, initech.example.com"], []),
+        ("10.0.0.1", ["acme.example.com", "acme.example.com"], []),
+        ("10.0.0.1", ["acme.example.com.evil.org"], []),
+        ("10.0.0.2", ["acme.example.com"], ["globex"]),
+        ("203.0.113.7", ["acme.example.com"], ["globex"]),
+        (None, ["acme.example.com"], ["globex"]),
+    ],
+)
+def test_a_forwarded_host_counts_from_a_named_proxy_alone(
+    peer: str | None, lines: list[str], expected: list[str]
+) -> None:
+    """RS01"""
+    source = SubdomainSource("example.com", proxies=ClientAddress(["10.0.0.1"]))
+    fields = [("Host", "globex.example.com"), *(("X-Forwarded-Host", line) for line in lines)]
+    assert names(source, RequestFacts("GET", "/", fields, peer=peer)) == expected
 
 
 @pytest.mark.parametrize(
@@ -153,6 +178,51 @@ def test_sources_that_disagree_are_refused_in_any_order() -> None:
     for order in permutations(sources):
         with pytest.raises(AmbiguousTenant):
             TenantResolver(order, MEMBERSHIPS).resolve(request, USER)
+
+
+class Says:
+    def __init__(self, candidates: list[str]) -> None:
+        self.said = candidates
+
+    def candidates(self, facts: RequestFacts, principal: Principal) -> list[str]:
+        return self.said
+
+
+@given(
+    said=st.lists(st.lists(st.sampled_from(["acme", "globex", "initech", "nobody"]), max_size=2), min_size=1),
+    seed=st.randoms(use_true_random=False),
+)
+def test_what_a_request_resolves_to_does_not_depend_on_the_order_of_sources(said: list[list[str]], seed: Any) -> None:
+    """The law: one name that all agree on, proved; anything else is refused, and the refusal is the same."""
+
+    def outcome(order: list[list[str]]) -> str:
+        try:
+            return TenantResolver([Says(names) for names in order], MEMBERSHIPS).resolve(facts(), USER).tenant_id
+        except (AmbiguousTenant, TenantNotFound) as refused:
+            return refused.code
+
+    shuffled = [seed.sample(names, len(names)) for names in seed.sample(said, len(said))]
+    named = {name for names in said for name in names}
+    expected = "ambiguous_tenant" if len(named) > 1 else "not_found"
+    assert outcome(said) == outcome(shuffled) == (named.pop() if named in ({"acme"}, {"globex"}) else expected)
+
+
+def test_unknown_and_foreign_tenants_cost_the_same_statements(sqlite: Engine) -> None:
+    """RS03: the same timing class is the same single lookup, also behind the cache, however often it is asked."""
+    memberships = Memberships(SqlMembershipStore(Database(sqlite)))
+    memberships.create_workspace(Principal("u2"), tenant_id="initech")
+    statements: list[str] = []
+    event.listen(sqlite, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    costs = []
+    for prover in (memberships, CachedMemberships(memberships)):
+        resolver = TenantResolver([HeaderSource("X-Workspace")], prover)
+        for value in ("initech", "nobody") * 2:
+            statements.clear()
+            with pytest.raises(TenantNotFound):
+                resolver.resolve(facts(**{"X-Workspace": value}), USER)
+            costs.append(list(statements))
+    assert costs == [costs[0]] * 8
+    assert len(costs[0]) == 1
 
 
 def test_unknown_and_foreign_tenants_cannot_be_told_apart() -> None:
@@ -240,6 +310,37 @@ def test_a_change_in_this_process_evicts_at_once() -> None:
     assert cached.prove(second, "acme") is None
     memberships.change_roles(owner, "u1", ["owner", "admin"])
     assert resolver.resolve(facts(), USER).roles == {"owner", "admin"}
+
+
+def test_a_bump_evicts_what_is_older_and_only_that() -> None:
+    """RS05: the version is part of what a proof is worth, in every order of events."""
+    inner = Counting(Membership("acme", "u1", frozenset(("member",)), 3))
+    cached = CachedMemberships(inner)
+    cached.prove(USER, "acme")
+    for version, reads in ((1, 1), (3, 1), (4, 2), (2, 3)):
+        cached.bump("acme", "u1", version)
+        cached.prove(USER, "acme")
+        assert inner.reads == reads  # below version 4 nothing is remembered any more
+    inner.membership = Membership("acme", "u1", frozenset(("member",)), 4)
+    cached.prove(USER, "acme")
+    cached.prove(USER, "acme")
+    assert inner.reads == 4
+    cached.bump("acme", "u2", 9)
+    cached.bump("globex", "u1", 9)
+    assert cached.prove(USER, "acme") is not None
+    assert inner.reads == 4
+
+
+def test_a_proof_is_not_lent_to_another_kind_of_principal() -> None:
+    class Kinds(Counting):
+        async def aprove(self, principal: Principal, tenant_id: str) -> Membership | None:
+            found = await super().aprove(principal, tenant_id)
+            return found if principal.kind == "user" else None
+
+    cached = CachedMemberships(Kinds(Membership("acme", "u1", frozenset(("owner",)))))
+    assert cached.prove(USER, "acme") is not None
+    assert cached.prove(Principal("u1", kind="api_key"), "acme") is None
+    assert cached.prove(USER, "acme") is not None
 
 
 def test_a_lookup_that_began_before_the_change_is_not_remembered() -> None:

@@ -154,8 +154,8 @@ class Policy:
                 decision = self._quick[permission](subject, resource, context)
                 if decision is not None:
                     return decision
-        except Exception:  # noqa: S110 - an absent key, an odd object: the careful path finds the answer and its reason
-            pass
+        except Exception:  # an absent key, an odd object: the careful path finds the answer and its reason
+            return self._judge(subject, permission, resource, context)
         return self._judge(subject, permission, resource, context)
 
     def require(self, subject: object, permission: str, resource: object = None, context: object = None) -> Decision:

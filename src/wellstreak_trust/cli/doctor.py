@@ -97,8 +97,9 @@ def _target(url: str, variable: str) -> URL:
 
     if url and variable:
         raise ConfigurationError("two URLs", hint="the argument, or --url-env", reason="database_url")
+    given = url or (os.environ.get(variable, "") if variable else _setting())
     try:
-        found = make_url(url or (os.environ.get(variable, "") if variable else _setting()))
+        found = make_url(given)
     except (ArgumentError, ValueError):
         found = None
     if found is None or found.get_backend_name() not in ("postgresql", "postgres"):

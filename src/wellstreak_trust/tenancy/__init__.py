@@ -32,6 +32,7 @@ from .entitlements import (
     UsageStore,
 )
 from .invitations import Invitation
+from .keys import TenantKey
 from .membership import Memberships, MembershipStore
 from .memory import MemoryMembershipStore, MemoryUsageStore
 from .observations import Observation, Observations
@@ -84,6 +85,7 @@ __all__ = [
     "SubdomainSource",
     "TenantConflict",
     "TenantContext",
+    "TenantKey",
     "TenantNotFound",
     "TenantResolver",
     "TenantSource",

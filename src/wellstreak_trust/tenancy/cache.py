@@ -3,6 +3,8 @@
 The staleness bound is `max_age`, 30 seconds by default: a member removed by *another process* may pass that long. A
 change made through the wrapped `Memberships` in this process evicts at once, also when a lookup that began before it
 is still under way: each change names the version from which memberships count.
+
+A proof counts for the kind of principal that it was read for: a prover may tell a user from an API key of the same id.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any, Final
 
 from ..core.clock import Clock, SystemClock
 from ..core.errors import ConfigurationError
-from ..core.principal import Principal
+from ..core.principal import Principal, PrincipalKind
 from ..core.sansio import suspends, synced
 from ..core.tenant import Membership
 from .resolve import Prover
@@ -24,6 +26,7 @@ _LONGEST: Final = timedelta(minutes=5)
 _CAPACITY: Final = 10_000
 _MICROSECOND: Final = timedelta(microseconds=1)
 _Key = tuple[str, str]
+_Held = tuple[Membership, int, PrincipalKind]
 
 
 class CachedMemberships:
@@ -43,7 +46,7 @@ class CachedMemberships:
         self._clock: Clock = clock or SystemClock()
         self._age_ns: int = max_age // _MICROSECOND * 1_000
         self._lock: Lock = Lock()
-        self._held: dict[_Key, tuple[Membership, int]] = {}
+        self._held: dict[_Key, _Held] = {}
         self._floors: dict[_Key, int] = {}
         subscribe: Any = getattr(memberships, "subscribe", None)
         if subscribe is not None:
@@ -53,12 +56,12 @@ class CachedMemberships:
         """The membership, at most `max_age` old."""
         key = (tenant_id, principal.id)
         held = self._held.get(key)
-        if held is not None and self._clock.monotonic_ns() < held[1]:
+        if held is not None and self._clock.monotonic_ns() < held[1] and held[2] == principal.kind:
             return held[0]
         until = self._clock.monotonic_ns() + self._age_ns  # age counts from before the read
         found = await self._memberships.aprove(principal, tenant_id)
         if found is not None:
-            self._remember(key, found, until)
+            self._remember(key, (found, until, principal.kind))
         return found
 
     prove: Final = synced(aprove)
@@ -73,11 +76,11 @@ class CachedMemberships:
             if held is not None and held[0].version < version:
                 del self._held[key]
 
-    def _remember(self, key: _Key, found: Membership, until: int) -> None:
+    def _remember(self, key: _Key, found: _Held) -> None:
         with self._lock:
-            if found.version >= self._floors.get(key, 0):
+            if found[0].version >= self._floors.get(key, 0):
                 self._bound(self._held)
-                self._held[key] = (found, until)
+                self._held[key] = found
 
     @staticmethod
     def _bound(table: dict[_Key, Any]) -> None:

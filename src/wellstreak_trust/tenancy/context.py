@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar, Token
 from itertools import count
 from types import FrameType, TracebackType
@@ -19,10 +19,10 @@ from typing import Any, Final
 from ..core.errors import NoTenant, TenantConflict, UsageError
 from ..core.principal import Principal
 from ..core.tenant import Membership, TenantContext
-from .elevation import ElevatedContext, elevated
+from .elevation import ElevatedContext, elevated, without_elevation
 from .frames import CONTEXTLIB, ENTER_CONTEXT, GENERATOR, refuse_generator
 
-__all__ = ["current_tenant", "require_tenant", "scope_leaks", "tenant_scope", "testing_context"]
+__all__ = ["Rooted", "current_tenant", "require_tenant", "scope_leaks", "tenant_scope", "testing_context"]
 
 _frame: Final = sys._getframe
 _LOG: Final = logging.getLogger("wellstreak_trust.tenancy")
@@ -98,8 +98,8 @@ class tenant_scope:
                 "only a TenantContext enters, and one scope object serves one block at a time",
                 hint="with tenant_scope(resolver.resolve(facts, principal)): ...",
             )
-        if isinstance(context, ElevatedContext) and not context.live:
-            raise TenantConflict("the elevation of this context is over", hint="elevate again, with a reason")
+        if isinstance(context, ElevatedContext):
+            context.require_live()
         if not isinstance(context.tenant_id, str) or not context.tenant_id:
             raise UsageError("a tenant id is a non-empty str")
         return context
@@ -118,6 +118,42 @@ class tenant_scope:
         _LEAKS.add()
         where = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "unknown"
         _LOG.warning("scope_leak: a tenant scope was %s at %s", how, where)
+
+
+class Rooted:
+    """For those who run other people's work: between `enter` and `leave` there is `context`, or no tenant, alone.
+
+    What was open around it, an elevation included, is hidden; `leave` brings exactly that back, whatever the work
+    forgot to leave. In a `contextvars.Context` of the work's own nobody needs to leave.
+    """
+
+    __slots__ = ("_restore", "_scope")
+
+    def __init__(self, context: TenantContext | None) -> None:
+        self._scope: tenant_scope = _OUTSIDE if context is None else tenant_scope(context)
+        self._restore: Callable[[], None] | None = None
+
+    def enter(self) -> None:
+        """Raises as `tenant_scope` for what is no context, or one whose elevation is over."""
+        if self._scope is not _OUTSIDE:
+            self._scope._vetted()
+            self._scope._outer = _OUTSIDE
+        token, restore_elevation = _CURRENT.set(self._scope), without_elevation()
+
+        def restore() -> None:
+            _CURRENT.reset(token)
+            restore_elevation()
+
+        self._restore = restore
+
+    def leave(self) -> None:
+        """Leaving twice, or in another context, is harmless."""
+        restore, self._restore = self._restore, None
+        if restore is not None:
+            try:
+                restore()
+            except ValueError:  # as in `tenant_scope.__exit__`
+                self._scope._blank("left in another context", _frame(1))
 
 
 class _Leaks:

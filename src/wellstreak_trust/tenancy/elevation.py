@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -22,7 +24,7 @@ from ..core.tenant import TenantContext
 from .frames import refuse_generator
 from .trail import INSTALLED, Sink, arecord, said
 
-__all__ = ["ELEVATED", "ELEVATION_ENDED", "ElevatedContext", "elevate", "elevated"]
+__all__ = ["ELEVATED", "ELEVATION_ENDED", "ElevatedContext", "elevate", "elevated", "without_elevation"]
 
 ELEVATED: Final = "tenancy.elevated"
 ELEVATION_ENDED: Final = "tenancy.elevation_ended"
@@ -185,6 +187,11 @@ class ElevatedContext(TenantContext):
         """Whether it may still be entered."""
         return isinstance(self.elevation, elevate) and self.elevation.active
 
+    def require_live(self) -> None:
+        """Raises `TenantConflict` once the elevation is over."""
+        if not self.live:
+            raise TenantConflict("the elevation of this context is over", hint="elevate again, with a reason")
+
 
 _ELEVATION: Final[ContextVar[elevate | None]] = ContextVar("wellstreak_trust_elevation", default=None)
 
@@ -193,3 +200,8 @@ def elevated() -> bool:
     """Whether the running code is inside an elevation whose minutes are not over."""
     current = _ELEVATION.get()
     return current is not None and current.active
+
+
+def without_elevation() -> Callable[[], None]:
+    """The running code is not elevated until the returned function is called."""
+    return partial(_ELEVATION.reset, _ELEVATION.set(None))

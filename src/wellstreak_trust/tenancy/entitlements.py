@@ -156,6 +156,21 @@ class Entitlements:
 
     check: Final = synced(acheck)
 
+    async def arequire(self, ctx: TenantContext, feature: str | None = None) -> None:
+        """Passes while `feature` is granted; without one, while the subscription itself is good.
+
+        Raises:
+            EntitlementDenied: with the reason.
+        """
+        if feature is None:
+            found, _ = await self._judge(ctx.tenant_id, "", 1, Feature())
+        else:
+            found = await self.acheck(ctx, feature)
+        if not found.allowed:
+            raise _denied(found)
+
+    require: Final = synced(arequire)
+
     async def areserve(self, ctx: TenantContext, feature: str, amount: int = 1) -> Reservation:
         """Takes `amount` before the effect.
 
@@ -189,15 +204,16 @@ class Entitlements:
     release: Final = synced(arelease)
 
     async def _judge(
-        self, tenant_id: str, feature: str, amount: int
+        self, tenant_id: str, feature: str, amount: int, included: Feature | None = None
     ) -> tuple[EntitlementDecision, EntitlementSnapshot | None]:
-        """Everything but the counter; and the snapshot it rests on."""
+        """Everything but the counter; and the snapshot it rests on. `included` stands in for what the plan says."""
         now = self._clock.now()
         snapshot, reachable = await self._snapshot(tenant_id, now)
         if snapshot is None:
             return EntitlementDecision(False, "no_subscription" if reachable else "source_unavailable"), None
         stale = snapshot.stale(now)
-        included = snapshot.features.get(feature) if isinstance(feature, str) else None
+        if included is None and isinstance(feature, str):
+            included = snapshot.features.get(feature)
         if included is None:
             return EntitlementDecision(False, "unknown_feature", stale=stale), snapshot
         reason = self._standing(snapshot, included, now)

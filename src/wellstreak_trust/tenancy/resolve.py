@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
+from ..core.address import ClientAddress
 from ..core.errors import AmbiguousTenant, ConfigurationError, TenantNotFound
 from ..core.http import RequestFacts
 from ..core.principal import Principal
@@ -54,15 +55,17 @@ class SubdomainSource:
     """The one label in front of `base` in the Host field: ``acme.example.com`` names ``acme``.
 
     Look-alike suffixes, several or empty labels, punycode and everything that is no label yield nothing.
-    `X-Forwarded-Host` is never read: anybody can send it.
 
     Args:
         base: the domain above the tenants, such as ``example.com``.
+        proxies: whose ``X-Forwarded-Host`` replaces the Host field, for proxies that set it on every request. From
+            anybody else, and without `proxies`, that field is not read: everybody can send it.
     """
 
-    __slots__ = ("_host",)
+    __slots__ = ("_host", "_proxies")
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, *, proxies: ClientAddress | None = None) -> None:
+        self._proxies: ClientAddress | None = proxies
         domain = base.lower()
         if not re.fullmatch(rf"{_LABEL}(?:\.{_LABEL})*", domain, re.ASCII):
             raise ConfigurationError(
@@ -74,8 +77,10 @@ class SubdomainSource:
         )
 
     def candidates(self, facts: RequestFacts, principal: Principal) -> Sequence[str]:
-        """The label in lower case; nothing for an absent or repeated Host field."""
+        """The label in lower case; nothing for an absent or repeated field."""
         hosts = facts.headers.get_all("host")
+        if self._proxies is not None and self._proxies.trusts(facts.peer):
+            hosts = facts.headers.get_all("x-forwarded-host") or hosts
         found = self._host.fullmatch(hosts[0]) if len(hosts) == 1 else None
         return (found[1].lower(),) if found else ()
 

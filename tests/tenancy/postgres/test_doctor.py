@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -60,6 +63,7 @@ PLANTS = {
     "COALESCE to a default tenant": Plant(
         SECURED + policy(f"tenant_id = coalesce({ONCE}, 't1')"), "policy_ignores_tenant"
     ),
+    "a shared tenant beside": Plant(SECURED + policy(f"tenant_id IN ({ONCE}, 'shared')"), "policy_ignores_tenant"),
     "IS NOT FALSE": Plant(SECURED + policy(f"(tenant_id = {ONCE}) IS NOT FALSE"), "policy_ignores_tenant"),
     "NOT": Plant(SECURED + policy(f"NOT (tenant_id = {ONCE})"), "policy_ignores_tenant"),
     "unequal": Plant(SECURED + policy(f"tenant_id <> {ONCE}"), "policy_ignores_tenant"),
@@ -236,7 +240,11 @@ PLANTS = {
     ),
     # Settings.
     "a tenant by default": Plant("ALTER ROLE {app} SET wst.tenant = 't1'", "setting_preset", by="superuser"),
-    # Names.
+    # Types and names.
+    "an array": Plant("CREATE TABLE plain (tenant_id text[] NOT NULL)", "rls_disabled tenant_not_indexed", heals=False),
+    "a type of two words": Plant(
+        "CREATE TABLE plain (tenant_id double precision NOT NULL)", "rls_disabled tenant_not_indexed", heals=False
+    ),
     "odd names": Plant(
         'CREATE TABLE "Odd "" Table" (tenant_id uuid, "Na me" text UNIQUE)',
         "rls_disabled tenant_nullable tenant_not_indexed unique_without_tenant",
@@ -367,6 +375,13 @@ def test_findings_are_sorted_and_every_code_is_known(lab: Lab) -> None:
     assert [each.severity for each in found] == sorted(each.severity for each in found)
     assert found == sorted(found, key=lambda each: each.rank)
     assert all(each.code in CODES and CODES[each.code].title == each.title for each in found)
+
+
+def test_every_case_of_the_list_is_tried(vectors: Callable[[str], Any]) -> None:
+    cases = {case["id"] for case in vectors("tenancy/other.json")["postgres"]}
+    tests = "".join(path.read_text().lower() for path in Path(__file__).parent.glob("test_*.py"))
+    assert cases
+    assert not [case for case in cases if f"{case.lower()} " not in tests and f"_{case.lower()}_" not in tests]
 
 
 def test_every_code_is_planted_somewhere() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from ...core.errors import UsageError
 from . import names
 from .catalog import Catalog, Relation
 from .ddl import policy_ddl
@@ -54,8 +55,15 @@ class Case:
 
     def policy(self, relation: Relation) -> list[str]:
         """The DDL that puts a relation under a policy, again if need be."""
+        return policy_ddl(relation.label, relation.column or "", type=self.cast(relation), replace=True)
+
+    def cast(self, relation: Relation) -> str | None:
+        """The tenant column's type, as `policy_ddl` takes it; None for text, and for what is no name (an array)."""
         kind = (relation.type or "").partition("(")[0].strip()
-        return policy_ddl(relation.label, relation.column or "", type=kind or None, replace=True)
+        try:
+            return kind if names.type_name(kind) is not None else None
+        except UsageError:
+            return None
 
     def revoked(self, relation: Relation, privilege: str, holders: Collection[str]) -> str:
         """The statement that takes a privilege back; for an owner, who cannot be refused, what is to be decided."""

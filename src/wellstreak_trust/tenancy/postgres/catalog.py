@@ -178,18 +178,21 @@ WHERE 0 = ANY(p.polroles) OR EXISTS (SELECT FROM reach WHERE reach.oid = ANY(p.p
 SELECT d.objid, quote_ident(f.proname), f.prosrc FROM pg_depend AS d JOIN pg_proc AS f ON f.oid = d.refobjid
 WHERE d.classid = CAST('pg_policy' AS regclass) AND d.refclassid = CAST('pg_proc' AS regclass)""",
     "indexes": """
-SELECT i.indrelid, quote_ident(x.relname), i.indisunique OR i.indisexclusion,
-  i.indisprimary AND NOT EXISTS (
-    SELECT FROM unnest(i.indkey) AS k(attnum) JOIN pg_attribute AS t ON t.attrelid = i.indrelid AND t.attnum = k.attnum
-    WHERE t.atttypid <> ALL (CAST(CAST(ARRAY['int2', 'int4', 'int8', 'uuid'] AS regtype[]) AS oid[]))
-  ),
+SELECT i.indrelid, quote_ident(x.relname), i.indisunique OR i.indisexclusion, i.indisprimary AND k.numbers,
   i.indisvalid AND i.indpred IS NULL, i.indnkeyatts, CAST(i.indkey AS text),
   coalesce(pg_get_expr(i.indexprs, i.indrelid), ''),
-  CASE WHEN i.indisunique OR i.indisexclusion THEN pg_get_indexdef(i.indexrelid) ELSE '' END,
+  CASE WHEN (i.indisunique OR i.indisexclusion) AND NOT (k.tenant OR i.indisprimary AND k.numbers)
+    THEN pg_get_indexdef(i.indexrelid) ELSE '' END,
   quote_ident(o.conname), i.indisprimary
 FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid AND NOT x.relispartition
 JOIN pg_class AS c ON c.oid = i.indrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_constraint AS o ON o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x')
+CROSS JOIN LATERAL (
+  SELECT coalesce(bool_and(t.atttypid IN (20, 21, 23, 2950)), false) AS numbers, -- int8, int2, int4, uuid
+    coalesce(bool_or(t.attname = ANY(CAST(:columns AS text[]))), false) AS tenant
+  FROM unnest(i.indkey) WITH ORDINALITY AS e(attnum, place)
+  JOIN pg_attribute AS t ON t.attrelid = i.indrelid AND t.attnum = e.attnum WHERE e.place <= i.indnkeyatts
+) AS k
 WHERE {ours}""",
     "foreign_keys": """
 SELECT quote_ident(o.conname), o.conrelid, o.confrelid,

@@ -41,7 +41,7 @@ def doctor(
     """Examines the schema as the connected role sees it; sorted, errors first; empty where nothing was found.
 
     It reads the catalog alone, changes nothing, and asks a fixed number of queries however many tables there are. On
-    an ``AsyncConnection``: ``await connection.run_sync(doctor)``.
+    an ``AsyncConnection``: ``await connection.run_sync(doctor)``. On a guarded engine, ask inside ``unscoped``.
 
     Args:
         connection: of SQLAlchemy, or of psycopg with rows as tuples.

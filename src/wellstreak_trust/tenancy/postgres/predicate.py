@@ -7,13 +7,14 @@ something else. The expression pins the tenant where every row that passes must 
 * AND pins if one operand does, OR if all do;
 * NOT, CASE, IS NOT FALSE and what else cannot be read pin nothing;
 * a comparison pins if the column stands alone on one side and the other side reads the setting, without the column and
-  without COALESCE or CASE, either of which would put something in the place of a setting that is empty.
+  without what could put something beside the setting or in its place: COALESCE, CASE, ARRAY, VALUES, UNION, OR.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["READER", "is_guarded", "is_once", "pins", "vouched"]
@@ -21,13 +22,15 @@ __all__ = ["READER", "is_guarded", "is_once", "pins", "vouched"]
 READER: Final = "current_setting"
 
 _SPACE: Final = re.compile(r"\s+")
-_QUOTED: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+_TOKEN: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[()]| OR | AND | = | IN ")
+_STEPS: Final = {"(": 1, ")": -1}
 _CAST: Final = re.compile(r"::[\w \".]+(\(\d+(,\d+)?\))?(\[\])?$")
-_STAND_IN: Final = re.compile(r"\b(COALESCE\(|CASE )")
+_STAND_IN: Final = re.compile(r"\b(COALESCE\(|CASE |ARRAY\[|VALUES |UNION | ?OR )")
 _BARE_READ: Final = re.compile(rf"(?<!NULLIF\()(?<!NULLIF\(\(){READER}\(")
 
 
-def pins(expression: str | None, column: str, readers: Collection[str] = (READER,)) -> tuple[str, ...]:
+@lru_cache(4096)  # a schema's policies are mostly one text
+def pins(expression: str | None, column: str, readers: tuple[str, ...] = (READER,)) -> tuple[str, ...]:
     """The comparisons one of which every passing row has met; empty where nothing is proved.
 
     Args:
@@ -47,7 +50,7 @@ def pins(expression: str | None, column: str, readers: Collection[str] = (READER
     return (text,) if _compares(text, column, readers) else ()
 
 
-def vouched(expression: str | None, parent: str, column: str, readers: Collection[str] = (READER,)) -> bool:
+def vouched(expression: str | None, parent: str, column: str, readers: tuple[str, ...] = (READER,)) -> bool:
     """Whether every passing row has met EXISTS on `parent` with the parent's tenant compared with the setting."""
     if expression is None:
         return False
@@ -67,13 +70,13 @@ def is_guarded(pin: str) -> bool:
     return _BARE_READ.search(pin) is None
 
 
-def is_once(pin: str, readers: Collection[str] = (READER,)) -> bool:
+def is_once(pin: str, readers: tuple[str, ...] = (READER,)) -> bool:
     """Whether the setting is read in a sub-select: once a statement."""
     place = min((found for reader in readers if (found := pin.find(f"{reader}(")) >= 0), default=-1)
     return 0 <= pin.find("( SELECT ") < place
 
 
-def _compares(text: str, column: str, readers: Collection[str]) -> bool:
+def _compares(text: str, column: str, readers: tuple[str, ...]) -> bool:
     for sign in (" = ", " IN "):
         sides = list(_parts(text, sign))
         if len(sides) == 2:
@@ -111,29 +114,20 @@ def _stripped(text: str) -> str:
 
 
 def _closing(text: str) -> int:
-    return next((place for place, depth in _depths(text) if depth == 0 and text[place] == ")"), -1)
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += _STEPS.get(token[0], 0)
+        if token[0] == ")" and depth == 0:
+            return token.start()
+    return -1
 
 
 def _parts(text: str, word: str) -> Iterator[str]:
     """`text` split at `word`, outside parentheses and quotes."""
-    start = 0
-    level = [place for place, depth in _depths(text) if depth == 0 and text.startswith(word, place)]
-    for place in level:
-        yield text[start:place]
-        start = place + len(word)
+    start = depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += _STEPS.get(token[0], 0)
+        if depth == 0 and token[0] == word:
+            yield text[start : token.start()]
+            start = token.end()
     yield text[start:]
-
-
-def _depths(text: str) -> Sequence[tuple[int, int]]:
-    """(place, depth after it) of each character outside quotes."""
-    found: list[tuple[int, int]] = []
-    depth = place = 0
-    while place < len(text):
-        quote = _QUOTED.match(text, place) if text[place] in "'\"" else None
-        if quote is not None:
-            place = quote.end()
-            continue
-        depth += {"(": 1, ")": -1}.get(text[place], 0)
-        found.append((place, depth))
-        place += 1
-    return found

@@ -120,9 +120,8 @@ def _link_hint(case: Case, child: Relation, parent: Relation) -> str:
     if any(len(each.columns) > 1 for each in keys) or len({each.targets for each in keys}) > 1:
         return f"-- give {child.label} a tenant column, then the composite key"
     parents = {each.columns[0]: case.catalog.relations[each.parent].label for each in keys}
-    kind = (parent.type or "").partition("(")[0].strip()
     ddl = link_policy_ddl(
-        child.label, parents, parent.column or "", key=keys[0].targets[0], type=kind or None, replace=True
+        child.label, parents, parent.column or "", key=keys[0].targets[0], type=case.cast(parent), replace=True
     )
     return sql(*ddl)
 

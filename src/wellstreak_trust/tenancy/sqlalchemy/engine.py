@@ -22,13 +22,13 @@ from sqlalchemy.util import LRUCache
 
 from ...core.errors import ConfigurationError
 from ..context import current_tenant
+from ..postgres.binding import bind_tenant
 from ..unscoped import is_unscoped
 from .compiler import GuardedCompiler, guarded_compiler
 from .known import known_parents
 from .plan import Occurrence, Plan
 from .results import pin
 from .rules import Rules, same_id
-from .settings import Settings
 from .verdict import COMPANY, LIFTED, TENANT, Equal, Points, Verdict
 
 __all__ = ["Gate", "ModalCache"]
@@ -84,7 +84,6 @@ class Gate:
 
     def __init__(self, rules: Rules) -> None:
         self.rules: Rules = rules
-        self._settings: dict[Any, Settings] = {}
 
     def guards(self, engine: Engine) -> bool:
         """Whether that engine has these rules."""
@@ -114,16 +113,13 @@ class Gate:
         event.listen(engine, "do_executemany", self.before, insert=True)
         event.listen(engine, "do_execute_no_params", self._before_without, insert=True)
         if dialect.name == "postgresql" and not self.rules.observes:
-            self._settings[dialect] = Settings(dialect, self.rules)
+            bind_tenant(engine)
 
     # --- each execution ---------------------------------------------------------------------------------------------
 
     def before(self, cursor: Any, statement: str, parameters: Any, context: Any) -> None:
         """Judges one execution; what it raises is raised before anything reaches the driver."""
         compiled = context.compiled
-        settings = self._settings.get(context.dialect)
-        if settings is not None:
-            settings.before(context)
         if isinstance(compiled, GuardedCompiler) and compiled.rules is self.rules:
             verdict = compiled.verdict
             if verdict.tables or verdict.refusal is not None or verdict.mode == LIFTED:

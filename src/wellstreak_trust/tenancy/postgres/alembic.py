@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..core.errors import MissingExtra
-from .postgres import names
-from .postgres.ddl import POLICY, drop_policy_ddl, policy_ddl
-from .postgres.seal import SCHEMA
-from .setting import COMPANY, TENANT
+from ...core.errors import MissingExtra
+from ..setting import COMPANY, TENANT
+from . import names
+from .ddl import POLICY, drop_policy_ddl, policy_ddl
+from .seal import SCHEMA
 
 try:
     from alembic.autogenerate import comparators, renderers
@@ -130,9 +130,9 @@ def _compare(
     operations: ModifyTableOps,
     schema: str | None,
     name: str,
-    found: Table | None,
-    wanted: Table | None,
+    *sides: Table | None,
 ) -> None:
+    found, wanted = sides
     options = None if wanted is None else wanted.info.get(TENANT_RLS)
     if options is None or context.dialect is None or context.dialect.name != "postgresql":
         return
