@@ -20,7 +20,63 @@ NAMES = [
     if isinstance(each, ast.FunctionDef) and each.name not in HELPERS
 ]  # fmt: skip
 
-OPEN: dict[str, str] = {}
+# What comes through today, and why; an entry goes when its hole is closed.
+OPEN: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "read_by_a_second_model_in_capitals",
+            "read_by_a_second_model_in_quotes",
+            "read_by_a_second_model_in_a_schema",
+            "read_by_a_model_of_a_view",
+            "unite_second_models",
+            "ask_a_second_model",
+            "update_by_a_second_model_in_capitals",
+        ),
+        "a table under another spelling, or a view of it, counts as another table",
+    ),
+    **dict.fromkeys(
+        (
+            "read_by_a_second_model_of_other_apps",
+            "update_by_a_second_model_of_other_apps",
+        ),
+        "a registry of its own whose model leaves the tenant out lifts the guard from the table",
+    ),
+    **dict.fromkeys(
+        (
+            "read_by_a_historical_model",
+            "update_by_a_historical_model",
+            "move_by_a_historical_model",
+            "create_by_a_historical_model",
+            "point_by_a_historical_model",
+            "read_a_child_table_by_a_historical_model",
+        ),
+        "of two models on one table the last one says whether it has a tenant",
+    ),
+    **dict.fromkeys(
+        ("read_from_a_string",),
+        "SQLite takes a string for the name of a table",
+    ),
+    **dict.fromkeys(
+        (
+            "template_of_a_subquery",
+            "connector",
+        ),
+        "templates and connectors are text that nobody judges",
+    ),
+    **dict.fromkeys(
+        (
+            "expression_that_writes_its_own_sql",
+            "lookup_that_writes_its_own_sql",
+            "type_that_writes_its_own_sql",
+            "placeholder_that_writes_its_own_sql",
+        ),
+        "SQL that the host's own expression, lookup or field writes is not judged",
+    ),
+    **dict.fromkeys(
+        ("point_by_half_a_union",),
+        "a union proves by its first half",
+    ),
+}
 
 
 @cache

@@ -507,7 +507,58 @@ def ask_in_an_order(s: Session) -> Any:
 
 # --- the runs ------------------------------------------------------------------------------------------------------
 
-OPEN: dict[str, str] = {}
+# What comes through today, and why; an entry goes when its hole is closed.
+OPEN: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "insert_below_a_parent_from_a_union",
+            "update_to_a_parent_from_a_union",
+            "select_a_parent_from_a_union",
+            "select_a_tenant_from_a_union",
+            "select_a_tenant_from_a_union_in_a_cte",
+            "select_a_tenant_from_a_recursive_cte",
+        ),
+        "a union proves by its first half, or by any of its bases",
+    ),
+    **dict.fromkeys(
+        (
+            "upsert_the_tenant_from_another_column",
+            "upsert_the_parent_from_another_column",
+            "upsert_the_parent_by_a_cast",
+        ),
+        "any column of excluded counts as proven",
+    ),
+    **dict.fromkeys(
+        (
+            "update_or_replace",
+            "update_or_replace_in_two_words",
+        ),
+        "UPDATE OR REPLACE deletes the row in the way",
+    ),
+    **dict.fromkeys(
+        (
+            "label_with_sql",
+            "column_with_sql",
+            "column_in_a_function_with_sql",
+            "alias_with_sql",
+        ),
+        "names that are not quoted are text nobody judges",
+    ),
+    **dict.fromkeys(
+        (
+            "ddl_that_copies",
+            "ddl_that_watches",
+        ),
+        "DDL text may hold queries and triggers",
+    ),
+    **dict.fromkeys(
+        (
+            "element_that_writes_its_own_sql",
+            "type_that_writes_its_own_sql",
+        ),
+        "SQL that the host's own element or type writes is not judged",
+    ),
+}
 
 
 @pytest.mark.parametrize(
