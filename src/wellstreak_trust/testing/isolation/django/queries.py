@@ -114,12 +114,12 @@ class Queries:
             relation = dice.choice(relations)
             return Q(**{f"{relation.name}__in": self.filtered(dice, relation.related_model, depth)})
         field = dice.choice(self.models.fields(model, ORDERED))
-        other, its = self._alike(dice, field)
+        other, its = self.alike(dice, field)
         return Q(**{f"{field.attname}__in": self.filtered(dice, other, depth).values(its.attname)})
 
     def _scalar(self, dice: Dice, model: Model, depth: int) -> Any:
         field = dice.choice(self.models.fields(model, ORDERED))
-        other, its = self._alike(dice, field)
+        other, its = self.alike(dice, field)
         nested = self.filtered(dice, other, depth).order_by().values(its.attname)
         if dice.chance(0.5):
             pick = dice.choice((Max, Min))
@@ -136,7 +136,7 @@ class Queries:
         field = self.models.fields(model, (int,))
         return Q(**{f"{dice.choice(field).attname}__gte": Subquery(counted[:1])}) if field else Q(Exists(nested))
 
-    def _alike(self, dice: Dice, field: Any) -> tuple[Model, Any]:
+    def alike(self, dice: Dice, field: Any) -> tuple[Model, Any]:
         """A field of another model with values of the same type."""
         other = dice.choice(self.models.tenants)
         fits = [each for each in self.models.fields(other, ORDERED) if python_type(each) is python_type(field)]

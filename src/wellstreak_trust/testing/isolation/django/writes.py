@@ -47,7 +47,7 @@ class Writes:
     def _update_nested(self, dice: Dice) -> Any:
         """To what a subquery says."""
         model, field = self._field(dice)
-        other, its = self.queries._alike(dice, field)
+        other, its = self.queries.alike(dice, field)
         nested = self.queries.filtered(dice, other, 1).order_by(its.attname, "pk").values(its.attname)[:1]
         if not field.null:
             return self._update(dice)

@@ -138,7 +138,7 @@ class Conditions:
 
     def _exists(self, dice: Dice, entity: Entity, depth: int) -> Any:
         other = aliased(inspect(self.entity(dice)).mapper.class_)
-        nested = exists().where(self._tie(dice, entity, other))
+        nested = exists().where(self.tie(dice, entity, other))
         if inner := dice.part("inner", 0.7):
             nested = nested.where(self.grow(inner, other, depth))
         return ~nested if dice.chance(0.3) else nested
@@ -152,7 +152,7 @@ class Conditions:
     def _counted(self, dice: Dice, entity: Entity, depth: int) -> Any:
         other = aliased(inspect(self.entity(dice)).mapper.class_)
         count = func.count() if dice.chance(0.3) else func.count(self.keys(other)[-1])
-        nested = select(count).select_from(other).where(self._tie(dice, entity, other))
+        nested = select(count).select_from(other).where(self.tie(dice, entity, other))
         if inner := dice.part("inner", 0.5):
             nested = nested.where(self.grow(inner, other, depth))
         return nested.scalar_subquery() >= dice.number(0, 3)
@@ -176,7 +176,7 @@ class Conditions:
             fits = [each for each, its in self.columns(other, ORDERED) if its is column]
         return attribute, dice.choice(fits), other
 
-    def _tie(self, dice: Dice, entity: Entity, other: Entity) -> Any:
+    def tie(self, dice: Dice, entity: Entity, other: Entity) -> Any:
         """A condition between two entities: a foreign key where one leads from one to the other, else a comparison."""
         ties = list(self.ties(entity, other)) + [(there, here) for there, here in self.ties(other, entity)]
         if ties and dice.chance(0.8):

@@ -224,7 +224,7 @@ class Selects:
         if not relationships or dice.chance(0.25):
             other = aliased(inspect(self.conditions.entity(dice)).mapper.class_)
             base.statement = base.statement.join(
-                other, self.conditions._tie(dice, left, other), isouter=outer, full=full
+                other, self.conditions.tie(dice, left, other), isouter=outer, full=full
             )
             base.entities.append(other)
             return
@@ -283,7 +283,7 @@ class Selects:
         """A correlated aggregate of another entity."""
         other = aliased(inspect(self.conditions.entity(dice)).mapper.class_)
         attribute, _ = dice.choice(self.conditions.columns(other, ORDERED))
-        inner = select(func.max(attribute)).where(self.conditions._tie(dice, entity, other))
+        inner = select(func.max(attribute)).where(self.conditions.tie(dice, entity, other))
         return inner.scalar_subquery()
 
     def _aggregate(self, dice: Dice, base: _From) -> Any:
