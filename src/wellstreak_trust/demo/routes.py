@@ -37,7 +37,7 @@ async def sign_in(call: Call) -> Reply:
 
 async def read_workspace(call: Call) -> Reply:
     """The workspace and its AI settings."""
-    return Reply({"workspace": call.tenant_id, "ai": await call.host.setting(call.tenant_id, "ai")})
+    return Reply({"workspace": call.tenant_id, "ai": await call.host.setting("ai")})
 
 
 async def connect(call: Call) -> Reply:
@@ -72,7 +72,7 @@ async def create_agent(call: Call) -> Reply:
     host, name = call.host, call.json("name")["name"]
     taken = await host.entitlements.areserve(call.tenant, "agents")
     try:
-        made = await host.add_agent(call.tenant_id, call.tenant.principal.id, name)
+        made = await host.add_agent(call.tenant.principal.id, name)
     except BaseException:
         await host.entitlements.arelease(taken)
         raise
@@ -82,7 +82,7 @@ async def create_agent(call: Call) -> Reply:
 
 async def the_agent(call: Call) -> Any:
     """The agent of a route, as a policy resource."""
-    return await call.host.agent(call.params["tenant"], call.params["agent"])
+    return await call.host.agent(call.params["agent"])
 
 
 async def read_agent(call: Call) -> Reply:
@@ -93,7 +93,7 @@ async def read_agent(call: Call) -> Reply:
 
 async def update_agent(call: Call) -> Reply:
     """Renames an agent."""
-    await call.host.rename_agent(call.tenant_id, call.params["agent"], call.json("name")["name"])
+    await call.host.rename_agent(call.params["agent"], call.json("name")["name"])
     return Reply({"agent": call.params["agent"]})
 
 
@@ -123,7 +123,7 @@ async def break_glass(call: Call) -> Reply:
         raise InvalidRequest("a reason and a ticket are wanted") from None
     async with glass:
         with tenant_scope(glass.context(said["tenant"])):
-            return Reply({"workspace": call.tenant_id, "ai": await call.host.setting(call.tenant_id, "ai")})
+            return Reply({"workspace": call.tenant_id, "ai": await call.host.setting("ai")})
 
 
 ROUTES = (

@@ -118,15 +118,15 @@ async def read_billing(call: Call) -> Reply:
             "status": found.status if found is not None else None,
             "access": await host.entitlements.aaccess(call.tenant),
             "seats": {"used": seats.used, "limit": seats.limit},
-            "wanted": await host.setting(call.tenant_id, "plan"),
+            "wanted": await host.setting("plan"),
         }
     )
 
 
 async def change_plan(call: Call) -> Reply:
     """Notes the plan that is wanted; a real host opens the provider's checkout, and the webhook decides."""
-    await call.host.put_setting(call.tenant_id, "plan", call.json("plan")["plan"])
-    return Reply({"wanted": await call.host.setting(call.tenant_id, "plan")})
+    await call.host.put_setting("plan", call.json("plan")["plan"])
+    return Reply({"wanted": await call.host.setting("plan")})
 
 
 async def billing_hook(call: Call) -> Reply:
@@ -153,10 +153,10 @@ async def billing_hook(call: Call) -> Reply:
 
 async def read_ai(call: Call) -> Reply:
     """How the AI workforce speaks."""
-    return Reply({"ai": await call.host.setting(call.tenant_id, "ai")})
+    return Reply({"ai": await call.host.setting("ai")})
 
 
 async def change_ai(call: Call) -> Reply:
     """Changes it."""
-    await call.host.put_setting(call.tenant_id, "ai", call.json("tone")["tone"])
+    await call.host.put_setting("ai", call.json("tone")["tone"])
     return await read_ai(call)
