@@ -96,14 +96,23 @@ def test_forbids_that_are_false_let_pass_and_all_others_are_handed_on(who):
         assert quick(found, subject, resource, context) is None
         assert not found.check(subject, "d:x", resource, context)
     assert quick(policy(forbid=forbid), subject, clear, open_) == "no_grant"
+    bots = [{"id": "f", "permissions": ["d:x"], "when": "principal.kind == 'service' || principal.aal > 2"}]
+    assert quick(policy("d:x", forbid=bots), subject, DOC) == "allowed"
 
 
 def test_conditions_on_a_membership_ask_the_context():
-    when = "principal.tenant_id == 't1' && 'm' in principal.roles"
-    assert quick(policy(when), USER, DOC) == "allowed"
-    assert quick(policy(when), MEMBER, DOC) is None
-    assert policy(when).check(MEMBER, "d:x", DOC).code == "allowed"
-    assert quick(policy("principal.aal < 2"), MEMBER, DOC) == "allowed"
+    """What the credential says of another tenant must not count in this one."""
+    elsewhere = Principal("u1", tenant_id="t9", roles=frozenset({"x"}))
+    inside = TenantContext("t1", elsewhere, Membership("t1", "u1", frozenset({"m"})))
+    for here, there in (
+        ("principal.tenant_id == 't1'", "principal.tenant_id == 't9'"),
+        ("'m' in principal.roles", "'x' in principal.roles"),
+    ):
+        assert quick(policy(here), USER, DOC) == "allowed"
+        assert quick(policy(here), inside, DOC) is quick(policy(there), inside, DOC) is None
+        assert policy(here).check(inside, "d:x", DOC).code == "allowed"
+        assert policy(there).check(inside, "d:x", DOC).code == "condition_failed"
+    assert quick(policy("principal.aal < 2"), inside, DOC) == "allowed"
 
 
 def test_the_platform():
