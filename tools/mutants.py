@@ -105,6 +105,8 @@ class _Search:
                 for child in value if isinstance(value, list) else [value]:
                     if isinstance(child, ast.keyword) and child.arg == "strict" and _calls(node, "zip"):
                         continue  # the lengths agree
+                    if isinstance(child, ast.Constant) and _calls(node, "cast"):
+                        continue  # a type in quotes
                     if isinstance(child, ast.expr):
                         yield from self._expression(child)
                     elif isinstance(child, ast.AST):

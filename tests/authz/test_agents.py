@@ -65,6 +65,14 @@ def test_the_sign_in_that_counts_is_the_persons():
     assert weak.obligations[0].aal == 2
 
 
+def test_an_approval_is_asked_of_both_once():
+    decision = POLICY.check(agent("bot", behind=user("ada", "owner")), "refunds:create")
+    assert (decision.code, decision.obligations[0].by) == ("approval_required", "refunds:approve")
+    assert decision.delegation.actor_id == "ada"
+    assert POLICY.check(agent("bot", behind=ADA), "refunds:create").code == "ceiling"
+    assert POLICY.check(agent("bot", behind=user("ada")), "docs:read").code == "ceiling"
+
+
 def test_a_context_holds_the_agents_membership():
     inside = TenantContext("t1", agent("owner", behind=ADA), Membership("t1", "bot1", frozenset({"bot"})))
     decision = POLICY.check(inside, "docs:update", DOC)

@@ -156,6 +156,12 @@ def mapping(names) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional=dict.fromkeys(names, VALUES))
 
 
+def test_compiled_code_reaches_nothing_by_name():
+    for function in (truth(tree("resource.b")), falsity(tree("resource.s in principal.t"))):
+        assert function.__globals__["__builtins__"] == {}
+        assert "__import__" not in function.__globals__
+
+
 @settings(max_examples=100, deadline=None)
 @given(CONDITIONS, mapping(RESOURCE), mapping("sit"), mapping("bs"))
 def test_compiled_conditions_agree_with_the_walk(text, resource, attributes, context):
