@@ -23,8 +23,10 @@ from .envelope import EnvelopeContext, EnvelopeKey
 from .handle import TenantSecrets
 from .keyring import KeyChain, KeyContext, KeyProvider, KeyStatus
 from .memory import MemorySecretBackend
-from .model import RewrapReport, SecretInfo, SecretRef, ShredReceipt
+from .model import SecretInfo, SecretRef
 from .providers import EnvKeyProvider, LocalKeyProvider
+from .refresh import Refreshed
+from .reports import Fault, ImportReport, ReencryptReport, RewrapReport, ShredReceipt, VerifyReport
 from .rows import SecretBackend
 from .store import SecretStore
 
@@ -35,6 +37,8 @@ __all__ = [
     "EnvelopeContext",
     "EnvelopeKey",
     "EnvelopeUnsupported",
+    "Fault",
+    "ImportReport",
     "KeyChain",
     "KeyContext",
     "KeyDisabled",
@@ -45,6 +49,8 @@ __all__ = [
     "LeaseHeld",
     "LocalKeyProvider",
     "MemorySecretBackend",
+    "ReencryptReport",
+    "Refreshed",
     "RewrapReport",
     "Secret",
     "SecretBackend",
@@ -61,5 +67,6 @@ __all__ = [
     "SecretTooLarge",
     "ShredReceipt",
     "TenantSecrets",
+    "VerifyReport",
     "envelope",
 ]

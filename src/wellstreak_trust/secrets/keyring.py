@@ -145,9 +145,12 @@ class KeyRing:
 
     async def create(self, tenant_id: str) -> TenantKeyRow:
         """The tenant's first key: a new one, or that of a process which was faster."""
-        material = SYSTEM_ENTROPY.octets(KEY_BYTES)
-        blank = TenantKeyRow(tenant_id, 1, "", None, b"", "active", to_micros(self._clock.now()))
-        return await self._backend.claim_key(await self._wrapped(material, blank))
+        return await self._backend.claim_key(await self.fresh(tenant_id, 1))
+
+    async def fresh(self, tenant_id: str, version: int) -> TenantKeyRow:
+        """A new key under the active KEK, not stored yet."""
+        blank = TenantKeyRow(tenant_id, version, "", None, b"", "active", to_micros(self._clock.now()))
+        return await self._wrapped(SYSTEM_ENTROPY.octets(KEY_BYTES), blank)
 
     async def rewrapped(self, row: TenantKeyRow) -> TenantKeyRow:
         """The same key under the active KEK, past the cache. Raises as `open`."""

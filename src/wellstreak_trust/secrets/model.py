@@ -8,17 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Union
 
 from ..core.canonical import canonical_json
 from ..core.clock import aware, from_micros, to_micros
 from ..core.errors import SecretTooLarge, UsageError
 from ..core.secret import Secret
 from .rows import Head, SecretRow
+from .typed import dumped, is_model
 
-__all__ = ["RewrapReport", "SecretInfo", "SecretRef", "ShredReceipt", "Value"]
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
-Value = str | bytes | Secret[str] | Secret[bytes]
+__all__ = ["SecretInfo", "SecretRef", "Value"]
+
+# An instance of a pydantic model goes as well; a union cannot name it without loading pydantic.
+Value = Union[str, bytes, Secret[str], Secret[bytes], "BaseModel"]
 Kind = Literal["text", "bytes"]
 
 LARGEST: Final = 65_536
@@ -63,34 +68,6 @@ class SecretInfo:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class ShredReceipt:
-    """That a tenant's keys were destroyed; keep it as evidence.
-
-    Args:
-        keys: versions of the tenant key destroyed by this call. secrets: how many secrets became unreadable.
-    """
-
-    store: str
-    tenant_id: str
-    keys: tuple[int, ...]
-    secrets: int
-    shredded_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RewrapReport:
-    """What a re-wrap did.
-
-    Args:
-        rewrapped: tenant keys now under the active KEK.
-        failed: (tenant, key version) of rows that do not verify; they were left as they are.
-    """
-
-    rewrapped: int
-    failed: tuple[tuple[str, int], ...]
-
-
 def checked_address(tenant_id: object, name: object) -> None:
     """Refuses, never normalises: two spellings of one name would be two secrets to some and one to others."""
     checked_tenant(tenant_id)
@@ -110,6 +87,8 @@ def checked_tenant(tenant_id: object) -> None:
 
 def octets_of(value: Value) -> tuple[bytes, Kind]:
     """The bytes of a value and its kind. Raises `UsageError`, `SecretTooLarge`."""
+    if is_model(value):
+        value = dumped(value)  # type: ignore[arg-type]  # asked for on the line above
     plain: object = value.reveal() if isinstance(value, Secret) else value
     try:
         octets = plain.encode() if isinstance(plain, str) else plain
