@@ -220,10 +220,12 @@ def test_threads_share_one_call(engine: Engine, kek: LocalKeyProvider) -> None:
 
 
 @pytest.mark.anyio
-async def test_tasks_share_one_call(sqlite_path: Path, kek: LocalKeyProvider) -> None:
+@pytest.mark.parametrize("where", ["memory", "sqlite"])
+async def test_tasks_share_one_call(sqlite_path: Path, kek: LocalKeyProvider, where: str) -> None:
     database = AsyncDatabase(create_async_engine(f"sqlite+aiosqlite:///{sqlite_path}"))
     await database.acreate_all()
-    store = SecretStore(SqlSecretBackend(database), KeyChain([kek]))
+    backend: SecretBackend = MemorySecretBackend() if where == "memory" else SqlSecretBackend(database)
+    store = SecretStore(backend, KeyChain([kek]))
     await store.aput("t1", NAME, "one", rotate_after=datetime.now(UTC))
     calls, found = [], []
 

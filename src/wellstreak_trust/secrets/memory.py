@@ -75,10 +75,11 @@ class MemorySecretBackend:
             found = {name for tenant, name in (*self._heads, *self._rows) if tenant == tenant_id and name > after}
             return tuple(sorted(found)[:limit])
 
-    async def rewrite(self, tenant_id: str, after: str, limit: int, rule: Rewrite, /) -> str | None:
+    async def rewrite(self, tenant_id: str, key_version: int, after: str, limit: int, rule: Rewrite, /) -> str | None:
         """See `SecretBackend`."""
         with self._lock:
-            names = sorted(name for tenant, name in self._heads if tenant == tenant_id and name > after)[:limit]
+            names = sorted(name for tenant, name in self._heads if tenant == tenant_id and name > after)
+            names = [name for name in names if self._outside(tenant_id, name, key_version)][:limit]
             for new in [rule(self._whole(tenant_id, name)) for name in names]:
                 if new is not None:
                     self._heads[tenant_id, new.head.name] = new.head
@@ -150,6 +151,9 @@ class MemorySecretBackend:
 
     def _keys_of(self, tenant_id: str) -> tuple[TenantKeyRow, ...]:
         return tuple(row for (tenant, _), row in sorted(self._keys.items()) if tenant == tenant_id)
+
+    def _outside(self, tenant_id: str, name: str, key_version: int) -> bool:
+        return any(row.key_version != key_version for row in self._rows.get((tenant_id, name), {}).values())
 
     def _in_use(self, tenant_id: str) -> frozenset[int]:
         heads = (head.key_version for (tenant, _), head in self._heads.items() if tenant == tenant_id)

@@ -104,14 +104,13 @@ class Refresher:
         UsageError: a lease that is not between a moment and an hour.
     """
 
-    def __init__(self, vault: Vault, place: tuple[str, str], lease: timedelta, *, suspends: bool) -> None:
+    def __init__(self, vault: Vault, place: tuple[str, str], lease: timedelta) -> None:
         if not timedelta() < lease <= _LONGEST_LEASE:
             raise UsageError("a lease is longer than nothing and at most an hour")
         self._vault: Vault = vault
         self._place: tuple[str, str] = place
         self._lease: timedelta = lease
         self._owner: str = random_hex()
-        self._suspends: bool = suspends
 
     async def turn(self) -> _Turn:
         """The current value if it is fresh, else the lease on it.
@@ -184,10 +183,12 @@ class Refresher:
         """Sleeps for a while of random length that grows with the wait; seconds slept."""
         jitter = 0.5 + int.from_bytes(SYSTEM_ENTROPY.octets(2), "big") / 2**17
         pause = max(_SHORTEST_WAIT, min(_LONGEST_WAIT, waited / 2, longest / 20)) * jitter
-        if self._suspends:
-            await asyncio.sleep(pause)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            time.sleep(pause)  # noqa: ASYNC251  no loop, so nobody but this thread is kept waiting
         else:
-            time.sleep(pause)  # noqa: ASYNC251  the sync face never runs on a loop
+            await asyncio.sleep(pause)  # on a loop the holder may be a task of the same thread
         return pause
 
 

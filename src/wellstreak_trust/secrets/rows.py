@@ -217,8 +217,10 @@ class SecretBackend(KeyBackend, Protocol):
         """
         ...
 
-    async def rewrite(self, tenant_id: str, after: str, limit: int, rule: Rewrite, /) -> str | None:
-        """Locks the next secrets beyond `after`, lets `rule` decide each, writes what it gives; one transaction.
+    async def rewrite(self, tenant_id: str, key_version: int, after: str, limit: int, rule: Rewrite, /) -> str | None:
+        """Locks the next secrets that are not wholly under a key, lets `rule` decide each, writes what it gives.
+
+        One transaction over at most `limit` secrets with names beyond `after`.
 
         A rule gives the new head and the rows that changed, or None. What a new tenant key changes is written:
         envelopes, key versions, codes and the revision. Returns the last name locked, None where there was none.

@@ -176,7 +176,7 @@ class SecretStore(Keeper):
             LeaseHeld: somebody else was still refreshing it after one lease; retry.
             SecretNotFound, SecretDisabled, SecretShredded: nothing to refresh.
         """
-        refresher = Refresher(self._vault, (tenant_id, name), lease, suspends=self.suspends)
+        refresher = Refresher(self._vault, (tenant_id, name), lease)
         for _ in range(_MOST_LOST):
             turn = await refresher.turn()
             if not turn.mine:

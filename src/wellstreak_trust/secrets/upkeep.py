@@ -111,7 +111,8 @@ class Reencryption:
         while after is not None:
             moved: list[Resealed] = []
             failed: list[str] = []
-            after = await self._vault.backend.rewrite(self._tenant, after, self._batch, self._rule(moved, failed))
+            rule = self._rule(moved, failed)
+            after = await self._vault.backend.rewrite(self._tenant, self.key_version, after, self._batch, rule)
             for new in moved:
                 self._vault.marks.passed(self._at(new.head.name), new.head.revision, 0)
                 self.versions += len(new.rows)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import BigInteger, Connection, Row, Select, Table, bindparam, or_, select, union, update
+from sqlalchemy import BigInteger, Connection, Row, Select, Table, bindparam, exists, or_, select, union, update
 
 from ...core.errors import SecretTampered, StoreUnavailable
 from ...secrets.rows import Change, Head, Listed, Locked, Rewrite, Rule, SecretRow, Stored, TenantKeyRow, Whole
@@ -66,8 +66,11 @@ _LOCKED_ROWS: Final = select(VERSION).where(
 
 
 _NEXT: Final = (_C.tenant_id == bindparam("tenant")) & (_C.name > bindparam("called"))
-_LOCK_NEXT: Final = select(HEAD).where(_NEXT).order_by(_C.name).limit(bindparam("most")).with_for_update()
 _V: Final = VERSION.c
+_OUTSIDE: Final = exists().where(_V.tenant_id == _C.tenant_id, _V.name == _C.name, _V.key_version != bindparam("key"))
+_LOCK_NEXT: Final = (
+    select(HEAD).where(_NEXT, _OUTSIDE).order_by(_C.name).limit(bindparam("most")).with_for_update(of=HEAD)
+)
 _SPAN: Final = (
     select(VERSION)
     .where(_V.tenant_id == bindparam("tenant"), _V.name > bindparam("called"), _V.name <= bindparam("last"))
@@ -146,9 +149,9 @@ class SqlSecretBackend(SqlKeyBackend):
         at = {"tenant": tenant_id, "called": after, "most": limit}
         return tuple(await self._database.run(lambda c: c.execute(_NAMES, at).scalars().all(), read=True))
 
-    async def rewrite(self, tenant_id: str, after: str, limit: int, rule: Rewrite, /) -> str | None:
+    async def rewrite(self, tenant_id: str, key_version: int, after: str, limit: int, rule: Rewrite, /) -> str | None:
         """See `SecretBackend`."""
-        at = {"tenant": tenant_id, "called": after, "most": limit}
+        at = {"tenant": tenant_id, "called": after, "most": limit, "key": key_version}
         return await self._database.run(lambda c: _rewrite(c, at, rule))
 
 

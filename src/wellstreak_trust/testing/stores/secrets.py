@@ -231,10 +231,12 @@ async def secrets_are_rewritten_in_batches(backend: SecretBackend) -> None:
         head = whole.head._replace(revision=9, key_version=2, head_mac=b"new")
         return Resealed(head, tuple(row._replace(envelope=b"new", key_version=2) for row in whole.rows))
 
-    assert await backend.rewrite(tenant_id, "", 2, moves) == "b"
+    assert await backend.rewrite(tenant_id, 2, "", 2, moves) == "b"
     assert [whole.name for whole in seen] == ["a", "b"]
-    assert await backend.rewrite(tenant_id, "b", 2, moves) == "c"
-    assert await backend.rewrite(tenant_id, "c", 2, moves) is None
+    assert await backend.rewrite(tenant_id, 2, "b", 2, moves) == "c"
+    assert await backend.rewrite(tenant_id, 2, "c", 2, moves) is None
+    assert await backend.rewrite(tenant_id, 2, "", 3, lambda whole: None) == "b", "what has moved is not locked again"
+    assert await backend.rewrite(tenant_id, 1, "b", 3, lambda whole: None) == "c"
     assert [len(whole.rows) for whole in seen] == [1, 1, 2]
     assert (await backend.whole(tenant_id, "b")).head == _head(tenant_id, "b")
     last = await backend.whole(tenant_id, "c")
@@ -249,7 +251,7 @@ async def secrets_are_rewritten_in_batches(backend: SecretBackend) -> None:
 
     before = await backend.whole(tenant_id, "a")
     try:
-        await backend.rewrite(tenant_id, "", 3, fails)
+        await backend.rewrite(tenant_id, 3, "", 3, fails)
     except _Refused:
         assert await backend.whole(tenant_id, "a") == before
     else:
