@@ -24,13 +24,25 @@ from .handle import TenantSecrets
 from .keyring import KeyChain, KeyContext, KeyProvider, KeyStatus
 from .memory import MemorySecretBackend
 from .model import SecretInfo, SecretRef
-from .providers import EnvKeyProvider, LocalKeyProvider
+from .providers import (
+    AwsKmsProvider,
+    AzureKeyVaultProvider,
+    EnvKeyProvider,
+    GcpKmsProvider,
+    LocalKeyProvider,
+    PassphraseKeyProvider,
+    Pkcs11Provider,
+    SealedKeyProvider,
+    VaultTransitProvider,
+)
 from .refresh import Refreshed
 from .reports import Fault, ImportReport, ReencryptReport, RewrapReport, ShredReceipt, VerifyReport
 from .rows import SecretBackend
 from .store import SecretStore
 
 __all__ = [
+    "AwsKmsProvider",
+    "AzureKeyVaultProvider",
     "Borrowed",
     "CachePolicy",
     "EnvKeyProvider",
@@ -38,6 +50,7 @@ __all__ = [
     "EnvelopeKey",
     "EnvelopeUnsupported",
     "Fault",
+    "GcpKmsProvider",
     "ImportReport",
     "KeyChain",
     "KeyContext",
@@ -49,9 +62,12 @@ __all__ = [
     "LeaseHeld",
     "LocalKeyProvider",
     "MemorySecretBackend",
+    "PassphraseKeyProvider",
+    "Pkcs11Provider",
     "ReencryptReport",
     "Refreshed",
     "RewrapReport",
+    "SealedKeyProvider",
     "Secret",
     "SecretBackend",
     "SecretConflict",
@@ -67,6 +83,7 @@ __all__ = [
     "SecretTooLarge",
     "ShredReceipt",
     "TenantSecrets",
+    "VaultTransitProvider",
     "VerifyReport",
     "envelope",
 ]

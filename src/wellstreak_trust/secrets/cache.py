@@ -110,6 +110,11 @@ class KeyCache:
             return flight.result()
         return self._lead(address, flight, fetch, standby)
 
+    def keep(self, address: KeyAddress, key: EnvelopeKey) -> None:
+        """A key that was made here, for as long as one that was fetched."""
+        with self._lock:
+            self._store(address, key)
+
     def evict_tenant(self, store: str, tenant_id: str) -> None:
         """Forgets a tenant's keys; what is being fetched for it right now is not kept either."""
         self._drop(lambda address: (address.store, address.tenant_id) == (store, tenant_id))
@@ -151,14 +156,17 @@ class KeyCache:
             if self._flights.get(address) is not flight:
                 return  # evicted while it was fetched
             del self._flights[address]
-            now = self._clock.monotonic_ns()
             if key is not None:
-                self._entries[address] = _Entry(key, now, now + self._fresh_ns)
-                self._entries.move_to_end(address)
-                while len(self._entries) > self._policy.max_entries:
-                    self._entries.popitem(last=False)
+                self._store(address, key)
             elif address in self._entries:
-                self._entries[address].again_at = now + _AGAIN_NS
+                self._entries[address].again_at = self._clock.monotonic_ns() + _AGAIN_NS
+
+    def _store(self, address: KeyAddress, key: EnvelopeKey) -> None:
+        now = self._clock.monotonic_ns()
+        self._entries[address] = _Entry(key, now, now + self._fresh_ns)
+        self._entries.move_to_end(address)
+        while len(self._entries) > self._policy.max_entries:
+            self._entries.popitem(last=False)
 
     def _fail(self, address: KeyAddress, flight: Future[EnvelopeKey], error: BaseException) -> None:
         self._land(address, flight)

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from ..core.clock import Clock, to_micros
 from ..core.entropy import SYSTEM_ENTROPY, random_hex
-from ..core.errors import ConfigurationError, KeyUnknown, SecretShredded, SecretTampered
+from ..core.errors import ConfigurationError, KeyDisabled, KeyUnknown, SecretShredded, SecretTampered, TrustError
 from .cache import CachePolicy, KeyAddress, KeyCache
 from .codes import check_value
 from .envelope import KEY_BYTES, EnvelopeKey
@@ -43,6 +43,11 @@ class KeyStatus:
     uri: str
     state: Literal["ready", "disabled", "unavailable"]
     detail: str = ""
+
+    @classmethod
+    def of(cls, uri: str, error: TrustError) -> KeyStatus:
+        """What an error of the provider says of its key."""
+        return cls(uri, "disabled" if isinstance(error, KeyDisabled) else "unavailable", error.detail)
 
 
 class KeyProvider(Protocol):
@@ -143,14 +148,22 @@ class KeyRing:
         provider = self.chain.route(row.kek_uri)
         return await self._call(provider, lambda: self._cache.obtain(address, lambda: _unwrapped(provider, store, row)))
 
-    async def create(self, tenant_id: str) -> TenantKeyRow:
-        """The tenant's first key: a new one, or that of a process which was faster."""
-        return await self._backend.claim_key(await self.fresh(tenant_id, 1))
+    async def create(self, tenant_id: str, version: int = 1) -> TenantKeyRow:
+        """A key of a tenant that had none of that version: a new one, or that of a process which was faster."""
+        material = SYSTEM_ENTROPY.octets(KEY_BYTES)
+        fresh = await self._wrapped(material, self._blank(tenant_id, version))
+        standing = await self._backend.claim_key(fresh)
+        if standing == fresh and not self.opens(fresh):  # it is seen here once and never again
+            self._cache.keep(_address(await self.store(), fresh), EnvelopeKey(material, version))
+        return standing
+
+    def opens(self, row: TenantKeyRow) -> bool:
+        """Whether this process can unwrap a key, as far as its provider tells: some only seal."""
+        return bool(getattr(self.chain.route(row.kek_uri), "opens", True))
 
     async def fresh(self, tenant_id: str, version: int) -> TenantKeyRow:
         """A new key under the active KEK, not stored yet."""
-        blank = TenantKeyRow(tenant_id, version, "", None, b"", "active", to_micros(self._clock.now()))
-        return await self._wrapped(SYSTEM_ENTROPY.octets(KEY_BYTES), blank)
+        return await self._wrapped(SYSTEM_ENTROPY.octets(KEY_BYTES), self._blank(tenant_id, version))
 
     async def rewrapped(self, row: TenantKeyRow) -> TenantKeyRow:
         """The same key under the active KEK, past the cache. Raises as `open`."""
@@ -162,6 +175,9 @@ class KeyRing:
     def evict(self, store: str, tenant_id: str) -> None:
         """Forgets the keys of a tenant."""
         self._cache.evict_tenant(store, tenant_id)
+
+    def _blank(self, tenant_id: str, version: int) -> TenantKeyRow:
+        return TenantKeyRow(tenant_id, version, "", None, b"", "active", to_micros(self._clock.now()))
 
     async def _wrapped(self, material: bytes, row: TenantKeyRow) -> TenantKeyRow:
         store, active = await self.store(), self.chain.active

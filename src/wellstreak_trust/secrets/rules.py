@@ -39,7 +39,11 @@ _LAST_VERSION: Final = 2**31 - 1
 
 
 class KeyAbsent(Exception):
-    """The tenant has no key yet."""
+    """The tenant has no key that could be used; `version` is the next one."""
+
+    def __init__(self, version: int = 1) -> None:
+        super().__init__()
+        self.version: int = version
 
 
 class Address(NamedTuple):

@@ -106,7 +106,13 @@ class Vault:
             return key
 
         def decide(locked: Locked) -> Change:
-            decided = rule(address, locked, at_hand)
+            try:
+                decided = rule(address, locked, at_hand)
+            except KeyNeeded as needed:
+                # Nothing stands here that would have to be verified, so a process that only seals takes a new key.
+                if locked.head is None and not self.ring.opens(needed.row):
+                    raise KeyAbsent(locked.keys[-1].version + 1) from None
+                raise
             self.marks.passed(address, locked.head.revision if locked.head is not None else 0, mark)
             return decided
 
@@ -115,8 +121,8 @@ class Vault:
                 change = await self.backend.change(tenant_id, name, version, decide)
             except KeyNeeded as needed:
                 opened[needed.row.version] = await self.ring.open(needed.row)
-            except KeyAbsent:
-                await self.ring.create(tenant_id)
+            except KeyAbsent as absent:
+                await self.ring.create(tenant_id, absent.version)
             else:
                 self.marks.passed(address, change.head.revision, 0)
                 return change
