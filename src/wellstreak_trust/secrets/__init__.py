@@ -19,6 +19,7 @@ from ..core.secret import Secret
 from . import envelope
 from .borrow import Borrowed
 from .cache import CachePolicy
+from .doctor import DoctorReport, Finding
 from .envelope import EnvelopeContext, EnvelopeKey
 from .handle import TenantSecrets
 from .keyring import KeyChain, KeyContext, KeyProvider, KeyStatus
@@ -45,11 +46,13 @@ __all__ = [
     "AzureKeyVaultProvider",
     "Borrowed",
     "CachePolicy",
+    "DoctorReport",
     "EnvKeyProvider",
     "EnvelopeContext",
     "EnvelopeKey",
     "EnvelopeUnsupported",
     "Fault",
+    "Finding",
     "GcpKmsProvider",
     "ImportReport",
     "KeyChain",

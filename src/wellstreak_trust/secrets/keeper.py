@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from ..core.clock import Clock, SystemClock
 from ..core.errors import UsageError
@@ -11,6 +11,7 @@ from ..core.event import EventSink
 from ..core.sansio import suspends, synced
 from . import upkeep
 from .cache import CachePolicy
+from .doctor import DoctorReport, examine
 from .keyring import KeyChain
 from .legacy import Importer
 from .reports import ImportReport, ReencryptReport, RewrapReport, ShredReceipt, VerifyReport
@@ -112,6 +113,17 @@ class Keeper:
         return report
 
     verify: Final = synced(averify)
+
+    async def adoctor(self, events: Iterable[Mapping[str, Any]]) -> DoctorReport:
+        """Whether what is stored is as new as the audit trail says: finds a rollback that no process was there to see.
+
+        Args:
+            events: all leaves of the trail, parsed, in their order; read before this is called. Only those of secrets
+                are looked at.
+        """
+        return await examine(self._vault.backend, events)
+
+    doctor: Final = synced(adoctor)
 
     async def aimport_fernet(
         self,
