@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from ..core.clock import Clock
 from ..core.errors import IntegrityError, LeaseHeld, Unavailable, UsageError
 from ..core.event import EventSink
+from ..core.principal import Principal
 from ..core.sansio import synced
 from ..core.secret import Secret
 from ..core.tenant import TenantContext
@@ -77,6 +78,12 @@ class SecretStore(Keeper):
         request = None if ctx.request_id is None else {"id": ctx.request_id}
         mine._trail = replace(self._trail, actor=ctx.principal, request=request)
         return TenantSecrets(mine, ctx.tenant_id)
+
+    def acting_as(self, actor: Principal) -> SecretStore:
+        """The same store, recorded in the name of `actor`: for operators' tools, which act in no tenant's context."""
+        mine = copy(self)
+        mine._trail = replace(self._trail, actor=actor)
+        return mine
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
