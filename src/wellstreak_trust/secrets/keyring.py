@@ -118,16 +118,16 @@ class KeyRing:
         self._backend: SecretBackend = backend
         self._clock: Clock = clock
         self._cache: KeyCache = KeyCache(policy, clock)
-        self._store: str | None = None
+        self.known: str | None = None
 
     async def store(self) -> str:
         """The id of the store; one statement the first time."""
-        if self._store is None:
+        if self.known is None:
             found: Any = await self._backend.claim_store(random_hex(), to_micros(self._clock.now()))
             if not isinstance(found, str) or not found:
                 raise SecretTampered("the row of the store is not one")
-            self._store = found
-        return self._store
+            self.known = found
+        return self.known
 
     def peek(self, store: str, row: TenantKeyRow) -> EnvelopeKey | None:
         """The key of that row where it is at hand. Raises `SecretTampered`, `SecretShredded`."""

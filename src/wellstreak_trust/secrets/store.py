@@ -242,7 +242,8 @@ class SecretStore(Keeper):
             SecretNotFound: missing, or another tenant's. SecretDisabled, SecretExpired, SecretShredded: not served.
         """
         found, octets = await self._open(tenant_id, name, version, envelope.open)
-        await self._trail.record("secret.read", tenant_id, name, version=found.row.version)
+        if self._trail.sink is not None:
+            await self._trail.record("secret.read", tenant_id, name, version=found.row.version)
         return Secret(octets) if found.row.kind == "bytes" else Secret(text_of(octets))
 
     get: Final = synced(aget)

@@ -16,6 +16,10 @@ class _Octets(LargeBinary):
 
     cache_ok = True
 
+    def bind_processor(self, dialect: Dialect) -> None:
+        """None: every driver takes bytes as they are."""
+        return
+
     def result_processor(self, dialect: Dialect, coltype: object) -> None:
         """None."""
         return
