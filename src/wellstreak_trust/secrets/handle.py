@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..core.sansio import synced
 from ..core.secret import Secret
 from .borrow import Borrowed
-from .model import SecretInfo, SecretRef, Value
+from .model import SecretInfo, SecretRef, Taken, Value
 from .refresh import LEASE, Fetch
 from .reports import ImportReport, ReencryptReport, ShredReceipt, VerifyReport
 from .upkeep import Progress
@@ -45,8 +45,10 @@ class TenantSecrets:
         labels: Mapping[str, str] | None = None,
     ) -> SecretRef:
         """`SecretStore.put`."""
+        held: Any = Taken(value)
+        del value
         return await self._store.aput(
-            *(self.tenant_id, name, value),
+            *(self.tenant_id, name, held),
             expected_version=expected_version,
             not_after=not_after,
             rotate_after=rotate_after,
@@ -67,8 +69,10 @@ class TenantSecrets:
         overlap: timedelta | None = None,
     ) -> SecretRef:
         """`SecretStore.rotate`."""
+        held: Any = Taken(value)
+        del value
         return await self._store.arotate(
-            *(self.tenant_id, name, value),
+            *(self.tenant_id, name, held),
             expected_version=expected_version,
             not_after=not_after,
             rotate_after=rotate_after,

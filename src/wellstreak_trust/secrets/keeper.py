@@ -13,7 +13,7 @@ from . import upkeep
 from .cache import CachePolicy
 from .doctor import DoctorReport, examine
 from .keyring import KeyChain
-from .legacy import Importer
+from .legacy import Importer, fernet_of
 from .reports import ImportReport, ReencryptReport, RewrapReport, ShredReceipt, VerifyReport
 from .rows import SecretBackend
 from .trail import PLATFORM, Trail
@@ -145,7 +145,9 @@ class Keeper:
         Raises:
             UsageError: a Fernet key that is none.
         """
-        importer = Importer(keys, dry_run=dry_run)
+        fernet = fernet_of(keys)
+        del keys
+        importer = Importer(fernet, dry_run=dry_run)
         pairs = tokens.items() if isinstance(tokens, Mapping) else tokens
         for seen, (name, token) in enumerate(pairs, 1):
             new = await importer.admit(self._vault, tenant_id, name, token)

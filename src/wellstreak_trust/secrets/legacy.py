@@ -12,23 +12,22 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from ..core.errors import SecretConflict, SecretNotFound, SecretTooLarge, UsageError
 from ..core.secret import Secret
-from .model import checked_address, labels_text, octets_of
+from .model import Taken, checked_address, labels_text
 from .reports import ImportReport
 from .rules import Written, written
 from .trail import facts
 from .vault import Vault
 
-__all__ = ["Importer"]
+__all__ = ["Importer", "fernet_of"]
 
 
 class Importer:
-    """One import. Raises `UsageError` for keys that are none."""
+    """One import. Raises `UsageError` where there is no key."""
 
-    def __init__(self, keys: Iterable[str | bytes], *, dry_run: bool) -> None:
-        try:
-            self._fernet: MultiFernet = MultiFernet([Fernet(key) for key in keys])
-        except (ValueError, TypeError):
-            raise UsageError("a Fernet key is the base64 of 32 bytes, and at least one is needed") from None
+    def __init__(self, fernet: MultiFernet | None, *, dry_run: bool) -> None:
+        if fernet is None:
+            raise UsageError("a Fernet key is the base64 of 32 bytes, and at least one is needed")
+        self._fernet: MultiFernet = fernet
         self._dry_run: bool = dry_run
         self._imported: list[str] = []
         self._skipped: list[str] = []
@@ -38,9 +37,8 @@ class Importer:
         """The value, unless the name stands already or the token does not open."""
         try:
             checked_address(tenant_id, name)
-            plain = self._fernet.decrypt(token)
-            value: Secret[Any] = Secret(_text_or_bytes(plain))
-            octets_of(value)
+            value: Secret[Any] = _text_or_bytes(self._fernet.decrypt(token))
+            Taken(value).octets()
         except (InvalidToken, TypeError, UsageError, SecretTooLarge):
             self._failed.append(str(name))
             return None
@@ -57,8 +55,8 @@ class Importer:
         self, vault: Vault, place: tuple[str, str], value: Secret[Any], labels: Mapping[str, str] | None
     ) -> dict[str, Any]:
         """Stores a value where nothing stands; what the trail is told of it."""
-        octets, kind = octets_of(value)
-        new = Written(octets, kind, vault.now(), labels=labels_text(labels), expected=0)
+        held = Taken(value)
+        new = Written(held.octets(), held.kind, vault.now(), labels=labels_text(labels), expected=0)
         try:
             change = await vault.change(*place, None, lambda address, locked, keys: written(address, locked, keys, new))
         except SecretConflict:  # somebody wrote it since it was looked for
@@ -72,8 +70,16 @@ class Importer:
         return ImportReport(tuple(self._imported), tuple(self._skipped), tuple(self._failed), self._dry_run)
 
 
-def _text_or_bytes(plain: bytes) -> str | bytes:
+def fernet_of(keys: Iterable[str | bytes]) -> MultiFernet | None:
+    """What decrypts under any of the keys; None where one is no key: who raises must not hold them in its frame."""
     try:
-        return plain.decode()
+        return MultiFernet([Fernet(key) for key in keys])
+    except (ValueError, TypeError):
+        return None
+
+
+def _text_or_bytes(plain: bytes) -> Secret[Any]:
+    try:
+        return Secret(plain.decode())
     except UnicodeDecodeError:
-        return plain
+        return Secret(plain)

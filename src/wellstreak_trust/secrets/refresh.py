@@ -26,7 +26,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from inspect import isawaitable
 from typing import Final, NamedTuple
@@ -43,7 +43,7 @@ from ..core.errors import (
 )
 from ..core.secret import Secret
 from . import envelope
-from .model import Value, labels_text, micros_of, octets_of
+from .model import Taken, Value, labels_text, micros_of
 from .rows import Change, Head, Locked, SecretRow
 from .rules import Address, Keys, Written, context_of, not_found, standing, text_of, written
 from .vault import Authentic, Vault
@@ -65,15 +65,14 @@ class Refreshed:
         value: the new value. not_after, rotate_after, labels: as for `SecretStore.put`; no labels keeps the old ones.
     """
 
-    value: Value
+    value: Value = field(repr=False)
     not_after: datetime | None = None
     rotate_after: datetime | None = None
     labels: Mapping[str, str] | None = None
 
     def secret(self) -> Secret[str] | Secret[bytes]:
         """The value as readers get it."""
-        octets, kind = octets_of(self.value)
-        return Secret(octets) if kind == "bytes" else Secret(octets.decode())
+        return Taken(self.value).secret()
 
 
 Answer = Value | Refreshed
@@ -140,11 +139,11 @@ class Refresher:
 
     async def write(self, new: Refreshed, turn: _Turn) -> Change:
         """Stores what `fn` gave and gives the lease back. Raises `Lost`."""
-        octets, kind = octets_of(new.value)
+        held = Taken(new.value)
         times = micros_of(new.not_after, "not_after"), micros_of(new.rotate_after, "rotate_after")
         labels = None if new.labels is None else labels_text(new.labels)
         stated = Written(
-            *(octets, kind, self._vault.now(), *times, labels),
+            *(held.octets(), held.kind, self._vault.now(), *times, labels),
             expected=turn.found.row.version,
             must_exist=True,
             owner=self._owner,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, NoReturn
 
 from ..core.errors import SecretConflict, SecretDisabled, SecretExpired, SecretNotFound, SecretShredded, SecretTampered
@@ -35,6 +36,7 @@ __all__ = [
 
 Keys = Callable[[TenantKeyRow], EnvelopeKey]
 Move = Literal["enabled", "disabled", "destroyed"]
+_KINDS: Final[Mapping[str, Kind]] = MappingProxyType({"text": "text", "bytes": "bytes"})
 _LAST_VERSION: Final = 2**31 - 1
 
 
@@ -188,10 +190,15 @@ def reverted(address: Address, locked: Locked, keys: Keys, asked: int, new: Writ
         SecretNotFound, SecretDisabled, SecretShredded, SecretExpired: the older one is not there or not served.
     """
     _, row = _asked(address, locked, keys, asked)
-    key = keys(_of(locked.keys, row.key_version))
-    octets = open(key, servable(row, new.created_at), context_of(address, row))
-    kind: Kind = "bytes" if row.kind == "bytes" else "text"
-    return written(address, locked, keys, replace(new, octets=octets, kind=kind, labels=row.labels, must_exist=True))
+    key, kind = keys(_of(locked.keys, row.key_version)), _KINDS[row.kind]
+    again = replace(
+        new,
+        octets=open(key, servable(row, new.created_at), context_of(address, row)),
+        kind=kind,
+        labels=row.labels,
+        must_exist=True,
+    )
+    return written(address, locked, keys, again)
 
 
 def moved(address: Address, locked: Locked, keys: Keys, asked: int | None, to: Move) -> Change:

@@ -21,7 +21,7 @@ from .borrow import Borrowed
 from .cache import CachePolicy
 from .keeper import Keeper
 from .keyring import KeyChain
-from .model import SecretInfo, SecretRef, Value, info, labels_text, micros_of, octets_of
+from .model import SecretInfo, SecretRef, Taken, Value, info, labels_text, micros_of
 from .refresh import LEASE, Fetch, Lost, Refresher
 from .rows import Change, SecretBackend
 from .rules import Move, Written, context_of, moved, reverted, servable, text_of, written
@@ -109,7 +109,9 @@ class SecretStore(Keeper):
         Raises:
             SecretConflict: another version is current. SecretTooLarge: over 64 KiB.
         """
-        new = self._new(value, expected_version, not_after, rotate_after, labels or {})
+        held = Taken(value)
+        del value
+        new = self._new(held, expected_version, not_after, rotate_after, labels or {})
         return await self._write("secret.written", tenant_id, name, new)
 
     put: Final = synced(aput)
@@ -134,7 +136,9 @@ class SecretStore(Keeper):
         Raises:
             SecretNotFound: there is none of that name.
         """
-        new = self._new(value, expected_version, not_after, rotate_after, labels)
+        held = Taken(value)
+        del value
+        new = self._new(held, expected_version, not_after, rotate_after, labels)
         if overlap is not None and overlap < timedelta():
             raise UsageError("an overlap is not negative")
         ends = None if overlap is None else overlap // _MICROSECOND
@@ -160,7 +164,7 @@ class SecretStore(Keeper):
             SecretNotFound, SecretDisabled, SecretShredded, SecretExpired: the older version is not served.
         """
         async with self._trail.around("secret.reverted", tenant_id, name) as outcome:
-            new = self._new(b"", None, not_after, rotate_after, None)
+            new = self._new(Taken(b""), None, not_after, rotate_after, None)
             change = await self._vault.change(
                 tenant_id, name, version, lambda address, locked, keys: reverted(address, locked, keys, version, new)
             )
@@ -241,10 +245,10 @@ class SecretStore(Keeper):
         Raises:
             SecretNotFound: missing, or another tenant's. SecretDisabled, SecretExpired, SecretShredded: not served.
         """
-        found, octets = await self._open(tenant_id, name, version, envelope.open)
+        found, value = await self._open(tenant_id, name, version, _secret)
         if self._trail.sink is not None:
             await self._trail.record("secret.read", tenant_id, name, version=found.row.version)
-        return Secret(octets) if found.row.kind == "bytes" else Secret(text_of(octets))
+        return value
 
     get: Final = synced(aget)
 
@@ -265,8 +269,12 @@ class SecretStore(Keeper):
         """
 
         async def lend() -> tuple[bytearray, int]:
-            found, (buffer, size) = await self._open(tenant_id, name, version, envelope.open_into)
-            await self._trail.record("secret.read", tenant_id, name, version=found.row.version)
+            found, (buffer, size) = await self._open(tenant_id, name, version, _buffer)
+            try:
+                await self._trail.record("secret.read", tenant_id, name, version=found.row.version)
+            except BaseException:
+                buffer[:] = bytes(len(buffer))
+                raise
             return buffer, size
 
         return Borrowed(lend, suspends=self.suspends)
@@ -303,7 +311,7 @@ class SecretStore(Keeper):
 
     def _new(
         self,
-        value: Value,
+        held: Taken,
         expected: int | None,
         not_after: datetime | None,
         rotate_after: datetime | None,
@@ -311,11 +319,9 @@ class SecretStore(Keeper):
     ) -> Written:
         if expected is not None and (type(expected) is not int or expected < 0):
             raise UsageError("expected_version is 0 or more, or None")
-        octets, kind = octets_of(value)
         times = micros_of(not_after, "not_after"), micros_of(rotate_after, "rotate_after")
-        return Written(
-            octets, kind, self._vault.now(), *times, None if labels is None else labels_text(labels), expected
-        )
+        text = None if labels is None else labels_text(labels)
+        return Written(held.octets(), held.kind, self._vault.now(), *times, text, expected)
 
     async def _write(self, action: str, tenant_id: str, name: str, new: Written) -> SecretRef:
         async with self._trail.around(action, tenant_id, name) as outcome:
@@ -331,14 +337,21 @@ class SecretStore(Keeper):
         )
 
     async def _open(
-        self, tenant_id: str, name: str, version: int | None, opener: Callable[..., T]
+        self, tenant_id: str, name: str, version: int | None, opener: Callable[[Authentic, bytes], T]
     ) -> tuple[Authentic, T]:
         try:
             found = await self._vault.read(tenant_id, name, version)
-            return found, opener(
-                found.key, servable(found.row, self._vault.now()), context_of(found.address, found.row)
-            )
+            return found, opener(found, servable(found.row, self._vault.now()))
         except IntegrityError as error:
             with suppress(Unavailable):  # somebody changed the database: worth knowing, and refused in any case
                 await self._trail.record("secret.read", tenant_id, name, "error", cause=type(error).__name__)
             raise
+
+
+def _secret(found: Authentic, octets: bytes) -> Secret[str] | Secret[bytes]:
+    plain = envelope.open(found.key, octets, context_of(found.address, found.row))
+    return Secret(plain) if found.row.kind == "bytes" else Secret(text_of(plain))
+
+
+def _buffer(found: Authentic, octets: bytes) -> tuple[bytearray, int]:
+    return envelope.open_into(found.key, octets, context_of(found.address, found.row))

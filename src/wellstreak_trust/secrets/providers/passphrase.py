@@ -17,7 +17,7 @@ from ...core.clock import Clock, SystemClock, rfc3339
 from ...core.entropy import SYSTEM_ENTROPY, random_hex
 from ...core.errors import ConfigurationError, IntegrityError, UsageError
 from ...core.secret import Secret
-from ..envelope import KEY_BYTES, EnvelopeContext, from_text, open, seal, to_text
+from ..envelope import KEY_BYTES, EnvelopeContext, EnvelopeKey, from_text, open, seal, to_text
 from .files import created, read, refusal
 from .local import LocalKey, document
 
@@ -58,13 +58,15 @@ class PassphraseKeyProvider(LocalKey):
         Raises:
             ConfigurationError: the file exists or cannot be written, or the passphrase is too short.
         """
-        material = SYSTEM_ENTROPY.octets(KEY_BYTES)
+        held = _held(passphrase)
+        del passphrase
+        material = Secret(SYSTEM_ENTROPY.octets(KEY_BYTES))
         stated: dict[str, Any] = {
             **{"format": _FORMAT, "id": f"k_{random_hex(8)}", "created_at": rfc3339((clock or SystemClock()).now())},
             **{"time_cost": time_cost, "memory_kib": memory_kib, "lanes": lanes},
         }
-        created(path, Secret(json.dumps(_locked(stated, material, passphrase))))
-        return cls(stated["id"], material)
+        created(path, Secret(json.dumps(_locked(stated, material, held))))
+        return cls(stated["id"], material.reveal())
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], passphrase: str | Secret[str]) -> PassphraseKeyProvider:
@@ -73,8 +75,10 @@ class PassphraseKeyProvider(LocalKey):
         Raises:
             ConfigurationError: missing, readable by others, no such document, or another passphrase.
         """
+        held = _held(passphrase)
+        del passphrase
         found = document(read(path).reveal(), _FORMAT, _FIELDS)
-        return cls(found["id"], _unlocked(found, passphrase))
+        return cls(found["id"], _unlocked(found, held).reveal())
 
     @classmethod
     def change(
@@ -91,38 +95,38 @@ class PassphraseKeyProvider(LocalKey):
         Raises:
             ConfigurationError: as `from_file` and `generate`.
         """
+        held, to, fresh = _held(passphrase), into[0], _held(into[1])
+        del passphrase, into
         found = document(read(path).reveal(), _FORMAT, _FIELDS)
-        material = _unlocked(found, passphrase)
-        created(into[0], Secret(json.dumps(_locked(found, material, into[1]))))
-        return cls(found["id"], material)
+        material = _unlocked(found, held)
+        created(to, Secret(json.dumps(_locked(found, material, fresh))))
+        return cls(found["id"], material.reveal())
 
 
-def _locked(stated: dict[str, Any], material: bytes, passphrase: str | Secret[str]) -> dict[str, Any]:
+def _held(passphrase: str | Secret[str]) -> Secret[str]:
+    return passphrase if isinstance(passphrase, Secret) else Secret(passphrase)
+
+
+def _locked(stated: dict[str, Any], material: Secret[bytes], passphrase: Secret[str]) -> dict[str, Any]:
     fresh = {**stated, "salt": b64encode(SYSTEM_ENTROPY.octets(_SALT)).decode("ascii")}
-    sealed = seal(_derived(fresh, passphrase), material, _context(fresh["id"]))
+    sealed = seal(_derived(fresh, passphrase), material.reveal(), _context(fresh["id"]))
     return {**fresh, "key": to_text(sealed)}
 
 
-def _unlocked(found: dict[str, Any], passphrase: str | Secret[str]) -> bytes:
+def _unlocked(found: dict[str, Any], passphrase: Secret[str]) -> Secret[bytes]:
+    derived = _derived(found, passphrase)
     try:
-        return open(_derived(found, passphrase), from_text(found["key"]), _context(found["id"]))
+        return Secret(open(derived, from_text(found["key"]), _context(found["id"])))
     except (IntegrityError, UsageError):
         raise refusal("the passphrase does not open the key file", "another passphrase, or another file") from None
 
 
-def _derived(found: dict[str, Any], passphrase: str | Secret[str]) -> bytes:
-    plain = (passphrase.reveal() if isinstance(passphrase, Secret) else passphrase).encode()
-    if len(plain) < _SHORTEST:
+def _derived(found: dict[str, Any], passphrase: Secret[str]) -> EnvelopeKey:
+    if len(passphrase.reveal()) < _SHORTEST:
         raise refusal(f"a passphrase has at least {_SHORTEST} characters", "five random words")
-    return hash_secret_raw(
-        plain,
-        _checked(found, "salt"),
-        _checked(found, "time_cost"),
-        _checked(found, "memory_kib"),
-        _checked(found, "lanes"),
-        hash_len=KEY_BYTES,
-        type=Type.ID,
-    )
+    time_cost, memory_kib, lanes = (_checked(found, name) for name in ("time_cost", "memory_kib", "lanes"))
+    salt, plain = _checked(found, "salt"), passphrase.reveal().encode()
+    return EnvelopeKey(hash_secret_raw(plain, salt, time_cost, memory_kib, lanes, KEY_BYTES, Type.ID))
 
 
 def _checked(found: dict[str, Any], name: str) -> Any:
