@@ -79,7 +79,7 @@ Answer = Value | Refreshed
 Fetch = Callable[[Secret[str] | Secret[bytes]], Answer | Awaitable[Answer]]
 
 
-class Lost(SecretConflict):
+class Lost(Exception):
     """The lease ran out while `fn` was at work, and somebody else has it or has written."""
 
 
@@ -124,9 +124,12 @@ class Refresher:
             now = self._vault.now()
             if not due(found.row, now):
                 return _Turn(found, mine=False)
-            if not _held(found.head, now) and await self._claim():
+            if not self._held(found.head, now) and await self._claim():
                 # Read again, now that nobody else writes: the value from before the claim may be spent.
-                return _Turn(await self._vault.read(*self._place, None), mine=True)
+                found = await self._vault.read(*self._place, None)
+                if self._vault.now() - now < self._lease // _MICROSECOND // 2:
+                    return _Turn(found, mine=True)
+                # A machine this slow would outlive its lease inside `fn`: take it anew first.
             if waited >= longest:
                 raise LeaseHeld("another process is refreshing this secret", hint="retry shortly")
             waited += await self._wait(waited, longest)
@@ -152,8 +155,8 @@ class Refresher:
             return await self._vault.change(
                 *self._place, None, lambda address, locked, keys: written(address, locked, keys, stated)
             )
-        except SecretConflict as lost:
-            raise Lost(lost.expected, lost.actual) from None
+        except SecretConflict:
+            raise Lost from None
 
     async def release(self) -> None:
         """Gives the lease back if it is still ours; it runs out by itself where the store cannot be asked."""
@@ -167,7 +170,7 @@ class Refresher:
     def _claimed(self, address: Address, locked: Locked, keys: Keys) -> Change:
         head, row = _standing(address, locked, keys)
         now = self._vault.now()
-        if _held(head, now) or not due(row, now):
+        if self._held(head, now) or not due(row, now):
             return Change(head, row, "nothing")
         until = now + self._lease // _MICROSECOND
         return Change(head._replace(lease_owner=self._owner, lease_until=until), row, "head")
@@ -177,6 +180,10 @@ class Refresher:
         if head.lease_owner != self._owner:
             return Change(head, row, "nothing")
         return Change(head._replace(lease_owner=None, lease_until=None), row, "head")
+
+    def _held(self, head: Head, now: int) -> bool:
+        by_another = head.lease_owner is not None and head.lease_owner != self._owner
+        return by_another and head.lease_until is not None and head.lease_until >= now
 
     async def _wait(self, waited: float, longest: float) -> float:
         """Sleeps for a while of random length that grows with the wait; seconds slept."""
@@ -198,10 +205,6 @@ def due(row: SecretRow, now: int) -> bool:
     if row.envelope is None:
         raise SecretShredded("this version was destroyed", hint="put() a new one")
     return any(moment is not None and moment <= now for moment in (row.rotate_after, row.not_after))
-
-
-def _held(head: Head, now: int) -> bool:
-    return head.lease_owner is not None and head.lease_until is not None and head.lease_until >= now
 
 
 def _standing(address: Address, locked: Locked, keys: Keys) -> tuple[Head, SecretRow]:
