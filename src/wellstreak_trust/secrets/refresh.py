@@ -131,6 +131,7 @@ class Refresher:
                     return _Turn(found, mine=True)
                 # A machine this slow would outlive its lease inside `fn`: take it anew first.
             if waited >= longest:
+                await self.release()
                 raise LeaseHeld("another process is refreshing this secret", hint="retry shortly")
             waited += await self._wait(waited, longest)
 

@@ -9,21 +9,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ..core.clock import Clock
 from ..core.errors import IntegrityError, LeaseHeld, Unavailable, UsageError
-from ..core.event import EventSink
 from ..core.principal import Principal
 from ..core.sansio import synced
 from ..core.secret import Secret
 from ..core.tenant import TenantContext
 from . import envelope
 from .borrow import Borrowed
-from .cache import CachePolicy
 from .keeper import Keeper
-from .keyring import KeyChain
 from .model import SecretInfo, SecretRef, Taken, Value, info, labels_text, micros_of
 from .refresh import LEASE, Fetch, Lost, Refresher
-from .rows import Change, SecretBackend
+from .rows import Change
 from .rules import Move, Written, context_of, moved, reverted, servable, text_of, written
 from .trail import facts
 from .typed import loaded
@@ -58,17 +54,6 @@ class SecretStore(Keeper):
     `KeyDisabled` or `KeyUnavailable` where the key-encryption key cannot be used; `SecretShredded` where the tenant's
     keys were destroyed; `AuditUnavailable` where a critical action cannot be recorded, and then it did not happen.
     """
-
-    def __init__(
-        self,
-        store: SecretBackend,
-        keys: KeyChain,
-        *,
-        audit: EventSink | None = None,
-        clock: Clock | None = None,
-        cache: CachePolicy | None = None,
-    ) -> None:
-        super().__init__(store, keys, audit=audit, clock=clock, cache=cache)
 
     def for_tenant(self, ctx: TenantContext) -> TenantSecrets:
         """The secrets of the context's tenant, recorded in the name of its principal."""

@@ -70,7 +70,7 @@ def _field(model: type[BaseModel], place: tuple[int | str, ...]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    from pydantic_core import to_jsonable_python
+    from pydantic import TypeAdapter
 
     if isinstance(value, Secret) or hasattr(type(value), "get_secret_value"):
         shown: object = value.reveal() if isinstance(value, Secret) else value.get_secret_value()
@@ -87,7 +87,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     try:
-        return to_jsonable_python(value)
+        return TypeAdapter(object).dump_python(value, mode="json", warnings=False)
     except Exception as error:
         kind = type(error).__name__
     raise UsageError(f"a field of a typed secret has no JSON ({kind})")

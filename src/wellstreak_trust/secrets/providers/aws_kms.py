@@ -6,33 +6,24 @@ secret. The key id goes with every ``Decrypt``, or KMS would take whichever key 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
-from ...core.errors import (
-    ConfigurationError,
-    KeyDisabled,
-    KeyUnavailable,
-    KeyUnknown,
-    MissingExtra,
-    SecretTampered,
-    TrustError,
-)
+from ...core.errors import ConfigurationError, KeyUnavailable, TrustError
 from ..keyring import KeyContext, KeyStatus
+from .faults import Faults
 
 __all__ = ["AwsKmsProvider"]
 
+_SAYS: Final = Faults("KMS")
 _DISABLED: Final = frozenset(("DisabledException", "KMSInvalidStateException"))
-_UNKNOWN: Final = frozenset(("NotFoundException",))
 _TAMPERED: Final = frozenset(("InvalidCiphertextException", "IncorrectKeyException", "ValidationException"))
-_DENIED: Final = "KMS: AccessDeniedException"
-_PROBE: Final = bytes(32)
 _REFUSED: Final = frozenset(
     """AccessDeniedException UnrecognizedClientException InvalidClientTokenId ExpiredTokenException
     IncompleteSignature InvalidSignatureException MissingAuthenticationToken OptInRequired InvalidKeyUsageException
-    InvalidGrantTokenException""".split()
+    InvalidGrantTokenException ValidationException NoCredentialsError ParamValidationError""".split()
 )
+_DENIED: Final = "KMS: AccessDeniedException"
+_PROBE: Final = bytes(32)
 
 
 class AwsKmsProvider:
@@ -57,7 +48,7 @@ class AwsKmsProvider:
 
     def wrap(self, key: bytes, context: KeyContext, /) -> bytes:
         """``Encrypt``. Raises `KeyUnavailable`, `KeyDisabled`, `KeyUnknown`."""
-        with _told(opening=False):
+        with _SAYS.told(_wrapping):
             answer = self._client.encrypt(KeyId=self._key_id, Plaintext=key, EncryptionContext=_bound(context))
             return bytes(answer["CiphertextBlob"])
 
@@ -68,20 +59,20 @@ class AwsKmsProvider:
         except KeyUnavailable as refusal:
             # KMS calls a blob that names a key it does not have "access denied", as it does a policy that says no.
             if refusal.detail == _DENIED and self._allowed(context):
-                raise _tampered() from None
+                raise _SAYS.tampered() from None
             raise
 
     def status(self) -> KeyStatus:
         """``DescribeKey``."""
         try:
-            with _told(opening=False):
+            with _SAYS.told(_wrapping):
                 state = str(self._client.describe_key(KeyId=self._key_id)["KeyMetadata"]["KeyState"])
         except TrustError as error:
             return KeyStatus.of(self.uri, error)
         return KeyStatus(self.uri, "ready" if state == "Enabled" else "disabled", state)
 
     def _decrypt(self, blob: bytes, context: KeyContext) -> bytes:
-        with _told(opening=True):
+        with _SAYS.told(_opening):
             answer = self._client.decrypt(KeyId=self._key_id, CiphertextBlob=blob, EncryptionContext=_bound(context))
             return bytes(answer["Plaintext"])
 
@@ -96,38 +87,25 @@ class AwsKmsProvider:
         return f"{type(self).__name__}({self.uri!r})"
 
 
-@contextmanager
-def _told(*, opening: bool) -> Iterator[None]:
-    """KMS's errors as ours; their texts hold ARNs and accounts, so only the code goes on."""
-    from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError
-
-    try:
-        yield
-    except ParamValidationError:  # boto3 itself: empty, or longer than any ciphertext of KMS
-        fault: TrustError = _tampered() if opening else KeyUnavailable("ParamValidationError", retryable=False)
-    except ClientError as error:
-        fault = _fault(str(error.response.get("Error", {}).get("Code", "")), opening)
-    except NoCredentialsError:
-        fault = KeyUnavailable("no credentials for KMS", retryable=False)
-    except Exception as error:  # network, TLS, time-outs: whatever it is, there is no key
-        fault = KeyUnavailable(f"KMS: {type(error).__name__}")
-    else:
-        return
-    raise fault from None
+def _opening(error: Exception) -> TrustError | None:
+    kind = _kind(error)
+    # boto3 itself refuses what is empty, or longer than any ciphertext of KMS.
+    return _SAYS.tampered() if kind in _TAMPERED or kind == "ParamValidationError" else _wrapping(error)
 
 
-def _fault(code: str, opening: bool) -> TrustError:
-    if code in _DISABLED:
-        return KeyDisabled(f"KMS: {code}", hint="enable the key, or cancel its deletion")
-    if code in _UNKNOWN:
-        return KeyUnknown(f"KMS: {code}", hint="region, account and key id")
-    if opening and code in _TAMPERED:
-        return _tampered()
-    return KeyUnavailable(f"KMS: {code}", retryable=code not in _REFUSED and code not in _TAMPERED)
+def _wrapping(error: Exception) -> TrustError | None:
+    kind = _kind(error)
+    if kind in _DISABLED:
+        return _SAYS.disabled(kind, "enable the key, or cancel its deletion")
+    if kind == "NotFoundException":
+        return _SAYS.unknown("region, account and key id")
+    return _SAYS.unavailable(kind, retryable=kind not in _REFUSED)
 
 
-def _tampered() -> SecretTampered:
-    return SecretTampered("KMS: no ciphertext of this key and context", hint="the row was changed or moved")
+def _kind(error: Exception) -> str:
+    """The service's own code, or the class of an error of boto3."""
+    answer: Any = getattr(error, "response", {})
+    return str(answer.get("Error", {}).get("Code", "")) or type(error).__name__
 
 
 def _bound(context: KeyContext) -> dict[str, str]:
@@ -143,7 +121,5 @@ def _client() -> Any:
     try:
         import boto3
     except ImportError:
-        raise MissingExtra(
-            "AWS KMS needs boto3", hint="pip install 'wellstreak-trust[aws]', or give a client", reason="extra"
-        ) from None
+        raise _SAYS.missing("boto3", "aws") from None
     return boto3.client("kms")

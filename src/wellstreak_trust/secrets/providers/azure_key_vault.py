@@ -8,26 +8,20 @@ key, which is bound to the context, holds the tenant's key::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ...core.canonical import length_prefixed
 from ...core.entropy import SYSTEM_ENTROPY
-from ...core.errors import (
-    ConfigurationError,
-    KeyDisabled,
-    KeyUnavailable,
-    KeyUnknown,
-    SecretTampered,
-    TrustError,
-)
+from ...core.errors import ConfigurationError, TrustError
 from ..envelope import KEY_BYTES, open, seal
 from ..keyring import KeyContext, KeyStatus
+from .faults import Faults
 from .local import bound
 
 __all__ = ["AzureKeyVaultProvider"]
+
+_SAYS: Final = Faults("Key Vault")
 
 
 class AzureKeyVaultProvider:
@@ -58,17 +52,17 @@ class AzureKeyVaultProvider:
     def wrap(self, key: bytes, context: KeyContext, /) -> bytes:
         """``wrapKey`` of a one-time key. Raises `KeyUnavailable`, `KeyDisabled`, `KeyUnknown`."""
         once = SYSTEM_ENTROPY.octets(KEY_BYTES)
-        with _told(opening=False):
+        with _SAYS.told(_wrapping):
             wrapped = bytes(self._client.wrap_key(self._named(), once).encrypted_key)
         return length_prefixed(wrapped, seal(once, key, bound(context)))
 
     def unwrap(self, blob: bytes, context: KeyContext, /) -> bytes:
         """``unwrapKey``. Raises as `wrap`, and `SecretTampered` or `EnvelopeUnsupported`."""
         wrapped, envelope = _parts(blob)
-        with _told(opening=True):
+        with _SAYS.told(_opening):
             once = bytes(self._client.unwrap_key(self._named(), wrapped).key)
         if len(once) != KEY_BYTES:
-            raise SecretTampered("Key Vault answered with something that is no key of ours")
+            raise _SAYS.tampered()
         return open(once, envelope, bound(context))
 
     def status(self) -> KeyStatus:
@@ -94,37 +88,27 @@ def _parts(blob: bytes) -> tuple[bytes, bytes]:
     size = int.from_bytes(blob[4:8], "big")
     wrapped, envelope = blob[8 : 8 + size], blob[12 + size :]
     if length_prefixed(wrapped, envelope) != blob:
-        raise SecretTampered("a blob of Key Vault has another shape", hint="the row was changed")
+        raise _SAYS.tampered()
     return wrapped, envelope
 
 
-@contextmanager
-def _told(*, opening: bool) -> Iterator[None]:
-    """Azure's errors as ours; their texts hold vaults and tenants, so only the kind goes on."""
+def _opening(error: Exception) -> TrustError | None:
+    # ValueError is the client's own check, of a blob that is longer or shorter than the key.
+    junk = isinstance(error, ValueError) or getattr(error, "status_code", None) == 400
+    return _SAYS.tampered() if junk else _wrapping(error)
+
+
+def _wrapping(error: Exception) -> TrustError | None:
     from azure.core import exceptions as azure
 
-    try:
-        yield
-    except azure.ResourceNotFoundError:
-        fault: TrustError = KeyUnknown("Key Vault: no such key", hint="vault, name and version")
-    except azure.HttpResponseError as error:
-        fault = _refused(error.status_code or 0, str(error).lower(), opening)
-    except ValueError:  # the client's own check of a key that it has read: not yet valid, expired, wrong operation
-        fault = _tampered() if opening else KeyDisabled("Key Vault: the key is not valid for this", hint="its dates")
-    except Exception as error:  # network, TLS, time-outs: whatever it is, there is no key
-        fault = KeyUnavailable(f"Key Vault: {type(error).__name__}")
-    else:
-        return
-    raise fault from None
-
-
-def _refused(status: int, text: str, opening: bool) -> TrustError:
-    if status == 403 and any(word in text for word in ("disabled", "expired", "not yet valid", "not permitted")):
-        return KeyDisabled("Key Vault: the key is disabled or out of its dates", hint="enable the key version")
-    if status == 400 and opening:
-        return _tampered()
-    return KeyUnavailable(f"Key Vault: {status}", retryable=status in (0, 408, 429) or status >= 500)
-
-
-def _tampered() -> SecretTampered:
-    return SecretTampered("Key Vault: nothing that this key has wrapped", hint="the row was changed or moved")
+    if isinstance(error, azure.ResourceNotFoundError):
+        return _SAYS.unknown("vault, name and version")
+    if isinstance(error, ValueError):  # the client's own check of a key that it has read
+        return _SAYS.disabled("the key is not valid for this", "its dates and operations")
+    status = getattr(error, "status_code", None) if isinstance(error, azure.HttpResponseError) else None
+    if not isinstance(status, int):
+        return None
+    text = str(error).lower() if status == 403 else ""
+    if any(word in text for word in ("disabled", "expired", "not yet valid", "not permitted")):
+        return _SAYS.disabled("the key is disabled or out of its dates", "enable the key version")
+    return _SAYS.unavailable(str(status), retryable=status in (408, 429) or status >= 500)

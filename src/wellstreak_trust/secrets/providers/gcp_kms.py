@@ -6,24 +6,16 @@ an outage and no tampering, because that is what it is there to tell apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
-from ...core.errors import (
-    ConfigurationError,
-    KeyDisabled,
-    KeyUnavailable,
-    KeyUnknown,
-    MissingExtra,
-    SecretTampered,
-    TrustError,
-)
+from ...core.errors import ConfigurationError, TrustError
 from ..keyring import KeyContext, KeyStatus
+from .faults import Faults
 from .local import bound
 
 __all__ = ["GcpKmsProvider", "crc32c"]
 
+_SAYS: Final = Faults("Cloud KMS")
 _CASTAGNOLI: Final = 0x82F63B78  # RFC 3720, B.4, reflected
 
 
@@ -76,7 +68,7 @@ class GcpKmsProvider:
             **{"name": self._name, "plaintext": key, "additional_authenticated_data": aad},
             **{"plaintext_crc32c": crc32c(key), "additional_authenticated_data_crc32c": crc32c(aad)},
         }
-        with _told(opening=False):
+        with _SAYS.told(_wrapping):
             answer = self._client.encrypt(request=request, **self._how)
         received = answer.verified_plaintext_crc32c and answer.verified_additional_authenticated_data_crc32c
         _sound(received and answer.name.startswith(self._name), answer.ciphertext, answer.ciphertext_crc32c)
@@ -89,7 +81,7 @@ class GcpKmsProvider:
             **{"name": self._name, "ciphertext": blob, "additional_authenticated_data": aad},
             **{"ciphertext_crc32c": crc32c(blob), "additional_authenticated_data_crc32c": crc32c(aad)},
         }
-        with _told(opening=True):
+        with _SAYS.told(_opening):
             answer = self._client.decrypt(request=request, **self._how)
         _sound(True, answer.plaintext, answer.plaintext_crc32c)
         return bytes(answer.plaintext)
@@ -97,7 +89,7 @@ class GcpKmsProvider:
     def status(self) -> KeyStatus:
         """``GetCryptoKey``: the state of its primary version."""
         try:
-            with _told(opening=False):
+            with _SAYS.told(_wrapping):
                 state = self._client.get_crypto_key(request={"name": self._name}, **self._how).primary.state.name
         except TrustError as error:
             return KeyStatus.of(self.uri, error)
@@ -109,44 +101,31 @@ class GcpKmsProvider:
 
 def _sound(received: bool, octets: bytes, crc: int) -> None:
     if not received or crc32c(octets) != crc:
-        raise KeyUnavailable("Cloud KMS: bytes were damaged on the way", hint="retry")
+        raise _SAYS.unavailable("bytes were damaged on the way", hint="retry")
 
 
-@contextmanager
-def _told(*, opening: bool) -> Iterator[None]:
-    """Google's errors as ours; their texts hold names of projects, so only the kind goes on."""
+def _opening(error: Exception) -> TrustError | None:
+    from google.api_core.exceptions import InvalidArgument
+
+    return _SAYS.tampered() if isinstance(error, InvalidArgument) else _wrapping(error)
+
+
+def _wrapping(error: Exception) -> TrustError | None:
     from google.api_core import exceptions as google
 
-    try:
-        yield
-    except google.NotFound as error:
-        fault: TrustError = KeyUnknown(_kind(error), hint="project, location, ring and key")
-    except google.FailedPrecondition as error:
-        fault = KeyDisabled(_kind(error), hint="enable the key version, or restore it")
-    except google.InvalidArgument as error:
-        fault = KeyUnavailable(_kind(error), retryable=False)
-        if opening:
-            fault = SecretTampered("Cloud KMS: no ciphertext of this key and context", hint="the row was changed")
-    except (google.Forbidden, google.Unauthorized) as error:
-        fault = KeyUnavailable(_kind(error), retryable=False)
-    except Exception as error:  # network, TLS, time-outs: whatever it is, there is no key
-        fault = KeyUnavailable(_kind(error))
-    else:
-        return
-    raise fault from None
-
-
-def _kind(error: Exception) -> str:
-    return f"Cloud KMS: {type(error).__name__}"
+    kind = type(error).__name__
+    if isinstance(error, google.NotFound):
+        return _SAYS.unknown("project, location, ring and key")
+    if isinstance(error, google.FailedPrecondition):
+        return _SAYS.disabled(kind, "enable the key version, or restore it")
+    if isinstance(error, google.Forbidden | google.Unauthorized | google.InvalidArgument):
+        return _SAYS.unavailable(kind, retryable=False)
+    return None
 
 
 def _client() -> Any:
     try:
         from google.cloud import kms
     except ImportError:
-        raise MissingExtra(
-            "Cloud KMS needs google-cloud-kms",
-            hint="pip install 'wellstreak-trust[gcp]', or give a client",
-            reason="extra",
-        ) from None
+        raise _SAYS.missing("google-cloud-kms", "gcp") from None
     return kms.KeyManagementServiceClient()

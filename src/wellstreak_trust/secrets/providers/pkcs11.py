@@ -12,23 +12,17 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from ...core.entropy import SYSTEM_ENTROPY
-from ...core.errors import (
-    ConfigurationError,
-    KeyDisabled,
-    KeyUnavailable,
-    KeyUnknown,
-    MissingExtra,
-    SecretTampered,
-    TrustError,
-)
+from ...core.errors import ConfigurationError, TrustError
 from ...core.secret import Secret
 from ..keyring import KeyContext, KeyStatus
+from .faults import Faults
 from .local import bound
 
 __all__ = ["Pkcs11Provider"]
 
 T = TypeVar("T")
 
+_SAYS: Final = Faults("PKCS#11")
 _NONCE: Final = 12
 _TAG: Final = 16
 
@@ -51,9 +45,7 @@ class Pkcs11Provider:
         try:
             import pkcs11
         except ImportError:
-            raise MissingExtra(
-                "PKCS#11 needs python-pkcs11", hint="pip install 'wellstreak-trust[pkcs11]'", reason="extra"
-            ) from None
+            raise _SAYS.missing("python-pkcs11", "pkcs11") from None
         try:
             self._library: Any = pkcs11.lib(library)
         except (RuntimeError, OSError) as error:  # python-pkcs11's own errors are RuntimeErrors
@@ -75,7 +67,7 @@ class Pkcs11Provider:
     def unwrap(self, blob: bytes, context: KeyContext, /) -> bytes:
         """Raises as `wrap`, and `SecretTampered`."""
         if len(blob) <= _NONCE + _TAG:
-            raise _tampered()
+            raise _SAYS.tampered()
         return self._told(lambda held: _opened(held, blob, bound(context).encode()))
 
     def status(self) -> KeyStatus:
@@ -88,26 +80,25 @@ class Pkcs11Provider:
 
     def _told(self, work: Callable[[Any], T]) -> T:
         """Runs `work` over the key's handle; the module's errors as ours."""
-        import pkcs11
-
         if self._process != os.getpid():  # the lock may be held by a thread that does not exist here
             self._process, self._turn, self._session = os.getpid(), threading.Lock(), None
             self._library.reinitialize()
-        try:
-            with self._turn:
-                return work(self._key())
-        except (pkcs11.NoSuchKey, pkcs11.NoSuchToken):
-            fault: TrustError = KeyUnknown("PKCS#11: no such key or token", hint="the labels")
-        except (pkcs11.PinIncorrect, pkcs11.PinLocked, pkcs11.PinExpired, pkcs11.PinInvalid):
-            fault = KeyUnavailable("PKCS#11: the PIN is refused", retryable=False)
-        except (pkcs11.FunctionRejected, pkcs11.KeyTypeInconsistent, pkcs11.MechanismInvalid) as error:
-            fault = KeyDisabled(f"PKCS#11: {type(error).__name__}", hint="CKA_ENCRYPT and CKA_DECRYPT of an AES key")
-        except TrustError:
-            raise
-        except Exception as error:  # the token is gone, the session is dead: the next call opens another
-            self._session = None
-            fault = KeyUnavailable(f"PKCS#11: {type(error).__name__}")
-        raise fault
+        with _SAYS.told(self._fault), self._turn:
+            return work(self._key())
+
+    def _fault(self, error: Exception) -> TrustError | None:
+        import pkcs11
+
+        if isinstance(error, TrustError):
+            return error
+        if isinstance(error, pkcs11.NoSuchKey | pkcs11.NoSuchToken):
+            return _SAYS.unknown("the labels")
+        if isinstance(error, pkcs11.PinIncorrect | pkcs11.PinLocked | pkcs11.PinExpired | pkcs11.PinInvalid):
+            return _SAYS.unavailable("the PIN is refused", retryable=False)
+        if isinstance(error, pkcs11.FunctionRejected | pkcs11.KeyTypeInconsistent | pkcs11.MechanismInvalid):
+            return _SAYS.disabled(type(error).__name__, "CKA_ENCRYPT and CKA_DECRYPT of an AES key")
+        self._session = None  # the token is gone, or the session is dead: the next call opens another
+        return None
 
     def _key(self) -> Any:
         if self._session is None:
@@ -135,11 +126,11 @@ def _opened(held: Any, blob: bytes, aad: bytes) -> bytes:
     try:
         return bytes(held.decrypt(blob[_NONCE:], **_gcm(blob[:_NONCE], aad)))
     except (pkcs11.EncryptedDataInvalid, pkcs11.EncryptedDataLenRange, pkcs11.DataInvalid):
-        raise _tampered() from None
+        raise _SAYS.tampered() from None
     except (pkcs11.GeneralError, pkcs11.FunctionFailed):
         # Some modules say no more of a tag that does not verify than of a device that fails: so ask them once more.
         _probe(held)
-        raise _tampered() from None
+        raise _SAYS.tampered() from None
 
 
 def _probe(held: Any) -> None:
@@ -152,7 +143,3 @@ def _gcm(nonce: bytes, aad: bytes) -> dict[str, Any]:
 
     parameters = pkcs11.GCMParams(nonce=nonce, aad=aad, tag_bits=_TAG * 8)
     return {"mechanism": pkcs11.Mechanism.AES_GCM, "mechanism_param": parameters}
-
-
-def _tampered() -> SecretTampered:
-    return SecretTampered("PKCS#11: nothing that this key has wrapped", hint="the row was changed or moved")

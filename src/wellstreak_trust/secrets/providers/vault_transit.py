@@ -7,22 +7,16 @@ right to create. Its own versions rotate behind one name; below its minimum decr
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from ...core.errors import (
-    ConfigurationError,
-    KeyDisabled,
-    KeyUnavailable,
-    KeyUnknown,
-    SecretTampered,
-    TrustError,
-)
+from ...core.errors import ConfigurationError, TrustError
 from ..keyring import KeyContext, KeyStatus
+from .faults import Faults
 from .local import bound
 
 __all__ = ["VaultTransitProvider"]
+
+_SAYS: Final = Faults("Transit")
 
 
 class VaultTransitProvider:
@@ -46,7 +40,7 @@ class VaultTransitProvider:
 
     def wrap(self, key: bytes, context: KeyContext, /) -> bytes:
         """``encrypt``. Raises `KeyUnavailable`, `KeyDisabled`, `KeyUnknown`."""
-        with _told(opening=False):
+        with _SAYS.told(_wrapping):
             answer = self._transit.encrypt_data(**self._at, plaintext=_text(key), associated_data=_aad(context))
             return str(answer["data"]["ciphertext"]).encode("ascii")
 
@@ -57,15 +51,15 @@ class VaultTransitProvider:
         except UnicodeDecodeError:
             text = ""
         if not text.startswith("vault:v"):  # or Vault would answer with an error that it also has for other causes
-            raise _tampered()
-        with _told(opening=True):
+            raise _SAYS.tampered()
+        with _SAYS.told(_opening):
             answer = self._transit.decrypt_data(**self._at, ciphertext=text, associated_data=_aad(context))
             return b64decode(answer["data"]["plaintext"], validate=True)
 
     def status(self) -> KeyStatus:
         """Reads the key's description."""
         try:
-            with _told(opening=False):
+            with _SAYS.told(_wrapping):
                 found = self._transit.read_key(**self._at)["data"]
         except TrustError as error:
             return KeyStatus.of(self.uri, error)
@@ -75,42 +69,26 @@ class VaultTransitProvider:
         return f"{type(self).__name__}({self.uri!r})"
 
 
-@contextmanager
-def _told(*, opening: bool) -> Iterator[None]:
-    """Vault's errors as ours. Only its texts tell some causes apart; they go no further."""
+def _opening(error: Exception) -> TrustError | None:
+    from hvac.exceptions import InvalidRequest
+
+    return _wrapping(error) or (_SAYS.tampered() if isinstance(error, InvalidRequest) else None)
+
+
+def _wrapping(error: Exception) -> TrustError | None:
+    """Only Vault's texts tell some causes apart; they go no further."""
     from hvac import exceptions as vault
 
-    try:
-        yield
-    except vault.InvalidPath:
-        fault: TrustError = KeyUnknown("Transit: no such path", hint="the name of the key, and the mount")
-    except vault.InvalidRequest as error:
-        fault = _refused(str(error).lower(), opening)
-    except (vault.Forbidden, vault.Unauthorized) as error:
-        fault = KeyUnavailable(_kind(error), hint="the token's policy", retryable=False)
-    except Exception as error:  # sealed, standby, network, time-outs: whatever it is, there is no key
-        fault = KeyUnavailable(_kind(error))
-    else:
-        return
-    raise fault from None
-
-
-def _refused(text: str, opening: bool) -> TrustError:
-    if "not found" in text:
-        return KeyUnknown("Transit: no such key", hint="the name of the key")
+    if isinstance(error, vault.InvalidPath):
+        return _SAYS.unknown("the name of the key, and the mount")
+    if isinstance(error, vault.Forbidden | vault.Unauthorized):
+        return _SAYS.unavailable(type(error).__name__, hint="the token's policy", retryable=False)
+    text = str(error).lower() if isinstance(error, vault.InvalidRequest) else ""
+    if "key not found" in text:
+        return _SAYS.unknown("the name of the key")
     if "too old" in text or "disallowed by policy" in text:
-        return KeyDisabled("Transit: below the minimum decryption version", hint="lower min_decryption_version")
-    if opening:
-        return _tampered()
-    return KeyUnavailable("Transit: InvalidRequest", hint="a key that takes associated data", retryable=False)
-
-
-def _tampered() -> SecretTampered:
-    return SecretTampered("Transit: no ciphertext of this key and context", hint="the row was changed or moved")
-
-
-def _kind(error: Exception) -> str:
-    return f"Transit: {type(error).__name__}"
+        return _SAYS.disabled("below the minimum decryption version", "lower min_decryption_version")
+    return None
 
 
 def _aad(context: KeyContext) -> str:
