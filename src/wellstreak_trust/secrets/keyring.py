@@ -146,7 +146,12 @@ class KeyRing:
         if held is not None:
             return held
         provider = self.chain.route(row.kek_uri)
-        return await self._call(provider, lambda: self._cache.obtain(address, lambda: _unwrapped(provider, store, row)))
+        claim = self._cache.claim(address)
+        if claim.flight is not None and not claim.leads and self._hops(provider):
+            # No thread a waiter: a cold tenant's first requests would use up the pool. A waiter that is cancelled
+            # must not cancel the fetch for the others.
+            return await asyncio.shield(asyncio.wrap_future(claim.flight))
+        return await self._call(provider, lambda: self._cache.settle(claim, lambda: _unwrapped(provider, store, row)))
 
     async def create(self, tenant_id: str, version: int = 1) -> TenantKeyRow:
         """A key of a tenant that had none of that version: a new one, or that of a process which was faster."""
@@ -187,9 +192,10 @@ class KeyRing:
         return row._replace(kek_uri=active.uri, wrapped=wrapped, check_value=value)
 
     async def _call(self, provider: KeyProvider, function: Callable[[], T]) -> T:
-        if provider.blocking and self._backend.suspends:  # only then is somebody awaiting us on a loop
-            return await asyncio.to_thread(function)
-        return function()
+        return await asyncio.to_thread(function) if self._hops(provider) else function()
+
+    def _hops(self, provider: KeyProvider) -> bool:
+        return provider.blocking and self._backend.suspends  # only then is somebody awaiting us on a loop
 
 
 def _address(store: str, row: TenantKeyRow) -> KeyAddress:
