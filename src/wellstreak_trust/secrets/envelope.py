@@ -96,15 +96,17 @@ class EnvelopeContext:
             version = _VERSION(8, self.version, len(purpose))
         except (UnicodeEncodeError, AttributeError, OverflowError, _StructError):
             raise UsageError("a context is four texts and a version from 0 to 2^64-1") from None
-        address = _CONTEXT + _LENGTH(len(store)) + store + _LENGTH(len(tenant)) + tenant
-        return address + _LENGTH(len(name)) + name + version + purpose
+        lengths = _LENGTH(len(store)), _LENGTH(len(tenant)), _LENGTH(len(name))
+        return b"".join((_CONTEXT, lengths[0], store, lengths[1], tenant, lengths[2], name, version, purpose))
 
     def tail(self) -> bytes:
         """What of `info` follows the salt, and HKDF's counter: made once, because who seals a value may open it too."""
-        if self._tail is None:
+        tail = self._tail
+        if tail is None:
             bound = self.encode()
-            object.__setattr__(self, "_tail", _LENGTH(len(bound)) + bound + b"\x01")
-        return self._tail or b""
+            tail = _LENGTH(len(bound)) + bound + b"\x01"
+            object.__setattr__(self, "_tail", tail)
+        return tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +180,10 @@ def seal(
     keyed = _admitted(key, context)
     okm = keyed.derive(salt, context)
     fixed = keyed.head + salt + okm[32:]
-    padded = plain + _PADDING[_BLOCK - len(plain) % _BLOCK]
-    return fixed + AESGCM(okm[:32]).encrypt(_NONCE, padded, fixed)
+    aead = AESGCM(okm[:32])
+    # No name for the padded copy: its memory is free again, and still warm, when the result needs as much.
+    body = aead.encrypt(_NONCE, plain + _PADDING[_BLOCK - len(plain) % _BLOCK], fixed)
+    return fixed + body
 
 
 def open(key: EnvelopeKey | bytes, envelope: Octets, context: EnvelopeContext) -> bytes:

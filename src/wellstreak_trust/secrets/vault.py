@@ -11,7 +11,7 @@ from .cache import CachePolicy
 from .codes import verify_row
 from .envelope import EnvelopeKey
 from .keyring import KeyChain, KeyRing
-from .marks import Marks
+from .marks import Marks, Proven
 from .model import LARGEST_VERSION, checked_address, checked_tenant
 from .rows import Change, Head, Locked, SecretBackend, SecretRow, Stored, TenantKeyRow, checked_head
 from .rules import Address, KeyAbsent, Keys, not_found, verified, verified_whole
@@ -46,6 +46,7 @@ class Vault:
         self.backend: SecretBackend = backend
         self._clock: Clock = clock
         self.marks: Marks = Marks()
+        self._proven: Proven = Proven()
 
     def now(self) -> int:
         """Microseconds since 1970 UTC."""
@@ -129,9 +130,15 @@ class Vault:
 
     async def _verified(self, address: Address, found: Stored, asked: int | None, mark: int) -> Authentic:
         key = await self._key(address, found.key)
+        known = self._proven.find(address, key, found.head, found.current) if asked is None else None
+        if known is not None:
+            self.marks.passed(address, known[0].revision, mark)
+            return Authentic(address, *known, key)
         row = verified(address, found.head, found.current, key, wanted=found.wanted, asked=asked)
         self.marks.passed(address, found.head.revision, mark)
-        if row is not found.current:
+        if row is found.current:
+            self._proven.keep(address, key, found.head, row)
+        else:
             key = await self._key(address, found.wanted_key)
             verify_row(key, address.store, row)
         return Authentic(address, found.head, row, key)
