@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import pickle
+import shutil
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -54,14 +55,14 @@ class Oauth(BaseModel):
 class World:
     """A store over a file, its log output and its trail."""
 
-    def __init__(self, folder: Path, output: io.StringIO) -> None:
+    def __init__(self, folder: Path, output: io.StringIO, template: Path) -> None:
+        shutil.copy(template, folder / "app.db")
         self.folder = folder
         self.output = output
         self.clock = FixedClock(datetime(2026, 11, 24, tzinfo=UTC))
         self.log = AuditLog(MemoryAuditStore())
         self.engine = create_engine(f"sqlite:///{folder / 'app.db'}", echo=False)
         self.database = Database(self.engine)
-        self.database.create_all()
         self.kek = LocalKeyProvider("k_0011223344556677", MATERIAL)
         self.store = self.fresh()
         self.store.put("t1", NAME, VALUE, labels={"team": "billing"})
@@ -71,8 +72,18 @@ class World:
         return SecretStore(backend, KeyChain([kek or self.kek]), audit=self.log, clock=self.clock)
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database: made once, copied for each sink."""
+    path = tmp_path_factory.mktemp("template") / "app.db"
+    engine = create_engine(f"sqlite:///{path}")
+    Database(engine).create_all()
+    engine.dispose()
+    return path
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, template: Path) -> Iterator[World]:
     output = io.StringIO()
     handler = logging.StreamHandler(output)
     root, level = logging.getLogger(), logging.getLogger().level
@@ -80,7 +91,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     root.setLevel(logging.DEBUG)
     sql = logging.getLogger("sqlalchemy.engine")
     sql.setLevel(logging.DEBUG)
-    made = World(tmp_path, output)
+    made = World(tmp_path, output, template)
     yield made
     made.engine.dispose()
     sql.setLevel(logging.NOTSET)

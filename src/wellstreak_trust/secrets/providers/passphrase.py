@@ -11,8 +11,6 @@ import os
 from base64 import b64decode, b64encode
 from typing import Any, Final
 
-from argon2.low_level import Type, hash_secret_raw
-
 from ...core.clock import Clock, SystemClock, rfc3339
 from ...core.entropy import SYSTEM_ENTROPY, random_hex
 from ...core.errors import ConfigurationError, IntegrityError, UsageError
@@ -122,6 +120,8 @@ def _unlocked(found: dict[str, Any], passphrase: Secret[str]) -> Secret[bytes]:
 
 
 def _derived(found: dict[str, Any], passphrase: Secret[str]) -> EnvelopeKey:
+    from argon2.low_level import Type, hash_secret_raw  # here, because few processes need it
+
     if len(passphrase.reveal()) < _SHORTEST:
         raise refusal(f"a passphrase has at least {_SHORTEST} characters", "five random words")
     time_cost, memory_kib, lanes = (_checked(found, name) for name in ("time_cost", "memory_kib", "lanes"))
