@@ -49,7 +49,6 @@ class TrustSettings(BaseSettings):
     )
 
     profile: Literal["production", "development", "test"] = "production"
-    # Texts, whatever they look like: a key document is JSON, and the settings library would take it apart.
     database_url: Annotated[Secret[str], NoDecode] = Field(
         default=Secret("sqlite:///wellstreak_trust.db"), description="SQLAlchemy URL"
     )
