@@ -350,7 +350,12 @@ def key_vault() -> Iterator[tuple[KeyVault, Callable[[str], Any]]]:
 
             def client(key_id: str) -> Any:
                 return CryptographyClient(
-                    key_id, Credential(), verify_challenge_resource=False, connection_verify=str(tls), retry_total=0
+                    key_id,
+                    Credential(),
+                    verify_challenge_resource=False,
+                    connection_verify=str(tls),
+                    retry_total=2,
+                    retry_backoff_factor=0,
                 )
 
             yield fake, client
