@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from threading import Thread
 from typing import Any, Final
 
@@ -229,11 +230,9 @@ def _thread(spy: Spy) -> str | None:
     found: list[Any] = []
 
     def run() -> None:
-        try:
-            with spy.ground.maker() as session:
-                found.extend(session.scalars(select(spy.model)).all())
-        except Exception:
-            pass
+        # A refusal, of whatever class the host's own code makes of it.
+        with suppress(Exception), spy.ground.maker() as session:
+            found.extend(session.scalars(select(spy.model)).all())
 
     with spy.ground.scope():
         thread = Thread(target=run)
