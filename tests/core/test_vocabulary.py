@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from wellstreak_trust.core import AuditEvent, Membership, Principal, TenantContext, UsageError
 from wellstreak_trust.core.principal import StepUp
+from wellstreak_trust.core.tenant import SupportAccess
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -104,3 +106,14 @@ def test_events_get_an_id_and_a_time() -> None:
     assert first.id != second.id
     assert first.occurred_at.tzinfo is not None
     assert dict(first.data) == {}
+
+
+def test_a_membership_proves_something_while_it_is_neither_suspended_nor_over() -> None:
+    support = SupportAccess("the bot is silent", "SUP-1", "u1", NOW)
+    plain = Membership("t1", "u1", frozenset({"viewer"}))
+    inside = replace(plain, kind="support", support=support)
+    assert plain.live(NOW)
+    assert not replace(plain, suspended=frozenset({"account"})).live(NOW)
+    assert inside.live(NOW - timedelta(microseconds=1))
+    assert not inside.live(NOW)
+    assert (plain.over(NOW), inside.over(NOW)) == (False, True)

@@ -14,7 +14,7 @@ except ImportError:
         "the command line needs typer and rich", hint="pip install 'wellstreak-trust[cli]'", reason="extra"
     ) from None
 
-from . import doctor, policy
+from . import doctor, governance, policy
 from .console import ERR, OUT, stop
 
 __all__ = ["app", "main"]
@@ -23,6 +23,7 @@ app: Final = typer.Typer(no_args_is_help=True, add_completion=False, help="Secur
 audit_app: Final = typer.Typer(no_args_is_help=True, help="The audit trail.")
 keys_app: Final = typer.Typer(no_args_is_help=True, help="Key files.")
 security_txt_app: Final = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
+app.command("governance")(governance.show)
 app.add_typer(doctor.app, name="doctor")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit_app, name="audit")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from ..audit import MemoryAuditStore as MemoryAuditStore
     from ..connections import MemoryConnectionStore as MemoryConnectionStore
+    from ..core.outbox import MemoryOutbox as MemoryOutbox
     from ..identity import MemorySessionStore as MemorySessionStore
     from ..ratelimit import MemoryLimitStore as MemoryLimitStore
     from ..secrets import MemorySecretBackend as MemorySecretBackend
@@ -20,6 +21,7 @@ _ROOMS: Final = {
     "MemoryConnectionStore": "connections",
     "MemoryLimitStore": "ratelimit",
     "MemoryMembershipStore": "tenancy",
+    "MemoryOutbox": "core.outbox",
     "MemoryReplayStore": "webhooks",
     "MemorySecretBackend": "secrets",
     "MemorySessionStore": "identity",
@@ -31,6 +33,7 @@ __all__ = [
     "MemoryConnectionStore",
     "MemoryLimitStore",
     "MemoryMembershipStore",
+    "MemoryOutbox",
     "MemoryReplayStore",
     "MemorySecretBackend",
     "MemorySessionStore",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .audit import SqlAuditStore as SqlAuditStore
     from .connections import SqlConnectionStore as SqlConnectionStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
+    from .outbox import SqlOutbox as SqlOutbox
     from .replay import SqlReplayStore as SqlReplayStore
     from .secrets import SqlSecretBackend as SqlSecretBackend
     from .sessions import SqlSessionStore as SqlSessionStore
@@ -27,6 +28,7 @@ _ROOMS = {
     "SqlEntitlements": "usage",
     "SqlMembershipStore": "memberships",
     "SqlOneTimeTokenStore": "tokens",
+    "SqlOutbox": "outbox",
     "SqlReplayStore": "replay",
     "SqlSecretBackend": "secrets",
     "SqlSessionStore": "sessions",
@@ -44,6 +46,7 @@ __all__ = [
     "SqlEntitlements",
     "SqlMembershipStore",
     "SqlOneTimeTokenStore",
+    "SqlOutbox",
     "SqlPort",
     "SqlReplayStore",
     "SqlSecretBackend",

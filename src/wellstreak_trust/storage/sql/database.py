@@ -171,6 +171,7 @@ class JoinedDatabase:
     """Runs inside the host's transaction on a blocking connection."""
 
     suspends = False
+    joined = True
 
     def __init__(self, connection: Connection) -> None:
         self._connection: Connection = connection
@@ -185,6 +186,7 @@ class JoinedAsyncDatabase:
     """Runs inside the host's transaction on an asynchronous connection."""
 
     suspends = True
+    joined = True
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection: AsyncConnection = connection
@@ -202,9 +204,10 @@ def create_all(engine: Engine) -> int:
     return Database(engine).create_all()
 
 
-def insert(connection: Connection, table: Table) -> Any:
+def insert(connection: Connection | str, table: Table) -> Any:
     """The dialect's INSERT, for ``on_conflict_do_update`` and ``on_conflict_do_nothing``."""
-    if connection.dialect.name == "postgresql":
+    dialect = connection if isinstance(connection, str) else connection.dialect.name
+    if dialect == "postgresql":
         from sqlalchemy.dialects import postgresql
 
         return postgresql.insert(table)

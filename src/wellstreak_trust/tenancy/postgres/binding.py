@@ -9,6 +9,9 @@ pooled connection must not carry the last tenant. They die with COMMIT and with 
   SAVEPOINT, which undoes a setting made inside the savepoint, and in a two-phase transaction, which begins later than
   its event.
 
+The dialect's own verb is wrapped and its events are listened to: those of the engine would cost each new connection
+more than the settings themselves.
+
 AUTOCOMMIT has no transaction that could hold a setting: every query would come back empty, so tenant work on such a
 connection is refused. Outside every scope it passes (``CREATE INDEX CONCURRENTLY``, ``VACUUM``), after the settings
 of the session have been emptied.
@@ -18,8 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Dialect, Engine, event
+from sqlalchemy import Dialect, Engine, event
 
 from ...core.errors import ConfigurationError, UnscopedStatement
 from ..context import current_tenant
@@ -30,10 +34,7 @@ if TYPE_CHECKING:
 
     from .seal import Seal
 
-__all__ = ["BINDING", "bind_tenant"]
-
-BINDING: Final = "wst_binding"
-"""Execution option of the one statement that this module sends through SQLAlchemy; guards let it pass."""
+__all__ = ["bind_tenant"]
 
 _BOUND: Final = "wst_bound"
 _PID: Final = "wst_backend_pid"
@@ -56,26 +57,27 @@ def bind_tenant(engine: Engine | AsyncEngine, seal: Seal | None = None) -> None:
         ConfigurationError: not a PostgreSQL engine, or bound before with another seal.
     """
     found = engine if isinstance(engine, Engine) else engine.sync_engine
-    if found.dialect.name != "postgresql":
+    dialect = found.dialect  # engines made by execution_options() share it with their parent
+    if dialect.name != "postgresql":
         raise ConfigurationError(
-            f"{found.dialect.name} has no row level security", hint="bind PostgreSQL engines only", reason="dialect"
+            f"{dialect.name} has no row level security", hint="bind PostgreSQL engines only", reason="dialect"
         )
-    # A listener's owner, and not a mark on the engine: engines made by execution_options() share those of their parent.
-    bound = [owner for each in found.dispatch.begin if isinstance(owner := getattr(each, "__self__", None), _Binding)]
-    if not bound:
-        _Binding(seal, found.dialect).listen(found)
-    elif seal is not None and bound[0].seal is not seal:
+    bound = _BINDINGS.get(dialect)
+    if bound is None:
+        _BINDINGS[dialect] = binding = _Binding(dialect, seal)
+        binding.listen(found)
+    elif seal is not None and bound.seal is not seal:
         raise ConfigurationError(
             "the engine is bound without this seal", hint="bind it with the seal first", reason="seal_conflict"
         )
 
 
 class _Binding:
-    """The listeners of one engine."""
+    """What one dialect's transactions are told."""
 
     __slots__ = ("_begun", "_set", "seal")
 
-    def __init__(self, seal: Seal | None, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, seal: Seal | None) -> None:
         self.seal: Seal | None = seal
         self._begun: Callable[[object, Mapping[str, str]], bool] | None = None
         if dialect.driver == "psycopg" and not dialect.is_async:
@@ -86,69 +88,75 @@ class _Binding:
         self._set: str = f"SELECT set_config('{TENANT}', {first}, true), set_config('{COMPANY}', {second}, true)"
 
     def listen(self, engine: Engine) -> None:
-        """Applies the rule to every transaction of `engine`."""
-        event.listen(engine, "begin", self._begin)
-        event.listen(engine, "begin_twophase", self._unknown)
-        event.listen(engine, "before_cursor_execute", self._before)
+        """Applies the rule to every transaction; what it raises is wrapped by SQLAlchemy like the driver's own."""
+        dialect: Any = engine.dialect
+        begin, twophase = dialect.do_begin, dialect.do_begin_twophase
 
-    def _begin(self, connection: Connection) -> None:
-        self._bind(connection, _scope(), begins=True)
+        def do_begin(pooled: Any) -> None:
+            begin(pooled)
+            self._bind(pooled, _scope(), begins=True)
 
-    @staticmethod
-    def _unknown(connection: Connection, *_: Any) -> None:
-        connection.info.pop(_BOUND, None)
+        def do_begin_twophase(connection: Any, xid: Any) -> None:
+            connection.info.pop(_BOUND, None)  # nothing may run before the driver's own begin
+            twophase(connection, xid)
 
-    def _before(self, connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        dialect.do_begin, dialect.do_begin_twophase = do_begin, do_begin_twophase
+        event.listen(engine, "do_execute", self._before)
+        event.listen(engine, "do_executemany", self._before)
+        event.listen(engine, "do_execute_no_params", self._before_without)
+
+    def _before(self, cursor: Any, statement: str, parameters: Any, context: Any) -> None:
+        if not context.root_connection.in_transaction():
+            return  # the dialect, while it connects
+        pooled = context.root_connection.connection
         if statement[:11].upper() == "ROLLBACK TO":
             # It may undo what was set, and in a failed transaction it is the only statement that PostgreSQL takes.
-            self._unknown(connection)
+            pooled.info.pop(_BOUND, None)
             return
         scope = _scope()
-        if connection.info.get(_BOUND) != scope:
-            self._bind(connection, scope)
+        if pooled.info.get(_BOUND) != scope:
+            self._bind(pooled, scope)
 
-    def _bind(self, connection: Connection, scope: _Scope, *, begins: bool = False) -> None:
-        driver = connection.connection.dbapi_connection
+    def _before_without(self, cursor: Any, statement: str, context: Any) -> None:
+        self._before(cursor, statement, (), context)
+
+    def _bind(self, pooled: Any, scope: _Scope, *, begins: bool = False) -> None:
+        pooled.info.pop(_BOUND, None)
         command = self._set
-        if driver.autocommit:  # type: ignore[union-attr]  # both drivers have it, DB-API does not
+        if pooled.dbapi_connection.autocommit:
             if scope != _NOWHERE:
                 raise UnscopedStatement(
                     "AUTOCOMMIT has no transaction to hold the tenant, so every query would come back empty",
                     hint="use a transaction, or leave the tenant scope",
                 )
             command, begins = command.replace("true", "false"), False
-        connection.info[_BOUND] = scope  # first, because what follows may come through here again
-        try:
-            self._send(connection, command, self._values(connection, scope), begins=begins)
-        except BaseException:
-            self._unknown(connection)
-            raise
+        values = self._values(pooled, scope)
+        settings = dict(zip((TENANT, COMPANY), values, strict=True))
+        if not (begins and self._begun is not None and self._begun(pooled.driver_connection, settings)):
+            _ask(pooled, command, values)
+        pooled.info[_BOUND] = scope
 
-    def _values(self, connection: Connection, scope: _Scope) -> _Scope:
+    def _values(self, pooled: Any, scope: _Scope) -> _Scope:
         tenant, company = scope
         if self.seal is None or not tenant:
             return scope
-        pid = connection.info.get(_PID)
-        if pid is None:
-            asked = connection.exec_driver_sql("SELECT pg_backend_pid()", execution_options={BINDING: True})
-            pid = connection.info[_PID] = asked.scalar_one()
-        return self.seal.value(tenant, company, pid), company
+        if _PID not in pooled.info:
+            # The server is asked, and not the driver: behind a pooler the driver knows another number.
+            (pooled.info[_PID],) = _ask(pooled, "SELECT pg_backend_pid()", ())
+        return self.seal.value(tenant, company, pooled.info[_PID]), company
 
-    def _send(self, connection: Connection, command: str, values: _Scope, *, begins: bool) -> None:
-        """On the driver, which costs a third of a statement that SQLAlchemy compiles, times and wraps."""
-        proxied = connection.connection
-        try:
-            settings = dict(zip((TENANT, COMPANY), values, strict=True))
-            if begins and self._begun is not None and self._begun(proxied.driver_connection, settings):
-                return
-            cursor = proxied.cursor()
-            try:
-                cursor.execute(command, values)
-            finally:
-                cursor.close()
-        except connection.dialect.loaded_dbapi.Error:
-            # Asked again through SQLAlchemy, which wraps the error and throws lost connections out of the pool.
-            connection.exec_driver_sql(command, values, execution_options={BINDING: True})
+
+_BINDINGS: Final[WeakKeyDictionary[Dialect, _Binding]] = WeakKeyDictionary()
+
+
+def _ask(pooled: Any, command: str, values: tuple[str, ...]) -> Any:
+    """The one row of a statement on the driver's cursor: a third of what SQLAlchemy's own way costs."""
+    cursor = pooled.cursor()
+    try:
+        cursor.execute(command, values)
+        return cursor.fetchone()
+    finally:
+        cursor.close()
 
 
 def _scope() -> _Scope:

@@ -21,7 +21,17 @@ from ..setting import COMPANY, TENANT
 from . import names
 from .seal import SCHEMA
 
-__all__ = ["POLICY", "drop_policy_ddl", "link_policy_ddl", "policy_ddl"]
+__all__ = [
+    "POLICY",
+    "drop_policy_ddl",
+    "link_policy_ddl",
+    "of_company",
+    "of_tenant",
+    "policy_ddl",
+    "protected",
+    "told",
+    "unprotected",
+]
 
 POLICY: Final = "tenant_isolation"
 """The name of the policy, where no other is asked for."""
@@ -58,11 +68,10 @@ def policy_ddl(
     """
     target = names.qualified(table, schema)
     tenant, within = _sources(setting, company_setting, sealed, seal_schema)
-    rule = f"{names.quoted(column)} = {_once(tenant, type)}"
+    rule = of_tenant(names.quoted(column), _once(tenant, type))
     if company is not None:
-        owner = names.quoted(company)
-        rule += f" AND {owner} IS NOT DISTINCT FROM coalesce({_once(within, company_type)}, {owner})"
-    return _protected(target, name, rule, replace=replace)
+        rule += f" AND {of_company(names.quoted(company), _once(within, company_type))}"
+    return protected(target, rule, name, replace=replace)
 
 
 def link_policy_ddl(
@@ -100,19 +109,49 @@ def link_policy_ddl(
     link, parent_key, owner = names.table(table), names.quoted(key), names.quoted(column)
     rule = " AND ".join(
         f"EXISTS (SELECT FROM {names.qualified(parent, schema)} AS parent"
-        f" WHERE parent.{parent_key} = {link}.{names.quoted(reference)} AND parent.{owner} = {tenant})"
+        f" WHERE parent.{parent_key} = {link}.{names.quoted(reference)} AND {of_tenant(f'parent.{owner}', tenant)})"
         for reference, parent in parents.items()
     )
-    return _protected(target, name, rule, replace=replace)
+    return protected(target, rule, name, replace=replace)
 
 
 def drop_policy_ddl(table: str, *, schema: str | None = None, name: str = POLICY) -> list[str]:
     """The reverse of `policy_ddl` and `link_policy_ddl`; the table is open to whoever holds a grant."""
-    target = names.qualified(table, schema)
+    return unprotected(names.qualified(table, schema), name)
+
+
+def unprotected(target: str, name: str = POLICY) -> list[str]:
+    """The reverse of `protected`."""
     return [
         f"DROP POLICY IF EXISTS {names.quoted(name)} ON {target}",
         f"ALTER TABLE {target} NO FORCE ROW LEVEL SECURITY",
         f"ALTER TABLE {target} DISABLE ROW LEVEL SECURITY",
+    ]
+
+
+def told(setting: str) -> str:
+    """What the transaction says under `setting`, as an expression that is NULL where it says nothing."""
+    return _once(_setting(setting), None)
+
+
+def of_tenant(column: str, tenant: str) -> str:
+    """The rule of a tenant's row; both are SQL."""
+    return f"{column} = {tenant}"
+
+
+def of_company(column: str, company: str) -> str:
+    """The rule of a company's row; where no company is told, the whole tenant."""
+    return f"{column} IS NOT DISTINCT FROM coalesce({company}, {column})"
+
+
+def protected(target: str, rule: str, name: str = POLICY, *, replace: bool = False) -> list[str]:
+    """Row level security by one `rule` for reading and writing; `target` is quoted."""
+    policy = names.quoted(name)
+    return [
+        f"ALTER TABLE {target} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {target} FORCE ROW LEVEL SECURITY",
+        *([f"DROP POLICY IF EXISTS {policy} ON {target}"] if replace else []),
+        f"CREATE POLICY {policy} ON {target} FOR ALL USING ({rule}) WITH CHECK ({rule})",
     ]
 
 
@@ -121,20 +160,13 @@ def _sources(setting: str, company_setting: str, sealed: bool, seal_schema: str)
     if sealed:
         opened = f"({names.quoted(seal_schema)}.opened())"
         return f"{opened}[1]", f"nullif({opened}[2], '')"
-    tenant, company = names.setting_name(setting), names.setting_name(company_setting)
-    return f"nullif(current_setting({tenant}, true), '')", f"nullif(current_setting({company}, true), '')"
+    return _setting(setting), _setting(company_setting)
+
+
+def _setting(name: str) -> str:
+    return f"nullif(current_setting({names.setting_name(name)}, true), '')"
 
 
 def _once(source: str, type: str | None) -> str:
     cast = names.type_name(type)
     return f"(SELECT {source})" if cast is None else f"(SELECT ({source})::{cast})"
-
-
-def _protected(target: str, name: str, rule: str, *, replace: bool) -> list[str]:
-    policy = names.quoted(name)
-    return [
-        f"ALTER TABLE {target} ENABLE ROW LEVEL SECURITY",
-        f"ALTER TABLE {target} FORCE ROW LEVEL SECURITY",
-        *([f"DROP POLICY IF EXISTS {policy} ON {target}"] if replace else []),
-        f"CREATE POLICY {policy} ON {target} FOR ALL USING ({rule}) WITH CHECK ({rule})",
-    ]
