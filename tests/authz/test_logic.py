@@ -8,28 +8,10 @@ from typing import Any
 
 import pytest
 
-from wellstreak_trust.authz.logic import (
-    All,
-    Attribute,
-    Constant,
-    Either,
-    Equal,
-    Flag,
-    Has,
-    Less,
-    Member,
-    Node,
-    Not,
-    Truth,
-    atoms,
-    attributes,
-    evaluate,
-    is_of,
-    is_strings,
-    negated,
-    unknowns,
-)
+from wellstreak_trust.authz import logic
+from wellstreak_trust.authz.logic import Attribute, Constant, Flag, Not, evaluate, is_of, is_strings, negated, unknowns
 
+Equal, Less, Member, Has = logic.Equal, logic.Less, logic.Member, logic.Has
 S, N, B, T = (
     Attribute("resource", "s", "string"),
     Attribute("resource", "n", "int"),
@@ -43,11 +25,11 @@ class Text(str):
     __slots__ = ()
 
 
-def value(node: Node, **held: Any) -> bool | None:
+def value(node: logic.Node, **held: Any) -> bool | None:
     return evaluate(node, lambda attribute: held.get(attribute.name))
 
 
-def missing(node: Node, **held: Any) -> list[str]:
+def missing(node: logic.Node, **held: Any) -> list[str]:
     return [str(each) for each in unknowns(node, lambda attribute: held.get(attribute.name))]
 
 
@@ -72,13 +54,13 @@ def test_connectives():
 
     for one, other in product((True, False, None), repeat=2):
         held = {"b": one, "c": other}
-        both, either = value(All((Flag(B), Flag(C))), **held), value(Either((Flag(B), Flag(C))), **held)
+        both, either = value(logic.All((Flag(B), Flag(C))), **held), value(logic.Either((Flag(B), Flag(C))), **held)
         assert both is conjunction(one, other)
         opposite = conjunction(*(None if each is None else not each for each in (one, other)))
         assert either is (None if opposite is None else not opposite)
         assert value(Not(Flag(B)), **held) is (None if one is None else not one)
-    assert (value(All(())), value(Either(()))) == (True, False)
-    assert (value(Truth(True)), value(Truth(False))) == (True, False)
+    assert (value(logic.All(())), value(logic.Either(()))) == (True, False)
+    assert (value(logic.Truth(True)), value(logic.Truth(False))) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -104,23 +86,23 @@ def test_atoms(node, held, expected):
 
 
 def test_what_is_missing():
-    both = All((Flag(B), Equal(S, Constant("a"))))
+    both = logic.All((Flag(B), Equal(S, Constant("a"))))
     assert missing(both) == ["context.b", "resource.s"]
     assert missing(both, b=False) == missing(both, b=True, s="a") == missing(both, b=True, s="b") == []
     assert missing(both, b=True) == ["resource.s"]
-    assert missing(Not(Either((Flag(B), Member(S, T)))), s="a") == ["context.b", "principal.t"]
+    assert missing(Not(logic.Either((Flag(B), Member(S, T)))), s="a") == ["context.b", "principal.t"]
     assert missing(Less(N, N), n="1") == ["resource.n", "resource.n"]
-    assert missing(Has(S)) == missing(Truth(True)) == []
+    assert missing(Has(S)) == missing(logic.Truth(True)) == []
 
 
 def test_what_is_read():
-    tree = Not(All((Flag(B), Either((Has(S), Member(S, T), Truth(True))))))
-    assert [type(atom) for atom in atoms(tree)] == [Flag, Has, Member]
-    assert [str(attribute) for attribute in attributes(tree)] == [
+    tree = Not(logic.All((Flag(B), logic.Either((Has(S), Member(S, T), logic.Truth(True))))))
+    assert [type(atom) for atom in logic.atoms(tree)] == [Flag, Has, Member]
+    assert [str(attribute) for attribute in logic.attributes(tree)] == [
         "context.b",
         "resource.s",
         "resource.s",
         "principal.t",
     ]
-    assert list(attributes(Member(N, Constant((1,))))) == [N]
+    assert list(logic.attributes(Member(N, Constant((1,))))) == [N]
     assert negated(negated(tree)) == tree
