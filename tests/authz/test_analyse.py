@@ -71,6 +71,30 @@ def test_a_condition_that_never_or_always_holds_is_none():
     assert Policy.from_dict(document).matrix().cell("notes:read", "admin") == "no"
 
 
+def test_the_forms_to_the_letter():
+    many = " || ".join(f"resource.n == {number}" for number in range(9))  # more than can be tried out
+    matrix = Policy.build(
+        permissions=["a:x", "a:y", "a:z"],
+        resources={"a": {"attributes": {"n": "int", "b": "bool"}}},
+        roles={
+            "r": {"rank": 2, "allow": ["a:x", {"permission": "a:y", "when": "resource.b"},
+                                       {"permission": "a:z", "when": many}]},
+            "q": {"rank": 1, "allow": [{"permission": "a:x", "when": "has(resource.b) && !has(resource.b)"},
+                                       {"permission": "a:y", "when": "has(resource.b) || !has(resource.b)"}]},
+        },
+    ).matrix()  # fmt: skip
+    assert matrix.to_csv() == "permission,q,r\r\na:x,no,yes\r\na:y,yes,if\r\na:z,no,if\r\n"
+    assert matrix.to_markdown() == (
+        "| permission | q | r |\n| --- | --- | --- |\n| a:x | no | yes |\n| a:y | yes | if |\n| a:z | no | if |\n"
+    )
+    assert matrix.to_html() == (
+        '<table>\n<thead><tr><th scope="col">permission</th><th scope="col">q</th><th scope="col">r</th></tr></thead>\n'
+        '<tbody>\n<tr><th scope="row">a:x</th><td class="no">no</td><td class="yes">yes</td></tr>\n'
+        '<tr><th scope="row">a:y</th><td class="yes">yes</td><td class="if">if</td></tr>\n'
+        '<tr><th scope="row">a:z</th><td class="no">no</td><td class="if">if</td></tr>\n</tbody>\n</table>\n'
+    )
+
+
 @pytest.mark.parametrize("role", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "＝1"])
 def test_no_cell_is_a_formula(role):
     header = next(csv.reader(io.StringIO(edited(**{role: {"rank": 5}}).matrix().to_csv())))

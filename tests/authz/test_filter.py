@@ -131,6 +131,11 @@ TRAPS = [
     "'a' in principal.t",
     "3 > resource.i",
     "1 <= resource.i",
+    "3 < resource.i",
+    "!(0 < resource.i)",
+    "resource.i < resource.j",
+    "'b' < resource.s",
+    "resource.s in ['a', 'b'] && resource.s in principal.t",
     "resource.b",
     "!resource.b",
     "resource.b != resource.f",
@@ -313,7 +318,7 @@ def test_refusals(sole, when, columns):
     assert refusal.value.hint
 
 
-@pytest.mark.parametrize("value", ["\0", "\ud800"])
+@pytest.mark.parametrize("value", ["\0", "a\0", "\ud800", chr(0xDFFF), "a\udabc"])
 def test_values_no_database_holds(sole, value):
     subject = Principal("u1", tenant_id="t1", roles=frozenset({"m"}), attributes={"s": value})
     question = sole("resource.s == principal.s").filter(subject, "d:x", "d")
