@@ -99,8 +99,8 @@ class Policy:
             PolicyError: there is none of this name.
         """
         files = {file.stem: file for file in _PRESETS.glob("*.toml")}
-        if name not in files:
-            raise PolicyError("there is no such preset", hint=resembling(name, files))
+        if not isinstance(name, str) or name not in files:
+            raise PolicyError("there is no such preset", hint=resembling(str(name), files))
         return cls.load(files[name], clock=clock, counters=counters)
 
     @classmethod
@@ -132,8 +132,15 @@ class Policy:
         Raises:
             PolicyError: whatever is wrong with it.
         """
-        tables = permissions if isinstance(permissions, Mapping) else {name: {} for name in permissions}
-        held = {name: role if isinstance(role, Mapping) else {"allow": _listed(role)} for name, role in roles.items()}
+        try:
+            tables = permissions if isinstance(permissions, Mapping) else {name: {} for name in permissions}
+            held = {
+                name: role if isinstance(role, Mapping) else {"allow": _listed(role)} for name, role in roles.items()
+            }
+        except (TypeError, AttributeError):
+            raise PolicyError(
+                "permissions is names or a mapping, roles a mapping", hint='roles={"member": [...]}'
+            ) from None
         document = {**sections, "schema": 1, "permissions": tables, "roles": held}
         return cls.from_dict(document, clock=clock, counters=counters)
 
@@ -191,7 +198,13 @@ class Policy:
     def who_can(
         self, permission: str, subjects: Iterable[S], resource: object = None, context: object = None
     ) -> list[S]:
-        """Those of `subjects` who may, in their order."""
+        """Those of `subjects` who may, in their order.
+
+        Raises:
+            UsageError: `subjects` is no collection.
+        """
+        if not isinstance(subjects, Iterable):
+            raise UsageError("who_can takes a collection of subjects", hint="[principal, ...]")
         return [subject for subject in subjects if self.check(subject, permission, resource, context).allowed]
 
     def can_assign(self, subject: object, target: object, roles: Iterable[str]) -> Assignment:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from sqlalchemy import Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -11,7 +11,9 @@ from wellstreak_trust.tenancy.sqlalchemy import TenantGuard
 
 
 class Base(DeclarativeBase):
-    type_annotation_map = {str: Text}
+    """The host's models."""
+
+    type_annotation_map: ClassVar[dict[type, type]] = {str: Text}
 
 
 class User(Base):
