@@ -14,7 +14,7 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 
-from wellstreak_trust.authz import AccessDenied, Decision, Policy, PolicyHolder, UsageError
+from wellstreak_trust.authz import AccessDenied, Decision, Policy, PolicyError, PolicyHolder, UsageError
 from wellstreak_trust.core import FixedClock, Membership, Principal, TenantContext
 from wellstreak_trust.core.canonical import canonical_json
 from wellstreak_trust.core.principal import StepUp

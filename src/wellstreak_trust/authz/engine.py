@@ -134,13 +134,10 @@ class Policy:
         """
         try:
             tables = permissions if isinstance(permissions, Mapping) else {name: {} for name in permissions}
-            held = {
-                name: role if isinstance(role, Mapping) else {"allow": _listed(role)} for name, role in roles.items()
-            }
-        except (TypeError, AttributeError):
-            raise PolicyError(
-                "permissions is names or a mapping, roles a mapping", hint='roles={"member": [...]}'
-            ) from None
+            named = dict(roles.items())
+        except (TypeError, ValueError, AttributeError):
+            raise PolicyError("permissions is names or a mapping, roles is a mapping") from None
+        held = {name: role if isinstance(role, Mapping) else {"allow": _listed(role)} for name, role in named.items()}
         document = {**sections, "schema": 1, "permissions": tables, "roles": held}
         return cls.from_dict(document, clock=clock, counters=counters)
 
