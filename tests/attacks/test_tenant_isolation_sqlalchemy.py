@@ -392,11 +392,6 @@ def ddl_that_creates_from_a_query(s: Session) -> Any:
 
 
 @attack
-def definition_that_drops(s: Session) -> None:
-    Task.__table__.drop(s.connection())
-
-
-@attack
 def ddl_that_watches(s: Session) -> Any:
     s.execute(DDL("create trigger steal after insert on plan begin update project set secret = 'x'; end"))
     s.execute(insert(Plan).values(id=7, name="n"))

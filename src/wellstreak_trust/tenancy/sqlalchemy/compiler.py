@@ -7,6 +7,10 @@ loads and statement caches; and they never see Core statements. The compiler mee
 each depth, whoever wrote it, after the ORM is done; what it did not cover it can tell (`visit_table`). And a compiled
 statement is cached, so the guard costs next to nothing per execution.
 
+What ends up in the SQL as it is, is text, and text is judged (`fragments`): literal columns, names that are to stay
+unquoted, types, operators, prefixes, hints. Out of reach is what ``@compiles`` elements of the host write: they are
+called by their own class, and what they return is theirs. All that is done for them are brackets in conditions.
+
 The class is mixed into the compiler of the engine's own dialect. `Dialect.statement_compiler`, ``visit_*``,
 ``update_tables_clause`` and ``delete_table_clause`` are what dialects of third parties override;
 ``_compose_select_body`` and ``_where_criteria`` are private and watched by ``tests/tenancy/sqlalchemy/test_compiler``.
