@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import (
     DDL,
+    Boolean,
     Column,
     Integer,
     MetaData,
@@ -207,6 +208,56 @@ def upsert_the_parent_by_a_cast(s: Session) -> None:
 
 
 @attack
+def upsert_the_tenant_in_another_case(s: Session) -> None:
+    statement = upsert(Project).values([{"id": 1, "name": "n"}])
+    s.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"name": "n", "TENANT_ID": "t2"}))
+
+
+@attack
+def upsert_the_tenant_twice(s: Session) -> None:
+    statement = upsert(Project).values([{"id": 1, "name": "n"}])
+    set_ = {"tenant_id": "t1", Project.__table__.c.tenant_id: "t2"}
+    s.execute(statement.on_conflict_do_update(index_elements=["id"], set_=set_))
+
+
+@attack
+def upsert_the_tenant_behind_a_select(s: Session) -> None:
+    mine = select(Project.id, literal("n")).where(Project.id == 1)
+    statement = upsert(Project).from_select(["id", "name"], mine)
+    s.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"tenant_id": "t2"}))
+
+
+@attack
+def name_an_alias_excluded(s: Session) -> None:
+    s.execute(insert(Plan).values(id=2, name="m"))
+    excluded = Plan.__table__.alias("excluded")
+    s.execute(insert(Task).from_select(["title", "project_id"], select(literal("x"), excluded.c.id)))
+
+
+@attack
+def forge_the_second_of_many_rows(s: Session) -> None:
+    mine = select(Project.id).limit(1).scalar_subquery()
+    s.execute(insert(Task).values([{"title": "a", "project_id": mine}, {"title": "b", "project_id": 2}]))
+
+
+@attack
+def shift_a_recursive_cte(s: Session) -> None:
+    """The forged column moves over in the second round."""
+    walk = select(Project.tenant_id.label("a"), Project.tenant_id.label("b"), literal(0).label("n"))
+    walk = walk.where(Project.id == 1).cte("walk", recursive=True)
+    walk = walk.union_all(select(walk.c.b, literal("t2"), walk.c.n + 1).where(walk.c.n < 2))
+    s.execute(insert(Project).from_select(["tenant_id", "name"], select(walk.c.a, literal("n")).where(walk.c.n == 2)))
+
+
+@attack
+def mention_the_first_half_of_a_recursive_cte(s: Session) -> None:
+    first = select(Project.tenant_id.label("a"), literal(0).label("n")).cte("walk", recursive=True)
+    whole = first.union_all(select(literal("t2"), first.c.n + 1).where(first.c.n < 1))
+    chosen = select(first.c.a, literal("n")).where(exists(select(whole.c.n)))
+    s.execute(insert(Project).from_select(["tenant_id", "name"], chosen))
+
+
+@attack
 def upsert_wherever(s: Session) -> None:
     statement = upsert(Project).values(id=2, name="n", secret="x")
     where = or_(true(), text("1 = 1"))
@@ -284,6 +335,11 @@ def insert_or_replace(s: Session) -> None:
     s.execute(insert(Project).values(id=2, name="n").prefix_with("OR REPLACE"))
 
 
+@attack
+def update_or_replace_by_text(s: Session) -> None:
+    s.execute(update(Project.__table__).where(Project.id == 1).values(id=2).prefix_with(text("OR  REPLACE")))
+
+
 # --- names and text that are SQL -----------------------------------------------------------------------------------
 
 
@@ -317,6 +373,20 @@ def cte_with_sql(s: Session) -> Any:
 @attack
 def ddl_that_copies(s: Session) -> Any:
     s.execute(DDL("drop table plan"))
+    s.execute(DDL("create table plan as select id, secret as name from project"))
+    return rows(s.execute(select(Plan.__table__.c.name)))
+
+
+@attack
+def ddl_that_renames(s: Session) -> Any:
+    s.execute(DDL("alter table plan rename to plan_before"))
+    s.execute(DDL("alter table project rename to plan"))
+    return rows(s.execute(select(literal_column("secret")).select_from(Plan)))
+
+
+@attack
+def ddl_that_creates_from_a_query(s: Session) -> Any:
+    Plan.__table__.drop(s.connection())
     s.execute(DDL("create table plan as select id, secret as name from project"))
     return rows(s.execute(select(Plan.__table__.c.name)))
 
@@ -365,6 +435,21 @@ def _(element: Any, compiler: Any, **options: Any) -> str:
     return "(select max(secret) from project)"
 
 
+class Wider(ColumnElement[bool]):
+    inherit_cache = False
+    type = Boolean()
+
+
+@compiles(Wider)
+def _(element: Any, compiler: Any, **options: Any) -> str:
+    return "1 = 1 or 1 = 1"
+
+
+@attack
+def condition_that_writes_an_or(s: Session) -> Any:
+    return rows(s.execute(select(Project.secret).where(Wider())))
+
+
 class WrittenFrom(FromClause):
     inherit_cache = False
     named_with_column = False
@@ -374,11 +459,6 @@ class WrittenFrom(FromClause):
 @compiles(WrittenFrom)
 def _(element: Any, compiler: Any, **options: Any) -> str:
     return "project"
-
-
-@attack
-def element_that_writes_its_own_sql(s: Session) -> Any:
-    return s.scalar(select(Written()))
 
 
 @attack
@@ -507,66 +587,10 @@ def ask_in_an_order(s: Session) -> Any:
 
 # --- the runs ------------------------------------------------------------------------------------------------------
 
-# What comes through today, and why; an entry goes when its hole is closed.
-OPEN: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            "insert_below_a_parent_from_a_union",
-            "update_to_a_parent_from_a_union",
-            "select_a_parent_from_a_union",
-            "select_a_tenant_from_a_union",
-            "select_a_tenant_from_a_union_in_a_cte",
-            "select_a_tenant_from_a_recursive_cte",
-        ),
-        "a union proves by its first half, or by any of its bases",
-    ),
-    **dict.fromkeys(
-        (
-            "upsert_the_tenant_from_another_column",
-            "upsert_the_parent_from_another_column",
-            "upsert_the_parent_by_a_cast",
-        ),
-        "any column of excluded counts as proven",
-    ),
-    **dict.fromkeys(
-        (
-            "update_or_replace",
-            "update_or_replace_in_two_words",
-        ),
-        "UPDATE OR REPLACE deletes the row in the way",
-    ),
-    **dict.fromkeys(
-        (
-            "label_with_sql",
-            "column_with_sql",
-            "column_in_a_function_with_sql",
-            "alias_with_sql",
-        ),
-        "names that are not quoted are text nobody judges",
-    ),
-    **dict.fromkeys(
-        (
-            "ddl_that_copies",
-            "ddl_that_watches",
-        ),
-        "DDL text may hold queries and triggers",
-    ),
-    **dict.fromkeys(
-        (
-            "element_that_writes_its_own_sql",
-            "type_that_writes_its_own_sql",
-        ),
-        "SQL that the host's own element or type writes is not judged",
-    ),
-}
-
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=OPEN[name], strict=True)) if name in OPEN else name
-        for name in ATTACKS
-    ],
+    list(ATTACKS),
 )
 def test_it_does_not_come_through(name: str, tmp_path: Path) -> None:
     owner = create_engine(f"sqlite:///{tmp_path / 'shop.db'}")
@@ -587,6 +611,19 @@ def test_it_does_not_come_through(name: str, tmp_path: Path) -> None:
         harm = connection.exec_driver_sql(HARM).scalars().all()
     assert "S2" not in str(value), refused
     assert harm == [], refused
+
+
+def test_what_an_element_of_the_host_writes_is_the_hosts(tmp_path: Path) -> None:
+    """As the manual says: ``@compiles`` is code of the host that writes SQL, below everything a compiler can see."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'shop.db'}")
+    Base.metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(ROWS[0])
+    maker = sessionmaker(engine)
+    TenantGuard(Base, shared=[Plan], links=[task_tags]).install(maker)
+    with tenant_scope(testing_context("t1")), maker() as session:
+        assert session.scalar(select(Written())) == "S2"
+        assert session.scalars(select(Project.name).where(Written() == "S2")).all() == ["p1", "p3"]
 
 
 def test_the_attacks_are_real(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from wellstreak_trust.core import AuditEvent, ConfigurationError, UsageError
 from wellstreak_trust.core.errors import CrossTenantRead, CrossTenantWrite, NoTenant, UnscopedStatement
 from wellstreak_trust.tenancy import elevate, tenant_scope, testing_context
 from wellstreak_trust.tenancy.sqlalchemy import TenantGuard, unscoped
+from wellstreak_trust.tenancy.sqlalchemy.fragments import harmful, harmful_definition
 
 T1, T2 = testing_context("t1"), testing_context("t2")
 
@@ -325,6 +327,84 @@ def test_definitions_and_reflection_need_no_hatch(lite: house.House) -> None:
         assert {i["name"] for i in inspect(connection).get_indexes("project")} >= {"project_name"}
         with pytest.raises(UnscopedStatement):
             connection.execute(DDL("delete from project"))
+
+
+def test_a_tenant_scope_may_create_and_nothing_else(lite: house.House) -> None:
+    metadata = MetaData()
+    extra = Table("extra", metadata, Column("id", Integer, primary_key=True), Column("plan_id", ForeignKey(Plan.id)))
+    with tenant_scope(T1), lite.engine.begin() as connection:
+        metadata.create_all(connection)
+        connection.execute(DDL("create index extra_plan on extra (plan_id)"))
+        for work in (
+            lambda: extra.drop(connection),
+            lambda: connection.execute(DDL("alter table project rename to plan")),
+            lambda: connection.execute(DDL("drop table plan")),
+        ):
+            with pytest.raises(UnscopedStatement, match="in a tenant scope"):
+                work()
+        with unscoped("drops what it made", audit=quiet):
+            extra.drop(connection)
+    assert "extra" not in inspect(lite.engine).get_table_names()
+
+
+@pytest.mark.parametrize("scope", [None, T1], ids=["nowhere", "t1"])
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "create table copy as select * from project",
+        "create table copy as (table project)",
+        "create table copy AS\nVALUES (1)",
+        "create view copy as select * from project",
+        "create trigger t after insert on plan begin delete from project; end",
+        "create rule r as on insert to plan do instead delete from project",
+        "create or replace function f() returns int language sql as 'select 1'",
+        "comment on table task is 'x'; update project set secret = 'x'",
+        "create table copy (id int) -- ; ",
+        "create table copy (name text default (query_to_xml('select 1', true, true, '')))",
+        """create table copy (name text default ("query_to_xml"('select 1', true, true, '')))""",
+        "comment on table task is E'\\'; delete from project; --'",
+        "create table copy (name text default $$a$$)",
+        "delete from project",
+        "",
+    ],
+)
+def test_a_definition_holds_nothing_else(lite: house.House, definition: str, scope: Any) -> None:
+    with (
+        tenant_scope(scope) if scope is not None else nullcontext(),
+        lite.engine.begin() as connection,
+        pytest.raises(UnscopedStatement),
+    ):
+        connection.execute(DDL(definition))
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "create table task2 (id int references task (id) on delete cascade on update set null);",
+        "create unique index i on project (name) where name <> 'a;select'",
+        "CREATE TABLE p PARTITION OF project FOR VALUES FROM (1) TO (2)",
+        "create table events (rule text, event text, total int generated always as (id + 1) stored)",
+        'alter table "select" add column "as table" text',
+        "grant select, update on project to reader",
+        "create index concurrently i on project using gin (tags) with (fastupdate = off)",
+        "comment on column project.name is 'it''s; a select'",
+    ],
+)
+def test_plain_definitions_are_harmless(definition: str) -> None:
+    assert harmful_definition(definition) is None
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        """"query_to_xml"('select 1', true, true, '')""",
+        "`dblink`('x')",
+        """U&"\\0071uery_to_xml"('select 1', true, true, '')""",
+        "e'\\'' || (select 1) || '",
+    ],
+)
+def test_ways_of_quoting_hide_nothing(fragment: str) -> None:
+    assert harmful(fragment) is not None
 
 
 def test_alembic_upgrades_on_a_guarded_engine(lite: house.House) -> None:

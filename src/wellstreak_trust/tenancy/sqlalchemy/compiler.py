@@ -7,6 +7,10 @@ loads and statement caches; and they never see Core statements. The compiler mee
 each depth, whoever wrote it, after the ORM is done; what it did not cover it can tell (`visit_table`). And a compiled
 statement is cached, so the guard costs next to nothing per execution.
 
+What ends up in the SQL as it is, is text, and text is judged (`fragments`): literal columns, names that are to stay
+unquoted, types, operators, prefixes, hints. Out of reach is what ``@compiles`` elements of the host write: they are
+called by their own class, and what they return is theirs. All that is done for them are brackets in conditions.
+
 The class is mixed into the compiler of the engine's own dialect. `Dialect.statement_compiler`, ``visit_*``,
 ``update_tables_clause`` and ``delete_table_clause`` are what dialects of third parties override;
 ``_compose_select_body`` and ``_where_criteria`` are private and watched by ``tests/tenancy/sqlalchemy/test_compiler``.
@@ -16,15 +20,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import BindParameter, Select, Table, and_
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.selectable import CTE
 
-from .fragments import RUNS_SQL, harmful
+from .fragments import PLAIN, RUNS_SQL, harmful
 from .plan import Occurrence, Plan, base_table, held, sealed
 from .tables import Owned
-from .values import copied_pointers, given, inspect_select, inspect_values
+from .values import copied_pointers, given, inspect_select, inspect_upserts, inspect_values
 from .verdict import COMPANY, LIFTED, Verdict
 
 if TYPE_CHECKING:
@@ -51,7 +57,7 @@ class GuardedCompiler:
     binds: dict[str, BindParameter[Any]]
     bind_names: dict[BindParameter[Any], str]
     column_keys: Any
-    preparer: Any
+    dialect: Any
     process: Any
 
     def __init__(self, dialect: Any, statement: Any, *args: Any, **kwargs: Any) -> None:
@@ -63,7 +69,27 @@ class GuardedCompiler:
         self._covered: set[int] = set()
         self._upserts: list[tuple[Any, Any]] = []
         self._binds: dict[tuple[Any, bool], BindParameter[Any]] = {}
+        self.seen_ctes: list[CTE] = []
+        self._inspections: list[Callable[[], None]] = []
         self._dialects.__init__(dialect, statement, *args, **kwargs)
+        for inspect in self._inspections:
+            inspect()
+
+    @property
+    def preparer(self) -> Any:
+        """The dialect's, whose names are looked at."""
+        return self._preparer
+
+    @preparer.setter
+    def preparer(self, preparer: Any) -> None:
+        self._preparer: Any = copy(preparer)
+        self._preparer.quote = partial(self._quoted, partial(type(preparer).quote, self._preparer))
+
+    def _quoted(self, quote: Callable[[str], str], name: str) -> str:
+        """A name that its owner wants unquoted is text, unless it is a plain name."""
+        if self._guards and getattr(name, "quote", None) is False and not PLAIN.fullmatch(name):
+            self.verdict.refuse("a name that is SQL text, unquoted", "leave quote=False out")
+        return quote(name)
 
     @property
     def _dialects(self) -> Any:
@@ -152,8 +178,16 @@ class GuardedCompiler:
         owned = self._target(statement.table)
         if owned is not None:
             state = statement._compile_state_factory(statement, self, **kw)
-            inspect_values(self, owned, state, insert=False)
+            self._inspections.append(partial(inspect_values, self, owned, state, insert=False))
+            self._refuse_replace(statement, owned)
         return text
+
+    def _refuse_replace(self, statement: Any, owned: Owned) -> None:
+        """SQLite's OR REPLACE, of INSERT and of UPDATE."""
+        words = " ".join(str(getattr(prefix, "text", prefix)) for prefix, _ in statement._prefixes)
+        if "replace" in words.lower():
+            what = f"REPLACE on {owned.table.name} deletes whatever row is in the way"
+            self.verdict.refuse(what, "ON CONFLICT", write=True)
 
     def update_tables_clause(self, update_stmt: Any, from_table: Any, extra_froms: Any, **kw: Any) -> Any:
         """Called before WHERE is written, with all tables known."""
@@ -176,10 +210,7 @@ class GuardedCompiler:
             return self._dialects.visit_insert(
                 insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw
             )
-        if any("replace" in str(getattr(prefix, "text", prefix)).lower() for prefix, _ in insert_stmt._prefixes):
-            self.verdict.refuse(
-                f"REPLACE on {owned.table.name} deletes whatever row is in the way", "ON CONFLICT", write=True
-            )
+        self._refuse_replace(insert_stmt, owned)
         if not self.rules.observes:
             insert_stmt = self._stamped(insert_stmt, owned, kw)
         contained = []
@@ -193,10 +224,13 @@ class GuardedCompiler:
             insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw
         )
         if insert_stmt.select is not None:
-            inspect_select(self, owned, insert_stmt._select_names, insert_stmt.select, contained)
+            names, query = insert_stmt._select_names, insert_stmt.select
+            self._inspections.append(partial(inspect_select, self, owned, names, query, contained))
         else:
             state = insert_stmt._compile_state_factory(insert_stmt, self, **kw)
-            inspect_values(self, owned, state, self._upserts, insert=True)
+            self._inspections.append(partial(inspect_values, self, owned, state, insert=True))
+        if self._upserts:
+            self._inspections.append(partial(inspect_upserts, self, owned, self._upserts))
         self._upserts = before
         return text
 
@@ -227,6 +261,10 @@ class GuardedCompiler:
         owned = self._target(table)
         if owned is not None:
             self._upserts = list(dict(on_conflict.update_values_to_set).items())
+            keys = [getattr(key, "key", key) for key, _ in self._upserts]
+            if len({*keys}) < len(keys) or not all(key in table.c for key in keys):
+                hint = "name each column once, as the table spells it"
+                self.verdict.refuse(f"a column of {table.name} nobody can tell", hint, write=True)
             if not self.rules.observes:
                 plan = Plan(self.rules.tables, self._bind, self.verdict)
                 conditions = list(plan.of(Occurrence(table, owned, ())))
@@ -287,7 +325,7 @@ class GuardedCompiler:
 
     def visit_function(self, func: Any, add_to_result_map: Any = None, **kw: Any) -> Any:
         """Functions that run SQL given as text are refused."""
-        if RUNS_SQL.fullmatch(func.name.lower()):
+        if RUNS_SQL.fullmatch(func.name.lower().rpartition(".")[2]):
             self.verdict.refuse(f"the function {func.name}", "run it in unscoped(reason)")
         return self._dialects.visit_function(func, add_to_result_map=add_to_result_map, **kw)
 
@@ -295,6 +333,39 @@ class GuardedCompiler:
         """The text of a host's own operator must not widen a condition."""
         self._judge(operator.opstring)
         return self._dialects.visit_custom_op_binary(element, operator, **kw)
+
+    def visit_custom_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> Any:
+        """As `visit_custom_op_binary`."""
+        self._judge(operator.opstring)
+        return self._dialects.visit_custom_op_unary_operator(element, operator, **kw)
+
+    def visit_custom_op_unary_modifier(self, element: Any, operator: Any, **kw: Any) -> Any:
+        """As `visit_custom_op_binary`; it may stand behind a condition."""
+        self._judge(operator.opstring)
+        return self._dialects.visit_custom_op_unary_modifier(element, operator, **kw)
+
+    def visit_extract(self, extract: Any, **kw: Any) -> Any:
+        """The field is written as it is."""
+        if self._guards and not PLAIN.fullmatch(extract.field):
+            self.verdict.refuse("a field of EXTRACT that is SQL text", _FRAGMENT)
+        return self._dialects.visit_extract(extract, **kw)
+
+    def visit_typeclause(self, typeclause: Any, **kw: Any) -> Any:
+        """Types of a host, and arguments of types, are text."""
+        text = self._dialects.visit_typeclause(typeclause, **kw)
+        self._judge(text)
+        return text
+
+    def render_bind_cast(self, type_: Any, dbapi_type: Any, sqltext: str) -> Any:
+        """As `visit_typeclause`."""
+        text = self._dialects.render_bind_cast(type_, dbapi_type, sqltext)
+        self._judge(text.replace(sqltext, " ", 1))
+        return text
+
+    def visit_cte(self, cte: Any, *args: Any, **kw: Any) -> Any:
+        """Remembers what stands under which name, for `sources`."""
+        self.seen_ctes.append(cte)
+        return self._dialects.visit_cte(cte, *args, **kw)
 
     def _generate_prefixes(self, stmt: Any, prefixes: Any, **kw: Any) -> Any:
         if prefixes is getattr(stmt, "_suffixes", None):

@@ -5,8 +5,13 @@ Each execution passes `Gate.before`. A compiled statement brings its verdict; te
 what it asks for reflection, savepoints and two-phase commits, and what the SQL stores of this package do on an engine
 they share with the host. The latter are recognised by the code that asks.
 
-DDL is not data: `create_all`, Alembic's operations and ``DDL("CREATE ...")`` pass. Text that begins with another word
-does not become DDL by being called so.
+DDL is not data, so `create_all`, Alembic's operations and ``DDL("CREATE ...")`` need no `unscoped`, but it can be made
+to carry data. What is judged is the text that goes to the database, whoever wrote it.
+
+* A definition that holds a query (a view, CREATE TABLE ... AS), a second statement, or code that runs later (a trigger,
+  a rule, a routine) is refused everywhere. So is text that defines nothing and is only called DDL.
+* Inside a tenant scope a definition may only create or comment. ALTER and DROP work on the rows of every tenant, and a
+  tenant's table that is renamed to a shared one is read by all.
 """
 
 from __future__ import annotations
@@ -17,7 +22,6 @@ from types import FrameType
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Select, bindparam, event, func, select, tuple_
-from sqlalchemy.schema import DDL
 from sqlalchemy.util import LRUCache
 
 from ...core.errors import ConfigurationError
@@ -25,6 +29,7 @@ from ..context import current_tenant
 from ..postgres.binding import bind_tenant
 from ..unscoped import is_unscoped
 from .compiler import GuardedCompiler, guarded_compiler
+from .fragments import harmful_definition
 from .known import known_parents
 from .plan import Occurrence, Plan
 from .results import pin
@@ -34,9 +39,10 @@ from .verdict import COMPANY, LIFTED, TENANT, Equal, Points, Verdict
 __all__ = ["Gate", "ModalCache"]
 
 _BATCH: Final = 500
-_DEFINES: Final = frozenset(("create", "alter", "drop", "comment", "grant", "revoke", "reindex", "analyze"))
+_CREATES: Final = ("create", "comment")
 _PLUMBING: Final = ("sqlalchemy.engine", "sqlalchemy.sql", "sqlalchemy.event", "sqlalchemy.util", "sqlalchemy.pool")
 _INSIDERS: Final = ("sqlalchemy.dialects.", "wellstreak_trust.storage.")
+_DEFINE: Final = "run the migration in unscoped(reason), outside tenant scopes"
 _RAW: Final = "write it with the ORM or Core, or run it in unscoped(reason)"
 
 
@@ -125,7 +131,7 @@ class Gate:
             if verdict.tables or verdict.refusal is not None or verdict.mode == LIFTED:
                 self._judge(statement, context, verdict)
         elif compiled is not None and context.isddl:
-            self._judge_ddl(compiled.statement)
+            self._judge_definition(statement)
         elif compiled is not None:
             self.rules.unscoped("a statement compiled elsewhere", "execute the statement itself", statement)
         elif not is_unscoped() and context.root_connection.in_transaction() and not _asked_by_insiders():
@@ -208,11 +214,14 @@ class Gate:
     def _value(self, type_: Any, company: bool) -> Any:
         return bindparam(None, self.rules.late(type_, company)(), type_=type_)
 
-    def _judge_ddl(self, statement: Any) -> None:
-        if isinstance(statement, DDL) and not is_unscoped():
-            words = statement.statement.split(None, 1)
-            if not words or words[0].lower() not in _DEFINES:
-                self.rules.unscoped("text that defines nothing, as DDL", _RAW, statement.statement)
+    def _judge_definition(self, definition: str) -> None:
+        if is_unscoped():
+            return
+        word = harmful_definition(definition)
+        if word is not None:
+            self.rules.unscoped(f"DDL that holds {word!r}", _DEFINE, definition)
+        elif current_tenant() is not None and not definition.lstrip().lower().startswith(_CREATES):
+            self.rules.unscoped("DDL that changes what is there, in a tenant scope", _DEFINE, definition)
 
 
 def _batches(values: Sequence[Any]) -> Iterable[Sequence[Any]]:

@@ -116,8 +116,10 @@ def base_table(selectable: Any) -> Any:
 
 
 def sealed(clause: Any) -> Any:
-    """A condition in brackets when it holds text, which could be an OR."""
+    """A condition in brackets when it holds text, or an element of the host's own, which could be an OR."""
     for element in visitors.iterate(clause):
+        if hasattr(element, "_compiler_dispatcher"):  # set by ``@compiles``
+            return Grouping(clause)
         if isinstance(element, TextClause) or getattr(element, "is_literal", False):
             return Grouping(clause)
         if getattr(element, "__visit_name__", "") == "tstring":

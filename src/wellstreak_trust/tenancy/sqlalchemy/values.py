@@ -2,34 +2,29 @@
 
 After an INSERT or UPDATE is compiled, each column that matters is followed to the bind that carries its value, so that
 the check at each execution is a comparison of dictionary entries. A value that is no bind must prove itself by its
-form: a column or subquery of a table that the statement reads inside the tenant. What cannot be followed is refused.
+form: each of its `sources` is a column of a table that the statement reads inside the tenant. What cannot be followed
+is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Column, CompoundSelect, Select
-from sqlalchemy.sql.elements import (
-    BindParameter,
-    Cast,
-    ClauseElement,
-    ColumnClause,
-    ColumnElement,
-    Grouping,
-    Label,
-    Null,
-)
-from sqlalchemy.sql.selectable import Alias, ScalarSelect
+from sqlalchemy import Column, CompoundSelect, Select, Table
+from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnClause, Null
+from sqlalchemy.sql.selectable import Alias
 
+from .plan import base_table
+from .sources import bare, sources
 from .tables import Owned, Parent
 from .verdict import COMPANY, Equal, Points
 
 if TYPE_CHECKING:
     from .compiler import GuardedCompiler
 
-__all__ = ["copied_pointers", "given", "inspect_select", "inspect_values"]
+__all__ = ["copied_pointers", "given", "inspect_select", "inspect_upserts", "inspect_values"]
 
 _MISSING: Final = object()
 _UNCHECKED: Final = "write a value, or a column or scalar subquery of the parent; else unscoped(reason)"
@@ -55,20 +50,14 @@ def given(compiler: GuardedCompiler, state: Any, column: Column[Any]) -> bool:
     return in_statement or column.key in (compiler.column_keys or ())
 
 
-class _Unfollowed(Exception):
-    """The value is an expression, not a bind."""
+@dataclass(frozen=True, slots=True)
+class _Expression:
+    """A value that is no bind."""
 
-    def __init__(self, value: Any) -> None:
-        self.value: Any = value
-
-
-def _bare(value: Any) -> Any:
-    while isinstance(value, Grouping | Label | Cast):
-        value = value.clause if isinstance(value, Cast) else value.element
-    return value
+    value: Any
 
 
-def _bind_of(compiler: GuardedCompiler, value: BindParameter[Any], conventional: str) -> str:
+def _bind_of(compiler: GuardedCompiler, value: BindParameter[Any], conventional: str) -> str | _Expression:
     found: str | None = compiler.bind_names.get(value)
     if found is not None:
         return found
@@ -78,16 +67,16 @@ def _bind_of(compiler: GuardedCompiler, value: BindParameter[Any], conventional:
             return name
     if conventional in compiler.binds:
         return conventional
-    raise _Unfollowed(value)
+    return _Expression(value)
 
 
-def _names(compiler: GuardedCompiler, state: Any, column: Column[Any], *, insert: bool) -> Iterator[str | None]:
-    """The bind of that column for each row that the statement spells out; None where it writes nothing."""
-    rows = _rows(state)
+def _written(
+    compiler: GuardedCompiler, state: Any, column: Column[Any], *, insert: bool
+) -> Iterator[str | _Expression | None]:
+    """What each row that the statement spells out has in that column: a bind, an expression, or nothing."""
     several = getattr(state, "_has_multi_parameters", False)
-    for number, row in enumerate(rows):
-        value, name = _entry(row, column), f"{column.key}_m{number}" if several else column.key
-        value = _bare(value)
+    for number, row in enumerate(_rows(state)):
+        value, name = bare(_entry(row, column)), f"{column.key}_m{number}" if several else column.key
         if value is _MISSING:
             passed = insert or column.key in (compiler.column_keys or ())
             yield name if passed and name in compiler.binds else None
@@ -95,123 +84,122 @@ def _names(compiler: GuardedCompiler, state: Any, column: Column[Any], *, insert
             yield _bind_of(compiler, value, name)
         elif value is None or isinstance(value, Null):
             yield None
-        elif isinstance(value, ClauseElement) or hasattr(value, "__clause_element__"):
-            raise _Unfollowed(value)
-        elif name in compiler.binds:
-            yield name
+        elif isinstance(value, ClauseElement) or hasattr(value, "__clause_element__") or name not in compiler.binds:
+            yield _Expression(value)
         else:
-            raise _Unfollowed(value)
+            yield name
 
 
-def _is_excluded(value: Any) -> bool:
+def _upserted(
+    compiler: GuardedCompiler, upserts: Sequence[tuple[Any, Any]], column: Column[Any]
+) -> str | _Expression | None:
+    """The same of ON CONFLICT DO UPDATE SET, where ``excluded.x`` is for x what the statement itself writes."""
+    value = bare(_entry(dict(upserts), column))
+    if value is _MISSING or value is None or isinstance(value, Null) or _is_excluded(value, column):
+        return None
+    return _bind_of(compiler, value, column.key) if isinstance(value, BindParameter) else _Expression(value)
+
+
+def _is_excluded(value: Any, column: Column[Any]) -> bool:
     table = getattr(value, "table", None)
-    return isinstance(table, Alias) and table.name == "excluded"
+    if not isinstance(table, Alias) or table.name != "excluded":
+        return False
+    return getattr(table.element, "fullname", None) == column.table.fullname and value.name == column.name
 
 
-def inspect_values(
-    compiler: GuardedCompiler,
-    owned: Owned,
-    state: Any,
-    upserts: Sequence[tuple[Any, Any]] = (),
-    *,
-    insert: bool,
-) -> None:
-    """Adds to the verdict what the written values must fulfil.
-
-    Args:
-        upserts: column (or its key) and value of ON CONFLICT DO UPDATE SET.
-    """
-    verdict = compiler.verdict
+def inspect_values(compiler: GuardedCompiler, owned: Owned, state: Any, *, insert: bool) -> None:
+    """Adds to the verdict what the written values must fulfil."""
     for column in _ownership(compiler, owned):
-        label = f"{owned.table.name}.{column.name}"
-        try:
-            names = tuple(name for name in _names(compiler, state, column, insert=insert) if name is not None)
-            names += tuple(_upserted(compiler, upserts, column))
-        except _Unfollowed:
-            verdict.refuse(f"{label} is written by an expression", "leave it out: the guard writes it", write=True)
-            continue
-        if names:
-            verdict.equal.append(Equal(label, column is owned.company, names))
+        _own(compiler, owned, column, list(_written(compiler, state, column, insert=insert)))
     for parent in owned.parents:
-        _inspect_parent(compiler, owned, parent, state, upserts, insert=insert)
+        local: tuple[str, ...] = ()
+        if insert and parent.table is owned.table:
+            local = tuple(key.key for key in parent.keys)
+        columns = (_written(compiler, state, column, insert=insert) for column in parent.columns)
+        _point(compiler, parent, zip(*columns, strict=True), local)
+
+
+def inspect_upserts(compiler: GuardedCompiler, owned: Owned, upserts: Sequence[tuple[Any, Any]]) -> None:
+    """The same of ON CONFLICT DO UPDATE SET, given as column (or its key) and value."""
+    for column in _ownership(compiler, owned):
+        _own(compiler, owned, column, [_upserted(compiler, upserts, column)])
+    for parent in owned.parents:
+        _point(compiler, parent, [tuple(_upserted(compiler, upserts, column) for column in parent.columns)])
+
+
+def _own(compiler: GuardedCompiler, owned: Owned, column: Column[Any], written: Sequence[Any]) -> None:
+    """Adds that each value is the id of the tenant, or company."""
+    label = f"{owned.table.name}.{column.name}"
+    names = tuple(each for each in written if isinstance(each, str))
+    if any(isinstance(each, _Expression) for each in written):
+        hint = "leave it out: the guard writes it"
+        compiler.verdict.refuse(f"{label} is written by an expression", hint, write=True)
+    elif names:
+        compiler.verdict.equal.append(Equal(label, column is owned.company, names))
 
 
 def _ownership(compiler: GuardedCompiler, owned: Owned) -> Iterator[Column[Any]]:
     return (column for column in owned.columns if column is owned.tenant or compiler.verdict.mode == COMPANY)
 
 
-def _upserted(compiler: GuardedCompiler, upserts: Sequence[tuple[Any, Any]], column: Column[Any]) -> Iterator[str]:
-    value = _bare(_entry(dict(upserts), column))
-    if value is _MISSING or _is_excluded(value) or isinstance(value, Null):
-        return
-    if not isinstance(value, BindParameter):
-        raise _Unfollowed(value)
-    yield _bind_of(compiler, value, column.key)
-
-
-def _inspect_parent(
-    compiler: GuardedCompiler,
-    owned: Owned,
-    parent: Parent,
-    state: Any,
-    upserts: Sequence[tuple[Any, Any]],
-    *,
-    insert: bool,
+def _point(
+    compiler: GuardedCompiler, parent: Parent, rows: Iterable[tuple[Any, ...]], local: tuple[str, ...] = ()
 ) -> None:
-    local: tuple[str, ...] = ()
-    if insert and parent.table is owned.table:
-        local = tuple(key.key for key in parent.keys)
-    columns, proven = [], False
-    for column, key in zip(parent.columns, parent.keys, strict=True):
-        try:
-            columns.append(list(_names(compiler, state, column, insert=insert)))
-            extra = list(_upserted(compiler, upserts, column))
-        except _Unfollowed as found:
-            if not _of_parent(found.value, parent, key):
-                verdict = compiler.verdict
-                verdict.refuse(f"{parent.label} is written by an expression nobody can check", _UNCHECKED, write=True)
-                return
-            proven = True
+    """Adds that each row of binds or expressions holds a row of the parent."""
+    named = []
+    for row in rows:
+        if not any(isinstance(each, _Expression) for each in row):
+            named.append(row)
             continue
-        if extra:
-            compiler.verdict.points.append(Points(parent, (tuple(extra),)))
-    if not proven:
-        rows = tuple(row for row in zip(*columns, strict=True) if None not in row)
-        if rows:
-            compiler.verdict.points.append(Points(parent, rows, local))
+        values = [each.value if isinstance(each, _Expression) else each for each in row]
+        found = _of_parent(compiler, values, parent)
+        if found is None:
+            what = f"{parent.label} is written by an expression nobody can check"
+            compiler.verdict.refuse(what, _UNCHECKED, write=True)
+            return
+        named.extend(found)
+    complete = tuple(row for row in named if None not in row)
+    if complete:
+        compiler.verdict.points.append(Points(parent, complete, local))
 
 
-def _of_parent(value: Any, parent: Parent, key: Column[Any]) -> bool:
-    """Whether an expression can only give a key of the parent that the statement reads inside the tenant."""
-    value = _bare(value)
-    if hasattr(value, "__clause_element__"):
-        value = value.__clause_element__()
-    if isinstance(value, Null) or _is_excluded(value):
-        return True
-    if isinstance(value, ScalarSelect):
-        element: Any = value.element
-        while isinstance(element, Grouping) or hasattr(element, "element"):
-            element = element.element
-        chosen = list(getattr(element, "selected_columns", ()))
-        return len(chosen) == 1 and _of_parent(chosen[0], parent, key)
-    return isinstance(value, ColumnElement) and any(_same(base, key) for base in value.base_columns)
+def _of_parent(compiler: GuardedCompiler, values: Sequence[Any], parent: Parent) -> list[tuple[str, ...]] | None:
+    """The binds to check where each source of a foreign key gives a key of the tenant's parent; None where one may not.
+
+    Several columns have to come from one row, so these are not followed.
+    """
+    if len(values) > 1:
+        table = getattr(values[0], "table", None)
+        one_row = all(isinstance(value, ColumnClause) and value.table is table for value in values)
+        direct = one_row and isinstance(base_table(table), Table)
+        return [] if direct and all(map(_same, map(_below_alias, values), parent.keys)) else None
+    named: list[tuple[str, ...]] = []
+    for source in sources(compiler, values[0]):
+        if isinstance(source, BindParameter) and source in compiler.bind_names:
+            named.append((compiler.bind_names[source],))
+        elif not (source is None or isinstance(source, Null) or _same(source, parent.keys[0])):
+            return None
+    return named
+
+
+def _below_alias(column: Any) -> Any:
+    return next(iter(column.base_columns))
 
 
 def _same(base: Any, key: Column[Any]) -> bool:
-    table = getattr(base, "table", None)
-    return base.key == key.key and getattr(table, "fullname", None) == key.table.fullname
+    if not isinstance(base, ColumnClause) or base.is_literal:
+        return False
+    return base.name == key.name and getattr(base.table, "fullname", None) == key.table.fullname
 
 
 def copied_pointers(owned: Owned, names: Sequence[str], query: Any) -> Iterator[tuple[Parent, Any]]:
     """Foreign keys that INSERT ... SELECT copies from other rows, which may point anywhere, with what is selected."""
     row = dict(zip(names, query.selected_columns, strict=False)) if isinstance(query, Select) else {}
     for parent in owned.parents:
-        value = _bare(row.get(parent.columns[0].key)) if len(parent.columns) == 1 else None
-        if (
-            isinstance(value, ColumnClause)
-            and value.table is not None
-            and not _of_parent(value, parent, parent.keys[0])
-        ):
+        value = bare(row.get(parent.columns[0].key)) if len(parent.columns) == 1 else None
+        if not isinstance(value, ColumnClause) or value.table is None:
+            continue
+        if not (isinstance(base_table(value.table), Table) and _same(_below_alias(value), parent.keys[0])):
             yield parent, value
 
 
@@ -235,21 +223,26 @@ def inspect_select(
 
 def _inspect_selected(compiler: GuardedCompiler, owned: Owned, column: Column[Any], value: Any) -> None:
     label, verdict, company = f"{owned.table.name}.{column.name}", compiler.verdict, column is owned.company
-    bare = _bare(value)
-    if isinstance(bare, BindParameter) and bare in compiler.bind_names:
-        verdict.equal.append(Equal(label, company, (compiler.bind_names[bare],)))
-    elif not (isinstance(bare, ColumnElement) and any(map(compiler.marks_owner(company), bare.base_columns))):
-        hint = "select the current tenant's id, or the tenant column of a table that the SELECT reads"
-        verdict.refuse(f"{label} is selected from somewhere else", hint, write=True)
+    marks = compiler.marks_owner(company)
+    for source in sources(compiler, value):
+        if isinstance(source, BindParameter) and source in compiler.bind_names:
+            verdict.equal.append(Equal(label, company, (compiler.bind_names[source],)))
+        elif not marks(source):
+            hint = "select the current tenant's id, or the tenant column of a table that the SELECT reads"
+            verdict.refuse(f"{label} is selected from somewhere else", hint, write=True)
 
 
 def _inspect_pointers(compiler: GuardedCompiler, parent: Parent, row: Mapping[str, Any]) -> None:
-    chosen = [_bare(row.get(column.key)) for column in parent.columns]
+    chosen = [bare(row.get(column.key)) for column in parent.columns]
     if any(value is None for value in chosen):
         return
+    found: list[tuple[str, ...]] | None
     if all(isinstance(value, BindParameter) and value in compiler.bind_names for value in chosen):
-        names = tuple(compiler.bind_names[value] for value in chosen)
-        compiler.verdict.points.append(Points(parent, (names,)))
-    elif not all(_of_parent(value, parent, key) for value, key in zip(chosen, parent.keys, strict=True)):
+        found = [tuple(compiler.bind_names[value] for value in chosen)]
+    else:
+        found = _of_parent(compiler, chosen, parent)
+    if found is None:
         hint = f"join {parent.table.name} in the SELECT and take its key"
         compiler.verdict.refuse(f"{parent.label} is selected from somewhere else", hint, write=True)
+    elif found:
+        compiler.verdict.points.append(Points(parent, tuple(found)))
