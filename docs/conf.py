@@ -7,6 +7,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
+import django
+from django.conf import settings
+
+settings.configure()  # models can be imported, and so documented, once Django is set up
+django.setup()
+
 project = "wellstreak_trust"
 author = "The wellstreak_trust maintainers"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "house"]

@@ -33,6 +33,16 @@ def test_every_value_tells_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -
     assert "kkk" not in repr(rows)
 
 
+def test_secret_texts_come_from_the_environment_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = '{"format": "wellstreak-trust/kek/v1", "id": "k_0011223344556677"}'
+    monkeypatch.setenv("WELLSTREAK_TRUST_DATABASE_URL", "sqlite:///other.db")
+    monkeypatch.setenv("WELLSTREAK_TRUST_KEK", document)
+    found = TrustSettings()
+    assert found.database_url.reveal() == "sqlite:///other.db"
+    assert found.kek is not None
+    assert found.kek.reveal() == document
+
+
 def test_a_misspelt_variable_is_refused_with_the_right_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WELLSTREAK_TRUST_TRUSTED_PROXY", "10.0.0.0/8")
     with pytest.raises(ConfigurationError) as caught:

@@ -44,6 +44,18 @@ class ErrorCodes(_Table):
             yield f"`{kind.code}`", str(kind.status), kind.title, why, f"`{kind.__name__}`"
 
 
+class DoctorCodes(_Table):
+    """Every finding of the doctor for PostgreSQL."""
+
+    header = ("code", "severity", "what is wrong", "what it lets happen")
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        from wellstreak_trust.tenancy.postgres import CODES
+
+        for code, what in CODES.items():
+            yield f"`{code}`", what.severity, what.title, what.why
+
+
 class Settings(_Table):
     """Every setting with its variable and its default."""
 
@@ -84,6 +96,7 @@ def only_its_own(app: Sphinx, what: str, name: str, member: object, *_: Any) -> 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("error-codes", ErrorCodes)
+    app.add_directive("doctor-codes", DoctorCodes)
     app.add_directive("settings", Settings)
     app.connect("autodoc-skip-member", only_its_own)
     app.connect("missing-reference", by_public_name)

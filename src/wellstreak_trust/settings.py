@@ -11,7 +11,7 @@ import os
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from .core.errors import ConfigurationError, MissingExtra
 from .core.secret import Secret
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 try:
     from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
-    from pydantic_settings import BaseSettings, SettingsConfigDict
+    from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 except ImportError:
     raise MissingExtra(
         "TrustSettings needs pydantic-settings", hint="pip install 'wellstreak-trust[settings]'", reason="extra"
@@ -49,9 +49,13 @@ class TrustSettings(BaseSettings):
     )
 
     profile: Literal["production", "development", "test"] = "production"
-    database_url: Secret[str] = Field(default=Secret("sqlite:///wellstreak_trust.db"), description="SQLAlchemy URL")
+    database_url: Annotated[Secret[str], NoDecode] = Field(
+        default=Secret("sqlite:///wellstreak_trust.db"), description="SQLAlchemy URL"
+    )
     kek_file: Path | None = Field(default=None, description="local key-encryption key file, mode 0600")
-    kek: Secret[str] | None = Field(default=None, description="key-encryption key as text, for platforms without files")
+    kek: Annotated[Secret[str] | None, NoDecode] = Field(
+        default=None, description="key-encryption key as text, for platforms without files"
+    )
     policy: str = Field(default="preset:wellstreak", description="path of the policy document, or preset:<name>")
     base_domain: str | None = Field(default=None, description="tenants are subdomains of it")
     tenant_path: str | None = Field(default=None, description="path pattern, such as /w/{tenant}/")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .settings import TrustSettings
 
 __all__ = [
+    "ApprovalDesk",
     "ConnectionGate",
     "Counting",
     "CredentialReader",

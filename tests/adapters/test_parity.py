@@ -194,7 +194,12 @@ def _delivery(way: Way, *, secret: str | None = None, age: float = 0, event: str
 
     said = {
         "id": event, "type": "customer.subscription.updated", "created": 10,
-        "data": {"object": {"status": "active", "metadata": {"workspace": "acme"}}},
+        "data": {
+            "object": {
+                "status": "active", "metadata": {"workspace": "acme"}, "current_period_end": 2**33,
+                "items": {"data": [{"price": {"lookup_key": "team_monthly"}, "quantity": 1}]},
+            }
+        },
     }  # fmt: skip
     at = way.host.trust.clock.now() - timedelta(seconds=age)
     signed = signer("stripe", secret or BILLING_SECRET).sign(json.dumps(said).encode(), at=at)

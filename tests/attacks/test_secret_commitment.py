@@ -8,7 +8,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from wellstreak_trust.core.errors import SecretTampered
 from wellstreak_trust.secrets import EnvelopeContext, EnvelopeKey, KeyContext, LocalKeyProvider, envelope
-from wellstreak_trust.secrets.envelope import _derive
 
 ONE, TWO = EnvelopeKey(bytes(range(64))), EnvelopeKey(bytes(range(1, 65)))
 CONTEXT = EnvelopeContext("store", "t1", "slack/bot", 1, "value/text")
@@ -65,7 +64,8 @@ def test_bare_gcm_opens_under_two_keys() -> None:
 
 def test_an_envelope_opens_under_one() -> None:
     salt = bytes(32)
-    (secret_one, claim_one), (secret_two, claim_two) = (_derive(key, salt, CONTEXT) for key in (ONE, TWO))
+    one, two = (key.derive(salt, CONTEXT) for key in (ONE, TWO))
+    secret_one, claim_one, secret_two, claim_two = one[:32], one[32:], two[:32], two[32:]
     for claim, stranger in ((claim_one, TWO), (claim_two, ONE)):
         fixed = ONE.head + salt + claim
         forged = fixed + salamander(secret_one, secret_two, fixed, [1, 2, 3])

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,44 +134,3 @@ def test_forked_children_never_repeat_a_salt() -> None:
         os.close(reading)
         os.close(writing)
     assert len(salts) == 9
-
-
-VICTIM = """
-import sys
-from sqlalchemy import create_engine
-from wellstreak_trust.secrets import KeyChain, LocalKeyProvider, SecretStore
-from wellstreak_trust.storage.sql import Database, SqlSecretBackend
-kek, new = (LocalKeyProvider("k_001122334455667" + str(n), bytes([n]) * 64) for n in (1, 2))
-backend = SqlSecretBackend(Database(create_engine("sqlite:///" + sys.argv[1])))
-store = SecretStore(backend, KeyChain([kek, new]))
-print("ready", flush=True)
-for number in range(100_000):
-    store.put("t1", "slack/bot", f"value {store.put('t1', 'slack/bot', 'x').version + 1}")
-    store.disable("t1", "slack/bot")
-    SecretStore(backend, KeyChain([(kek, new)[number % 2], (new, kek)[number % 2]])).rewrap()
-    store.enable("t1", "slack/bot")
-"""
-
-
-def test_a_killed_process_leaves_a_secret_that_verifies(sqlite_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{sqlite_path}")
-    Database(engine).create_all()
-    keys = [LocalKeyProvider(f"k_001122334455667{number}", bytes([number]) * 64) for number in (1, 2)]
-    for wait in (0.05, 0.12):
-        victim = subprocess.Popen(
-            [sys.executable, "-c", VICTIM, str(sqlite_path)], stdout=subprocess.PIPE, env={**os.environ}
-        )
-        assert victim.stdout is not None
-        assert victim.stdout.readline() == b"ready\n"
-        threading.Event().wait(wait)
-        victim.send_signal(signal.SIGKILL)
-        victim.wait()
-        victim.stdout.close()
-        store = SecretStore(SqlSecretBackend(Database(engine)), KeyChain(keys))
-        if store.list("t1"):
-            found = store.describe("t1", NAME)
-            if found.state == "disabled":
-                store.enable("t1", NAME)
-            assert store.get("t1", NAME).reveal() in ("x", f"value {found.version}")
-        assert store.put("t1", NAME, "after").version >= 1
-    engine.dispose()

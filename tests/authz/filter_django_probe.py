@@ -50,7 +50,7 @@ def prepared() -> list[dict[str, object]]:
 
 
 def random_policies(rows: list[dict[str, object]]) -> None:
-    for seed in range(150):
+    for seed in range(make.CASES):
         random = Random(seed)
         policy, subject, context = make.policy(random), make.subject(random), make.facts(random)
         wanted = {row["id"] for row in rows if policy.check(subject, "d:x", row, context)}

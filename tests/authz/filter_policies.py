@@ -1,7 +1,11 @@
-"""Random policies and rows a third NULL, for whoever compares a filter with the check."""
+"""Random policies and rows a third NULL, for whoever compares a filter with the check.
+
+``WT_ORACLE_CASES=10000`` compares so many policies instead of a few.
+"""
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -9,6 +13,7 @@ from typing import Any
 from wellstreak_trust.authz import Policy
 from wellstreak_trust.core import Principal
 
+CASES = int(os.environ.get("WT_ORACLE_CASES", "100"))
 TYPES = {"s": "string", "u": "string", "i": "int", "j": "int", "b": "bool", "f": "bool"}
 TEXTS = ["", "a", "B", "b", "Z", "é", "😀", "%", "_", "o'x", 'q"', "u1"]
 NUMBERS = [-1, 0, 1, 2, 2**31]
@@ -44,7 +49,8 @@ def atom(random: Random) -> str:
             items = ", ".join(literal(random, kind) for _ in range(random.randrange(1, 4)))
             return f"{operand(random, kind)} in [{items}]"
         case _ if kind == "bool":
-            return f"({operand(random, kind)}) {random.choice(['==', '!='])} ({operand(random, kind)})"
+            sign, negation = random.choice(["==", "!="]), random.choice(["", "!"])
+            return f"{negation}{operand(random, kind)} {sign} {operand(random, kind)}"
         case _:
             sign = random.choice(["==", "!=", "<", "<=", ">", ">="])
             return f"{operand(random, kind)} {sign} {operand(random, kind)}"
@@ -53,6 +59,8 @@ def atom(random: Random) -> str:
 def condition(random: Random, depth: int = 3) -> str:
     if depth == 0 or random.random() < 0.3:
         return atom(random)
+    if random.random() < 0.2:  # `&&` binds closer than `||`, and both less than a comparison
+        return " ".join([atom(random), *(f"{random.choice(['&&', '||'])} {atom(random)}" for _ in range(3))])
     if random.random() < 0.3:
         return f"!({condition(random, depth - 1)})"
     sign = random.choice(["&&", "||"])

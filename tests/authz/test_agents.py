@@ -65,6 +65,14 @@ def test_the_sign_in_that_counts_is_the_persons():
     assert weak.obligations[0].aal == 2
 
 
+def test_an_approval_is_asked_of_both_once():
+    decision = POLICY.check(agent("bot", behind=user("ada", "owner")), "refunds:create")
+    assert (decision.code, decision.obligations[0].by) == ("approval_required", "refunds:approve")
+    assert decision.delegation.actor_id == "ada"
+    assert POLICY.check(agent("bot", behind=ADA), "refunds:create").code == "ceiling"
+    assert POLICY.check(agent("bot", behind=user("ada")), "docs:read").code == "ceiling"
+
+
 def test_a_context_holds_the_agents_membership():
     inside = TenantContext("t1", agent("owner", behind=ADA), Membership("t1", "bot1", frozenset({"bot"})))
     decision = POLICY.check(inside, "docs:update", DOC)
@@ -80,7 +88,11 @@ def test_both_ids_stand_in_every_decision():
 
 
 def test_agents_hand_out_no_roles():
+    """An agent that nobody stands behind may nothing, and hands out nothing either."""
     target = Principal("new", tenant_id="t1")
+    assert POLICY.can_assign(agent("owner", behind=None), target, ["member"]).code == "impersonated"
+    alone = TenantContext("t1", agent(behind=None), Membership("t1", "bot1", frozenset({"owner"})))
+    assert POLICY.can_assign(alone, target, ["member"]).code == "impersonated"
     assert (
         PolicyHolder(POLICY).can_assign(agent("owner", behind=user("ada", "owner")), target, ["member"]).code
         == "impersonated"

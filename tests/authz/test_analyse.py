@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from wellstreak_trust.authz import Policy, PolicyError, UsageError
 from wellstreak_trust.authz.expression import parse
-from wellstreak_trust.authz.implication import equivalent, implies, normal
-from wellstreak_trust.authz.logic import evaluate
-from wellstreak_trust.authz.schema import Schema
+from wellstreak_trust.authz.implication import Table, implies, normal
+from wellstreak_trust.authz.logic import Not, Truth, evaluate
+from wellstreak_trust.authz.schema import RESOURCE, Schema
 from wellstreak_trust.authz.spelling import spelled
 from wellstreak_trust.core import Principal
 
@@ -69,6 +69,30 @@ def test_a_condition_that_never_or_always_holds_is_none():
     document = copy.deepcopy(NOTES)
     document["forbid"] = [{"id": "never", "permissions": ["*"]}]
     assert Policy.from_dict(document).matrix().cell("notes:read", "admin") == "no"
+
+
+def test_the_forms_to_the_letter():
+    many = " || ".join(f"resource.n == {number}" for number in range(9))  # more than can be tried out
+    matrix = Policy.build(
+        permissions=["a:x", "a:y", "a:z"],
+        resources={"a": {"attributes": {"n": "int", "b": "bool"}}},
+        roles={
+            "r": {"rank": 2, "allow": ["a:x", {"permission": "a:y", "when": "resource.b"},
+                                       {"permission": "a:z", "when": many}]},
+            "q": {"rank": 1, "allow": [{"permission": "a:x", "when": "has(resource.b) && !has(resource.b)"},
+                                       {"permission": "a:y", "when": "has(resource.b) || !has(resource.b)"}]},
+        },
+    ).matrix()  # fmt: skip
+    assert matrix.to_csv() == "permission,q,r\r\na:x,no,yes\r\na:y,yes,if\r\na:z,no,if\r\n"
+    assert matrix.to_markdown() == (
+        "| permission | q | r |\n| --- | --- | --- |\n| a:x | no | yes |\n| a:y | yes | if |\n| a:z | no | if |\n"
+    )
+    assert matrix.to_html() == (
+        '<table>\n<thead><tr><th scope="col">permission</th><th scope="col">q</th><th scope="col">r</th></tr></thead>\n'
+        '<tbody>\n<tr><th scope="row">a:x</th><td class="no">no</td><td class="yes">yes</td></tr>\n'
+        '<tr><th scope="row">a:y</th><td class="yes">yes</td><td class="if">if</td></tr>\n'
+        '<tr><th scope="row">a:z</th><td class="no">no</td><td class="if">if</td></tr>\n</tbody>\n</table>\n'
+    )
 
 
 @pytest.mark.parametrize("role", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "＝1"])
@@ -167,6 +191,91 @@ def test_past_eight_atoms_trees_are_compared():
     found = member(*many).diff(member(*many[1:]))
     assert {change.kind for change in found} == {"gained", "lost"}
     assert all(change.possibly for change in found)
+    for one, other, kind in ((many, [""], "gained"), ([""], many, "lost"), (many, [], "lost"), ([], many, "gained")):
+        free = [Policy.from_dict({**member(*whens).document, "forbid": []}) for whens in (one, other)]
+        (change,) = free[0].diff(free[1])
+        assert (change.kind, change.possibly) == (kind, True)
+
+
+def test_eight_atoms_are_tried_out_and_nine_are_not():
+    def of(count: int) -> Table | None:
+        text = " && ".join(f"resource.n == {number}" for number in range(count))
+        return Table.of(parse(text, SCHEMA, "when"))
+
+    table = of(8)
+    assert table is not None
+    for number in range(8):
+        node = parse(f"resource.n == {number}", SCHEMA, "when")
+        true, false, unknown = table.true(node), table.true(Not(node)), table.unknown(node)
+        assert true | false | unknown == table.true(Truth(True)) == 2**3**8 - 1
+        assert [each.bit_count() for each in (true, false, unknown)] == [3**7] * 3
+    assert of(9) is None
+    assert Table.of(*(parse(text, SCHEMA, "when") for text in ("resource.b", "!resource.b", "true"))) is not None
+
+
+@pytest.mark.parametrize(
+    ("premise", "conclusion", "holds"),
+    [
+        ("resource.b", "has(resource.b)", True), ("!resource.b", "has(resource.b)", True),
+        ("has(resource.b)", "resource.b || !resource.b", True), ("has(resource.b)", "resource.b", False),
+        ("!has(resource.b)", "resource.b", False), ("resource.b", "!has(resource.b)", False),
+        ("resource.s == resource.u", "has(resource.s) && has(resource.u)", True),
+        ("has(resource.s)", "resource.s == resource.u || resource.s != resource.u", False),
+        ("has(resource.s) && has(resource.u)", "resource.s == resource.u || resource.s != resource.u", True),
+        ("has(resource.s) && resource.b", "resource.s == resource.u || resource.s != resource.u", False),
+        ("resource.s == 'a'", "has(resource.s)", True), ("has(resource.s)", "resource.s == 'a'", False),
+        ("has(resource.s)", "resource.s == 'a' || resource.s != 'a'", True),
+    ],
+)  # fmt: skip
+def test_what_is_there_is_known_and_what_is_not_is_unknown(premise, conclusion, holds):
+    declared = {**RESOURCE, "b": "bool", "s": "string", "u": "string"}
+    schema = Schema(SCHEMA.principal, declared, SCHEMA.context)
+    assert implies(parse(premise, schema, "a"), parse(conclusion, schema, "b")) is holds
+
+
+def test_every_kind_of_change_has_its_line():
+    def policy(**permissions: dict[str, Any]) -> Policy:
+        return Policy.from_dict(document | {"permissions": {**document["permissions"], **permissions}})
+
+    document = {
+        "schema": 1,
+        "permissions": {"a:x": {}, "a:y": {}, "a:z": {}},
+        "resources": {"a": {"attributes": {"p": "bool", "q": "bool"}}},
+        "roles": {"m": {"rank": 1, "allow": ["a:x", {"permission": "a:y", "when": "resource.p"}]}},
+    }
+    before = policy()
+    facts = {"a:x": {"step_up": {"aal": 2}}, "a:y": {"step_up": {"max_age": 60}, "approval": {"by": "a:z"}}}
+    assert before.diff(policy(**facts)).lines == (
+        "~ a:x step_up: none -> aal 2",
+        "~ a:y step_up: none -> aal 1, 60 s",
+        "~ a:y approval: none -> by a:z",
+    )
+    masked = Policy.from_dict(document | {"ceilings": {"agent": {"allow": []}, "impersonation": {"allow": ["a:x"]}}})
+    assert before.diff(masked).lines == (
+        "~ a:x masks: agent, impersonation -> impersonation",
+        "~ a:y masks: agent, impersonation -> none",
+        "~ a:z masks: agent, impersonation -> none",
+    )
+    platform = policy(**{"a:z": {"scope": "platform"}, "a:new": {}})
+    assert before.diff(platform).lines[:2] == ("~ a:new: absent -> declared", "~ a:z scope: tenant -> platform")
+    roles = {"n": {"allow": ["a:z"]}, "m": {"rank": 2, "allow": [{"permission": "a:*", "when": "resource.q"}]}}
+    after = Policy.from_dict(document | {"roles": roles})
+    found = before.diff(after)
+    assert found.lines == (
+        "~ role m rank: 1 -> 2",
+        "~ role n: absent -> declared",
+        "- m lost a:x; still when resource.q",
+        "+ m gained a:y when resource.q; before when resource.p (by a:*)",
+        "- m lost a:y when resource.p; still when resource.q",
+        "+ m gained a:z when resource.q (by a:*)",
+        "+ n gained a:z",
+    )
+    assert str(found) == "\n".join(found.lines)
+    assert [(change.role, change.permission) for change in found.gained] == [("m", "a:y"), ("m", "a:z"), ("n", "a:z")]
+    assert [(change.role, change.permission) for change in found.lost] == [("m", "a:x"), ("m", "a:y")]
+    assert after.diff(before).lines[:2] == ("~ role m rank: 2 -> 1", "~ role n: declared -> absent")
+    assert len(found) == 7
+    assert list(found) == list(found.changes)
 
 
 def test_wildcards_show_what_they_bring():
@@ -236,13 +345,13 @@ def cases():
 def test_answers_hold_in_every_case(one, other):
     first, second = parse(one, SCHEMA, "a"), parse(other, SCHEMA, "b")
     again, normalised = parse(spelled(first), SCHEMA, "c"), normal(first)
-    implied, same = implies(first, second), equivalent(first, second)
+    implied, back = implies(first, second), implies(second, first)
     for case in cases():
         values = [evaluate(node, lambda attribute, held=case: held[attribute.name]) for node in (first, second)]
         assert evaluate(again, lambda attribute, held=case: held[attribute.name]) is values[0]
         assert evaluate(normalised, lambda attribute, held=case: held[attribute.name]) is values[0]
         assert not (implied and values[0] is True and values[1] is not True)
-        assert not (same and (values[0] is True) is not (values[1] is True))
+        assert not (back and values[1] is True and values[0] is not True)
 
 
 def test_strings_are_spelled_so_that_they_parse():
@@ -297,6 +406,51 @@ def test_what_lint_finds():
     assert all(finding.hint and finding.code in str(finding) for finding in policy.lint())
 
 
+def linted(roles: dict[str, Any], **sections: Any) -> set[tuple[str, str]]:
+    return findings(
+        Policy.build(
+            permissions=["a:read", "a:write"],
+            resources={"a": {"attributes": {"x": "bool", "n": "int"}}},
+            roles=roles,
+            **sections,
+        )
+    )
+
+
+def test_a_grant_that_forbids_leave_nothing_of():
+    roles = {"m": ["a:write", {"permission": "a:read", "when": "resource.x && resource.n > 1"}]}
+    dead = {"id": "f", "permissions": ["a:read"], "when": "has(resource.x) && resource.x"}
+    assert linted(roles, forbid=[dead]) == {("grant_never", "roles.m.allow[1]")}
+    alive = {**dead, "when": "has(resource.x) && !resource.x"}
+    assert linted(roles, forbid=[alive]) == set()
+    roles["m"][1] = {"permission": "*", "when": "resource.x && resource.n > 1"}
+    assert linted({"m": roles["m"][1:]}, forbid=[dead]) == set()  # of `a:write` something is left
+
+
+def test_a_role_that_opens_nothing():
+    roles: dict[str, Any] = {"m": ["a:*"], "tag": [], "child": {"inherits": ["tag"]}}
+    assert linted(roles) == {("idle_role", "roles.tag"), ("idle_role", "roles.child")}
+    asked = [{"id": "f", "permissions": ["a:read"], "when": "'tag' in principal.roles"}]
+    assert linted(roles, forbid=asked) == {("idle_role", "roles.child")}
+    asked_by_grant = {**roles, "m": ["a:*", {"permission": "a:read", "when": "'tag' in principal.roles"}]}
+    assert ("idle_role", "roles.tag") not in linted(asked_by_grant)
+    elsewhere = [{"id": "f", "permissions": ["a:read"], "when": "principal.id in ['tag', 'm']"}]
+    assert ("idle_role", "roles.tag") in linted(roles, forbid=elsewhere)
+    shut = {"m": ["a:write"], "n": ["a:read"]}
+    assert ("idle_role", "roles.n") in linted(shut, forbid=[{"id": "f", "permissions": ["a:read"]}])
+
+
+def test_roles_that_reach_an_owner():
+    def roles(**more: Any) -> dict[str, Any]:
+        return {"owner": {"rank": 9, "allow": ["a:*"]}, "admin": {"rank": 5, "allow": ["a:read"]}, **more}
+
+    assert linted(roles()) == set()
+    assert linted(roles(sly={"inherits": ["owner"]})) == {("reaches_owner", "roles.sly")}
+    two = roles(king={"rank": 9, "allow": ["a:*"]}, heir={"rank": 9, "allow": ["a:*"]})
+    assert linted(two) == {("reaches_owner", "roles.king"), ("reaches_owner", "roles.heir")}
+    assert linted({"chief": {"rank": 9, "allow": ["a:*"]}, "sly": {"inherits": ["chief"]}}) == set()  # ask with --to
+
+
 def test_an_unguarded_forbid_really_denies():
     document = copy.deepcopy(NOTES)
     document["forbid"] = [{"id": "bare", "permissions": ["*"], "when": "resource.frozen"}]
@@ -309,12 +463,16 @@ def test_an_unguarded_forbid_really_denies():
 # --- escalation ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", [PRESET, DEMO], ids=["preset", "demo"])
-def test_no_role_reaches_owner(policy):
+@pytest.mark.parametrize(
+    ("policy", "given"),
+    [(PRESET, {"admin", "member"}), (DEMO, {"admin", "member", "viewer"})],
+    ids=["preset", "demo"],
+)
+def test_no_role_reaches_owner(policy, given):
     graph = policy.escalation()
     assert graph.paths("owner") == ()
     assert graph.paths("super_admin") == ()
-    assert {step.gives for step in graph.steps if step.role == "owner"} == {"admin", "member"}
+    assert {step.gives for step in graph.steps if step.role == "owner"} == given
 
 
 @pytest.mark.parametrize(
@@ -338,9 +496,10 @@ def test_paths_are_shortest_and_wanted():
     graph = edited(king={"rank": 90, "allow": ["*"]}).escalation()
     assert {path[0].role: len(path) for path in graph.paths("member")} == {"admin": 1, "king": 1}
     assert "king" in str(graph.paths("admin")[0][0])
-    with pytest.raises(PolicyError) as caught:
-        graph.paths("amdin")
-    assert "admin" in caught.value.hint
+    for wrong, hint in (("amdin", "admin"), (None, "known"), ([], "known"), (5, "known")):
+        with pytest.raises(PolicyError) as caught:
+            graph.paths(wrong)
+        assert hint in caught.value.hint
 
 
 # --- trace -----------------------------------------------------------------------------------------------------------

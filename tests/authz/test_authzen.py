@@ -286,6 +286,17 @@ def test_pages_have_bounds(ask, page):
     assert ask({**ASKED, "page": page}, "search/action")[0] == 400
 
 
+def test_no_depth_is_an_error_of_ours(ask):
+    """Reading, and writing for the tag of a page, end at depths of their own."""
+    around = json.dumps({**ASKED, "context": {"x": "HERE"}})
+    found = {
+        ask(around.replace('"HERE"', "[" * depth + "]" * depth).encode(), path)[0]
+        for depth in (10, *range(900, 1000, 4))
+        for path in ("evaluation", "search/action")
+    }
+    assert found == {200, 400}
+
+
 def test_strangers_and_wrong_doors(ask):
     assert ask(ASKED, Authorization="Bearer x")[0] == 401
     assert ask(ASKED, app=make(admits=lambda facts: 1))[0] == 401  # only True admits

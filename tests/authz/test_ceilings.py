@@ -46,6 +46,29 @@ def test_what_outlives_the_visit_is_kept_back(name):
     assert POLICY.check(worn("owner"), name).code == "ceiling"
 
 
+def test_an_agent_wears_nobody():
+    """Behind an impersonation stands a person or a service, and never what needs somebody behind itself."""
+    for by in (agent("owner", behind=None), agent("owner", behind=SUPPORT)):
+        assert POLICY.check(worn("owner", by=by), "docs:read", DOC).code == "ceiling"
+
+
+AUTHORITY = (
+    "credentials:read secrets:write passwords:reset passkeys:add totp:enrol mfa:disable keys:create api_keys:create "
+    "apikeys:create tokens:mint members:read memberships:edit invitations:send invite:send users:invite roles:edit "
+    "role:edit ownership:take owner:change workspace:transfer impersonation:start users:impersonate docs:share.key"
+).split()
+MONEY = "billing:read payments:list payouts:start invoices:read subscription:cancel docs:invoice-print".split()
+HARMLESS = "docs:read keyboards:list ownerless:read monkeys:feed tokenizer:run roleplay:join".split()
+
+
+@pytest.mark.parametrize("name", [*AUTHORITY, *MONEY, *HARMLESS])
+def test_each_word_of_authority_and_of_money(name):
+    policy = Policy.build(permissions=[name], roles={"m": ["*"]})
+    assert policy.check(user("ada", "m"), name)
+    assert bool(policy.check(user("ada", "m", actor=SUPPORT), name)) is (name in HARMLESS)
+    assert bool(policy.check(agent("m", behind=user("ada", "m")), name)) is (name not in AUTHORITY)
+
+
 def test_both_ids_are_on_record_whatever_the_answer():
     subjects = [worn("member"), TenantContext("t1", worn(), Membership("t1", "ada", frozenset({"member"})))]
     for subject in subjects:

@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wellstreak_trust.authz import Policy, PolicyError, loader
+from wellstreak_trust.authz import Policy, PolicyError, loader, reader
 from wellstreak_trust.core import ConfigurationError, Principal
 
 TOML = """
@@ -142,6 +142,45 @@ def test_files_that_do_not_load(name, text, tmp_path):
     assert caught.value.detail
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("p.json", b"\xff\xfe", "not UTF-8 at byte 0. save the file as UTF-8"),
+        ("p.json", "[" * 200_000, "nested too deeply"),
+        ("p.json", '{"schema": NaN}', "NaN is no JSON"), ("p.json", '{"schema": 1.5}', "1.5 is no integer"),
+        ("p.json", '{"schema": 1, "schema": 1}', "the key 'schema' stands twice in one object"),
+        ("p.json", '{"schema": ', "does not parse: Expecting value: line 1"),
+        ("p.toml", "a =", "does not parse: Invalid"),
+        ("p.yaml", "a: b: c", "does not parse as YAML at line 1"), ("p.yaml", "a: 1\na: 1", "stands twice in the YAML"),
+        ("p.yaml", "a: &x {}\nb: *x", "a YAML alias in a policy"), ("p.tml", "", "did you mean '.toml'?"),
+        ("p.json", "[]", "a policy document is a table"), ("p.yaml", "1: 2", "a key that is no text"),
+        ("p.toml", "name = 2020-01-01", "name: date is no value of a policy"),
+        ("p.json", '{"name": "\\ud800"}', "name: text that is no Unicode"),
+    ],
+    ids=range(15),
+)  # fmt: skip
+def test_a_file_that_does_not_load_says_why(name, text, told, tmp_path):
+    with pytest.raises(PolicyError) as caught:
+        Policy.load(written(tmp_path, name, text))
+    assert told in str(caught.value)
+
+
+def test_sizes_of_documents_are_capped(tmp_path, monkeypatch):
+    text = json.dumps(DOCUMENT)
+    monkeypatch.setattr(reader, "MAX_BYTES", len(text))
+    assert Policy.load(written(tmp_path, "p.json", text))
+    with pytest.raises(PolicyError, match=rf"p\.json: larger than {len(text)} bytes"):
+        Policy.load(written(tmp_path, "p.json", text + " "))
+    monkeypatch.setattr(reader, "MAX_NODES", 5)
+    with pytest.raises(PolicyError, match="nested too deeply or too large"):
+        Policy.from_dict(DOCUMENT)
+
+
+def test_a_missing_file_says_so(tmp_path):
+    with pytest.raises(PolicyError, match="the policy file cannot be read: No such file"):
+        Policy.load(tmp_path / "nowhere.toml")
+
+
 @pytest.mark.parametrize("path", ["nowhere.toml", "", "nul\0.toml", 5, None, b"p.toml"])
 def test_files_that_are_not_there(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -243,6 +282,23 @@ def test_no_other_error_escapes(document):
         ([["permissions", "docs:update", "resource"], "dco"], 'permissions."docs:update".resource', "doc"),
         ([["context"], {"atributes": {}}], "context.atributes", "attributes"),
         ([["roles", "member", "allow"], [{"permission": "docs:read", "id": "locked"}]], "roles.member.allow[0]", ""),
+        ([["shcema"], 1], "shcema", "schema"),
+        ([["deny"], []], "deny", "forbid"), ([["forbids"], []], "forbids", "forbid"),
+        ([["permissions", "docs:read", "scope"], "Tenant"], 'permissions."docs:read".scope', "tenant"),
+        ([["permissions", "docs:read", "scope"], "platfrom"], 'permissions."docs:read".scope', "platform"),
+        ([["permissions", "docs:read", "risk"], "hihg"], 'permissions."docs:read".risk', "high"),
+        ([["permissions", "docs:read", "approval"], {"by": "docs:updat"}], 'permissions."docs:read".approval.by',
+         "docs:update"),
+        ([["resources", "doc", "attributes", "owner_id"], "sting"], "resources.doc.attributes.owner_id", "string"),
+        ([["roles", "member", "allow", 0], "dcos:*"], "roles.member.allow[0].permission", "docs:*"),
+        ([["roles", "member", "inherits"], ["membr"]], "roles.member.inherits[0]", "member"),
+        ([["roles", "member", "allow", 1, "effect"], "deny"], "roles.member.allow[1].effect", "permission"),
+        ([["roles", "member", "allow", 1, "when"], "resorce.id == 'a'"], "roles.member.allow[1].when", "resource"),
+        ([["roles", "member", "allow", 1, "when"], "hsa(resource.owner_id)"], "roles.member.allow[1].when", "has"),
+        ([["forbid", 0, "when"], "principal.knid == 'agent'"], "forbid[0].when", "kind"),
+        ([["forbid", 0, "when"], "principal.kind == 'agent' || True"], "forbid[0].when", "true"),
+        ([["ceilings"], {"agnet": {"allow": []}}], "ceilings.agnet", "agent"),
+        ([["ceilings"], {"agent": {"allow": ["docs:raed"]}}], "ceilings.agent.allow[0]", "docs:read"),
     ],
 )  # fmt: skip
 def test_errors_tell_the_place_and_the_cure(change, place, hint, edited):

@@ -14,7 +14,7 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 
-from wellstreak_trust.authz import AccessDenied, Decision, Policy, PolicyHolder, UsageError
+from wellstreak_trust.authz import AccessDenied, Decision, Policy, PolicyError, PolicyHolder, UsageError
 from wellstreak_trust.core import FixedClock, Membership, Principal, TenantContext
 from wellstreak_trust.core.canonical import canonical_json
 from wellstreak_trust.core.principal import StepUp
@@ -450,3 +450,18 @@ def test_a_holder_swaps_the_whole_policy(policy):
         with pytest.raises(UsageError):
             holder.swap(wrong)
     assert holder.policy is empty
+
+
+@pytest.mark.parametrize(
+    "given", [{"permissions": 5, "roles": {}}, {"permissions": [[]], "roles": {}}, {"permissions": [], "roles": []}]
+)
+def test_a_policy_in_code_of_odd_types_is_refused(given):
+    with pytest.raises(PolicyError):
+        Policy.build(**given)
+
+
+def test_odd_arguments_are_refused_by_name():
+    with pytest.raises(PolicyError):
+        Policy.preset([])
+    with pytest.raises(UsageError):
+        Policy.preset().who_can("billing:read", 5)

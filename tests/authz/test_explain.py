@@ -124,3 +124,48 @@ def test_the_values_add_up_to_the_decision(owner, size, frozen):
     assert why.decision.allowed is allowed
     for rule in why.grants:
         assert bool(rule.decider) is (rule.value is not True)
+
+
+def test_the_text_for_operators():
+    policy = Policy.build(
+        permissions=["a:x", "a:y"],
+        resources={"a": {"attributes": {"s": "string", "b": "bool", "n": "int"}}},
+        roles={
+            "m": [{"permission": "a:x", "when": "resource.s == principal.id && resource.b"},
+                  {"permission": "a:x", "when": "resource.n > 3"}],
+            "n": {"inherits": ["m"], "allow": ["a:y"]},
+            "o": ["a:y"],
+        },
+        forbid=[{"id": "f", "permissions": ["a:x"], "when": "has(resource.b) && resource.n == 9"},
+                {"id": "g", "permissions": ["a:*"], "when": "resource.s == 'z'"}],
+    )  # fmt: skip
+    asker = Principal("u1", tenant_id="t", roles=frozenset({"m"}))
+    assert str(policy.explain(asker, "a:x", None)).splitlines() == [
+        "denied: a:x (forbid_unknown)",
+        "  decided by g",
+        "  missing or of the wrong type: resource.s",
+        "  roles: m",
+        "  forbids:",
+        "    f: FALSE, when has(resource.b) && resource.n == 9",
+        "    g: UNKNOWN, when resource.s == 'z'",
+        "      because of resource.s == 'z' (resource.s is absent)",
+        "  grants:",
+        "    m.allow[0]: UNKNOWN, when resource.s == principal.id && resource.b",
+        "      because of principal.id == resource.s (principal.id is str, resource.s is absent)",
+        "    m.allow[1]: UNKNOWN, when resource.n > 3",
+        "      because of 3 < resource.n (resource.n is absent)",
+    ]
+    allowed = policy.explain(asker, "a:x", {"tenant_id": "t", "s": "u1", "n": 1, "b": True})
+    assert str(allowed).splitlines()[:3] == ["allowed: a:x (allowed)", "  decided by m.allow[0]", "  roles: m"]
+    assert [grant.rule_id for grant in allowed.near_misses] == ["m.allow[1]"]
+    assert str(policy.explain(asker, "a:y", {"tenant_id": "t", "s": "a"})).splitlines() == [
+        "denied: a:y (no_grant)",
+        "  roles: m",
+        "  forbids:",
+        "    g: FALSE, when resource.s == 'z'",
+        "  held by other roles: n, o",
+    ]
+    for subject, permission, resource, code in (
+        (None, "a:x", {"tenant_id": "t"}, "unauthenticated"), (asker, "a:x", {"tenant_id": "x"}, "tenant_mismatch"),
+    ):  # fmt: skip
+        assert str(policy.explain(subject, permission, resource)) == f"denied: a:x ({code})\n  roles: none"

@@ -53,6 +53,13 @@ def test_the_depth_that_is_allowed():
     assert tree(" && ".join(["resource.b"] * 290))  # width is bounded by the length alone
 
 
+def test_a_chain_nests_to_the_left():
+    assert tree("true" + " == true" * MAX_DEPTH) == Truth(True)
+    assert "nested" in refused("true" + " == true" * (MAX_DEPTH + 1)).detail
+    assert tree("(" * 30 + "true == true == true" + ")" * 30) == Truth(True)
+    assert "nested" in refused("(" * 31 + "true == true == true" + ")" * 31).detail
+
+
 def test_equality_of_booleans_may_not_explode():
     assert tree("resource.b" + " == resource.f" * 5)
     assert "complex" in refused("resource.b" + " == resource.f" * 20).detail
@@ -83,6 +90,8 @@ def test_what_is_not_in_the_language(text):
         ("'é' == 'e\u0301'", False), ("'A' == 'a'", False), ("'' == ''", True), ("'a' < 'b'", True),
         ("'Z' < 'a'", True), ("'\U0001f600' > '\uffff'", True), ("-1 < 0", True), ("- 5 == -5", True),
         ("-9223372036854775808 < 9223372036854775807", True), ("1 in [3, 2, 1]", True), ("-1 in [1]", False),
+        (r"""'\"' == '"' """, True), (r"""'\'' == "'" """, True), (r"""'\"' == "\"" """, True), ("0 == 00", True),
+        ("0 in [0]", True), ("10 in [10, 100]", True), ("0 < -0", False),
         ("true in [false]", False), ("false in [false, true]", True), ("true == !false", True), ("007 == 7", True),
         ("(1) == (1)", True), ("true\n&&\ttrue", True), ("true != true || true", True),
     ],
@@ -145,6 +154,12 @@ VALUES = st.sampled_from(
 
 def mapping(names) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional=dict.fromkeys(names, VALUES))
+
+
+def test_compiled_code_reaches_nothing_by_name():
+    for function in (truth(tree("resource.b")), falsity(tree("resource.s in principal.t"))):
+        assert function.__globals__["__builtins__"] == {}
+        assert "__import__" not in function.__globals__
 
 
 @settings(max_examples=100, deadline=None)

@@ -69,6 +69,36 @@ def test_oneself_only_downwards():
     assert POLICY.can_assign(me, person("u1", "full"), ["full"]).code == "exceeds_grants"
 
 
+def ranked(**ranks: int) -> Policy:
+    return Policy.build(permissions=["d:x"], roles={name: {"rank": rank} for name, rank in ranks.items()})
+
+
+def test_the_highest_rank_of_several_counts():
+    policy = ranked(low=1, mid=5, high=9)
+    both = person("u1", "low", "high")
+    assert policy.can_assign(both, person("u2"), ["mid", "high"]).allowed  # as high as oneself
+    assert policy.can_assign(person("u1", "mid"), person("u2"), ["low", "high"]).code == "exceeds_rank"
+    assert policy.can_assign(both, person("u2", "low", "mid"), []).allowed
+    assert policy.can_assign(person("u1", "mid"), person("u2", "low", "high"), []).code == "target_outranks"
+
+
+def test_roles_that_the_policy_does_not_know_count_for_nothing():
+    policy = ranked(low=1, high=9)
+    assert policy.can_assign(person("u1", "high", "gone"), person("u2", "low", "gone"), ["low"]).allowed
+    assert policy.can_assign(person("u1", "gone"), person("u2"), ["low"]).code == "exceeds_rank"
+    assert policy.can_assign(person("u1", "low"), person("u2", "gone"), []).allowed
+
+
+def test_ranks_below_nothing():
+    """Nobody needs a rank to give nothing: with a rank below zero too, one may step down."""
+    policy = ranked(guest=-5, low=-9)
+    guest = person("u1", "guest")
+    assert policy.can_assign(guest, guest, []).allowed
+    assert policy.can_assign(guest, guest, ["low"]).allowed
+    assert policy.can_assign(guest, person("u2", "low"), []).allowed
+    assert policy.can_assign(person("u1", "low"), person("u2"), ["guest"]).code == "exceeds_rank"
+
+
 def test_contexts_and_memberships():
     giver = TenantContext("t1", Principal("u1"), Membership("t1", "u1", frozenset({"full"})))
     assert POLICY.can_assign(giver, Membership("t1", "u2", frozenset({"reader"})), ["writer"]).allowed

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from threading import Thread
 
 import pytest
 
 from wellstreak_trust.authz import Difference, Policy, Shadow
 from wellstreak_trust.authz.shadow import MOST_KINDS
-from wellstreak_trust.core import Principal, UsageError
+from wellstreak_trust.core import FixedClock, Principal, UsageError
 from wellstreak_trust.core.errors import AccessDenied
 
 
@@ -50,6 +51,36 @@ def test_a_candidate_that_fails_decides_nothing(candidate):
     assert shadow.check(MEMBER, "d:x", DOC).allowed
     assert not shadow.check(MEMBER, "d:y", DOC).allowed
     assert [found.kind for found in shadow.report().recent] == ["raised", "raised"]
+
+
+def test_a_slow_candidate_is_left_alone_for_a_while():
+    clock = FixedClock(datetime(2030, 1, 1, tzinfo=UTC))
+
+    class Slow:
+        asked = 0
+        takes = timedelta(milliseconds=60)
+
+        def check(self, *asked: object) -> object:
+            self.asked += 1
+            clock.advance(self.takes)
+            return policy("d:x").check(*asked)
+
+    candidate = Slow()
+    shadow = Shadow(policy("d:x"), candidate, clock=clock)
+    for _ in range(50):
+        assert shadow.check(MEMBER, "d:x", DOC).allowed
+    report = shadow.report()
+    assert (candidate.asked, report.asked, report.compared, report.skipped) == (1, 50, 1, 49)
+    assert "49 skipped for slowness" in str(report)
+    clock.advance(timedelta(seconds=5.999))
+    shadow.check(MEMBER, "d:x", DOC)
+    assert candidate.asked == 1
+    clock.advance(timedelta(milliseconds=1))
+    candidate.takes = timedelta(milliseconds=50)
+    for _ in range(10):
+        shadow.check(MEMBER, "d:x", DOC)
+    assert candidate.asked == 11
+    assert shadow.report().skipped == 50
 
 
 def test_require_is_the_active_one_too():

@@ -22,7 +22,7 @@ def test_policies_are_checked(tmp_path: Path) -> None:
     result = RUN.invoke(app, ["policy", "check", str(bad)])
     assert result.exit_code == 1
     assert "agents:read" in result.output
-    assert RUN.invoke(app, ["policy", "check", str(tmp_path / "missing.toml")]).exit_code == 1
+    assert RUN.invoke(app, ["policy", "check", str(tmp_path / "missing.toml")]).exit_code == 2
 
 
 def test_trails_are_verified(tmp_path: Path) -> None:

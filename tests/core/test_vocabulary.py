@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import pytest
 
 from wellstreak_trust.core import AuditEvent, Membership, Principal, TenantContext, UsageError
 from wellstreak_trust.core.principal import StepUp
+from wellstreak_trust.core.tenant import SupportAccess
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -32,6 +35,9 @@ def test_principals_are_frozen_and_take_no_later_edits() -> None:
         {"id": ""},
         {"id": 1},
         {"id": "u", "kind": "root"},
+        {"id": "u", "kind": None},
+        {"id": "u", "kind": ["user"]},
+        {"id": "u", "kind": b"user"},
         {"id": "u", "tenant_id": ""},
         {"id": "u", "tenant_id": 1},
         {"id": "u", "roles": "owner"},
@@ -43,6 +49,25 @@ def test_principals_are_frozen_and_take_no_later_edits() -> None:
 def test_fields_of_the_wrong_type_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Principal(**fields)
+
+
+def test_a_kind_is_plain_text() -> None:
+    """Text that compares as it likes would be one kind to a mask and another to a rule."""
+
+    class Kind(StrEnum):
+        AGENT = "agent"
+
+    class Liar(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            return other != "agent"
+
+    for kind in (Kind.AGENT, Liar("agent")):
+        principal = Principal("u", kind=kind)  # type: ignore[arg-type]  # what a host may hand in
+        assert type(principal.kind) is str
+        assert principal.kind == "agent"
 
 
 def test_principals_cross_processes_and_tenants() -> None:
@@ -81,3 +106,14 @@ def test_events_get_an_id_and_a_time() -> None:
     assert first.id != second.id
     assert first.occurred_at.tzinfo is not None
     assert dict(first.data) == {}
+
+
+def test_a_membership_proves_something_while_it_is_neither_suspended_nor_over() -> None:
+    support = SupportAccess("the bot is silent", "SUP-1", "u1", NOW)
+    plain = Membership("t1", "u1", frozenset({"viewer"}))
+    inside = replace(plain, kind="support", support=support)
+    assert plain.live(NOW)
+    assert not replace(plain, suspended=frozenset({"account"})).live(NOW)
+    assert inside.live(NOW - timedelta(microseconds=1))
+    assert not inside.live(NOW)
+    assert (plain.over(NOW), inside.over(NOW)) == (False, True)

@@ -8,15 +8,21 @@ import pytest
 
 from wellstreak_trust.authz import Policy
 from wellstreak_trust.core import Principal
+from wellstreak_trust.demo.operations import GOVERNED
+from wellstreak_trust.demo.plans import PLANS
+from wellstreak_trust.demo.routes import ROUTES
+from wellstreak_trust.guard import governance
 from wellstreak_trust.testing import PolicyTable, assert_matrix, assert_no_escalation, mutate, rule_coverage
 
 POLICY = Policy.load(Path(__file__).parents[2] / "src/wellstreak_trust/demo/policy.toml")
-MEMBER = ["workspace:read", "members:read", "agents:create", "agents:read", "messages:send"]
+VIEWER = ["workspace:read", "members:read", "agents:read", "ai_settings:read"]
+MEMBER = [*VIEWER, "agents:create", "messages:send"]
 ADMIN = [
-    *MEMBER, "members:invite", "integrations:connect", "integrations:read", "integrations:test", "agents:update",
+    *MEMBER, "members:invite", "members:assign", "members:remove",
+    "integrations:connect", "integrations:read", "integrations:test", "agents:update",
     "ai_settings:update", "billing:read", "audit:read",
 ]  # fmt: skip
-OWNER = [*ADMIN, "billing:update"]
+OWNER = [*ADMIN, "billing:update", "workspace:transfer"]
 PLATFORM = ["platform:workspaces_list", "platform:break_glass"]
 
 
@@ -31,7 +37,8 @@ def frozen(allowed: list[str]) -> dict[str, str]:
 AGENT = {"type": "agent", "id": "a1", "tenant_id": "acme"}
 TABLE = PolicyTable(
     subjects={
-        "member": person("u1", "member"), "admin": person("u2", "admin"), "owner": person("u3", "owner"),
+        "viewer": person("u5", "viewer"), "member": person("u1", "member"),
+        "admin": person("u2", "admin"), "owner": person("u3", "owner"),
         "operator": Principal("ops", roles=frozenset({"super_admin"})), "stranger": person("u4"),
     },
     resources={
@@ -41,6 +48,10 @@ TABLE = PolicyTable(
         "frozen agent": {**AGENT, "owner_id": "u1", "frozen": True},
     },
     expect={
+        "viewer": {
+            **dict.fromkeys(["none", "workspace", "own agent", "another's agent", "thawed agent"], VIEWER),
+            "frozen agent": VIEWER,
+        },
         "member": {
             "none": MEMBER, "workspace": MEMBER, "another's agent": MEMBER, "frozen agent": frozen(MEMBER),
             "own agent": [*MEMBER, "agents:update"], "thawed agent": [*MEMBER, "agents:update"],
@@ -87,3 +98,10 @@ def test_nobody_climbs(role):
 
 def test_nothing_to_ask_the_author():
     assert POLICY.lint() == []
+
+
+def test_the_governance_is_the_reviewed_one():
+    """Who may do what under which plan: change it here, and the diff is what a reviewer reads."""
+    written = governance(GOVERNED, POLICY, PLANS).to_markdown()
+    assert Path(__file__).with_name("governance.md").read_text(encoding="utf-8") == written
+    assert {route.operation for route in ROUTES} - {None} <= set(GOVERNED)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from wellstreak_trust.core.errors import SecretConflict, SecretDisabled, SecretShredded
-from wellstreak_trust.secrets import KeyChain, LocalKeyProvider, SecretStore
+from wellstreak_trust.secrets import KeyChain, KeyContext, LocalKeyProvider, MemorySecretBackend, SecretStore
 from wellstreak_trust.storage.sql import AsyncDatabase, SqlSecretBackend
 
 
@@ -73,3 +75,54 @@ async def everything(database: AsyncDatabase) -> None:
     await store.ashred("t1", confirm="t1")
     with pytest.raises(SecretShredded):
         await store.aget("t1", "a")
+
+
+class Slow(Remote):
+    """A key service that takes its time."""
+
+    def unwrap(self, blob: bytes, context: KeyContext, /) -> bytes:
+        time.sleep(0.05)
+        return super().unwrap(blob, context)
+
+
+@pytest.mark.anyio
+async def test_two_hundred_tasks_on_a_cold_tenant_make_one_call_and_take_one_thread(sqlite_path: Path) -> None:
+    database = AsyncDatabase(create_async_engine(f"sqlite+aiosqlite:///{sqlite_path}", pool_size=20))
+    await database.acreate_all()
+    backend = SqlSecretBackend(database)
+    await SecretStore(backend, KeyChain([Slow("k_0011223344556677", bytes(64))])).aput("t1", "a", "value")
+    slow = Slow("k_0011223344556677", bytes(64))
+    cold = SecretStore(backend, KeyChain([slow]))
+    found: list[object] = []
+
+    async def ask() -> None:
+        found.append((await cold.aget("t1", "a")).reveal())
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(200):
+            tasks.start_soon(ask)
+        await anyio.sleep(0.01)
+        tasks.start_soon(_cancelled_soon, cold)
+    assert found == ["value"] * 200
+    assert len(slow.threads) == 1
+    await database.engine.dispose()
+
+
+async def _cancelled_soon(cold: SecretStore) -> None:
+    """A waiter that gives up takes nobody along."""
+    with anyio.move_on_after(0.005):
+        await cold.aget("t1", "a")
+
+
+def test_ten_thousand_reads_of_a_hundred_tenants_make_a_hundred_calls() -> None:
+    backend = MemorySecretBackend()
+    tenants = [f"t{number}" for number in range(100)]
+    writer = SecretStore(backend, KeyChain([Remote("k_0011223344556677", bytes(64))]))
+    for tenant in tenants:
+        writer.put(tenant, "a", tenant)
+    remote = Remote("k_0011223344556677", bytes(64))
+    reader = SecretStore(backend, KeyChain([remote]))
+    for _ in range(100):
+        for tenant in tenants:
+            assert reader.get(tenant, "a").reveal() == tenant
+    assert len(remote.threads) == 100

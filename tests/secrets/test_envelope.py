@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wellstreak_trust.core.canonical import length_prefixed, u64
+from wellstreak_trust.core.canonical import length_prefixed, u32, u64
 from wellstreak_trust.core.errors import EnvelopeUnsupported, SecretTampered, UsageError
 from wellstreak_trust.secrets import EnvelopeContext, EnvelopeKey, envelope
 
@@ -167,3 +168,26 @@ def test_vectors_are_ours_to_publish(vectors: Vectors) -> None:
     worked = vectors("secrets/envelope.json")["seal"][0]
     assert json.dumps(worked["context"]["name"]) == '"slack/bot"'
     assert by_the_book(bytes(range(64)), 1, bytes.fromhex(worked["envelope"]), CONTEXT) == b"xoxb-demo"
+
+
+def test_a_key_computes_what_hmac_and_hkdf_compute() -> None:
+    """Ours hashes the pads and the beginning once; the standard library and cryptography say what must come out."""
+    for version in (1, 7, 2**32 - 1):
+        material = os.urandom(64)
+        key, context = EnvelopeKey(material, version), EnvelopeContext("s", "t" * version.bit_length(), "n", 1, "x")
+        for size in (0, 1, 127, 128, 129, 300):
+            message = os.urandom(size)
+            assert key.mac(message) == hmac.digest(material, message, "sha512")
+            assert key.expand(message) == HKDFExpand(SHA512(), 64, message).derive(material)
+        salt = os.urandom(32)
+        head = b"WS\x01\x01\x00" + u32(version)
+        info = length_prefixed("wellstreak-trust/envelope/v1", head, salt, context.encode())
+        assert key.derive(salt, context) == HKDFExpand(SHA512(), 64, info).derive(material)
+        assert key.derive(salt, context) == key.expand(info), "the second time from what was kept"
+
+
+def test_views_of_wider_items_are_sealed_by_their_bytes() -> None:
+    key, context = EnvelopeKey(bytes(64)), EnvelopeContext("s", "t", "n", 1, "value/bytes")
+    wide = memoryview(bytes(range(40))).cast("I")
+    assert envelope.open(key, memoryview(envelope.seal(key, wide, context)), context) == bytes(range(40))
+    assert envelope.open(key, bytearray(envelope.seal(key, bytearray(b"x"), context)), context) == b"x"

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from wellstreak_trust.storage.sql import Database
+from wellstreak_trust.storage.sql import Database, SqlMembershipStore
 from wellstreak_trust.storage.sql.schema import metadata
+from wellstreak_trust.tenancy import MemoryMembershipStore
+
+# arq holds redis back, so it is only in the environment that tools/test-floor makes.
+collect_ignore = [] if find_spec("arq") else ["test_arq.py"]
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +43,7 @@ def _postgres(tenancy_url: str) -> Iterator[Engine]:
 def postgres(_postgres: Engine) -> Engine:
     """A PostgreSQL engine with our tables, empty."""
     with _postgres.begin() as connection:
-        for name in ("invitation", "membership", "workspace", "usage", "usage_hold", "subscription"):
+        for name in ("invitation", "membership", "workspace", "usage", "usage_hold", "subscription", "outbox"):
             connection.execute(metadata.tables[f"wst_{name}"].delete())  # for a few rows faster than TRUNCATE
     return _postgres
 
@@ -56,3 +62,11 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     """Both engines, one after the other."""
     found: Engine = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def membership_store(request: pytest.FixtureRequest) -> Any:
+    """An empty store of each kind, one after the other."""
+    if request.param == "memory":
+        return MemoryMembershipStore()
+    return SqlMembershipStore(Database(request.getfixturevalue(request.param)))

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import arq
 import pytest
 
 from tenant_scopes import ENVELOPES, scope
@@ -17,13 +18,6 @@ from wellstreak_trust.tenancy import (
     tenant_scope,
 )
 from wellstreak_trust.tenancy.jobs import EnvelopeInvalid
-
-try:
-    import arq
-except ImportError:
-    arq = None
-
-needs_arq = pytest.mark.skipif(arq is None, reason="arq is in the floor environment: tools/test-floor")
 
 
 async def where(ctx: dict[str, Any], *_: Any, **__: Any) -> str:
@@ -84,7 +78,6 @@ def play(redis_url: str, script: Callable[[Any, Any], Awaitable[list[Any]]]) -> 
     return asyncio.run(run())
 
 
-@needs_arq
 def test_a_job_runs_as_the_member_who_enqueued_it(redis_url: str) -> None:
     async def script(jobs: Any, pool: Any) -> list[Any]:
         with scope():
@@ -102,7 +95,6 @@ def test_a_job_runs_as_the_member_who_enqueued_it(redis_url: str) -> None:
     assert current_tenant() is None
 
 
-@needs_arq
 def test_a_job_without_envelope_has_no_tenant_whatever_ran_before(redis_url: str) -> None:
     """CX11"""
 
@@ -116,7 +108,6 @@ def test_a_job_without_envelope_has_no_tenant_whatever_ran_before(redis_url: str
     assert type(bare).__name__ == "NoTenant"
 
 
-@needs_arq
 def test_a_changed_job_is_refused(redis_url: str) -> None:
     """CX13"""
     from wellstreak_trust.tenancy.arq import KEYWORD
@@ -154,7 +145,6 @@ def test_a_changed_job_is_refused(redis_url: str) -> None:
     assert [type(other) for other in others] == [EnvelopeInvalid] * 8
 
 
-@needs_arq
 def test_what_does_not_travel_is_refused_when_it_is_enqueued() -> None:
     from wellstreak_trust.tenancy.arq import KEYWORD, ArqJobs
 

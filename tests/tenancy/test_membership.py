@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,64 +12,25 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from wellstreak_trust.core import AuditEvent, FixedClock, Principal, TrustError, UsageError
+from wellstreak_trust.core import Principal, TrustError, UsageError
 from wellstreak_trust.core.errors import Conflict, Denied, InvalidRequest, NotFound
 from wellstreak_trust.core.sansio import drive
-from wellstreak_trust.storage.sql import AsyncDatabase, Database, SqlMembershipStore
+from wellstreak_trust.storage.sql import AsyncDatabase, SqlMembershipStore
 from wellstreak_trust.tenancy import (
     InvitationInvalid,
     LastOwner,
     Memberships,
     MemoryMembershipStore,
     SeatLimit,
-    TenantContext,
     TenantNotFound,
     testing_context,
 )
-
-NOW = datetime(2026, 11, 24, tzinfo=UTC)
-OWNER = Principal("u1")
+from workspaces import OWNER, World, ctx, person
 
 
-class Trail:
-    suspends = False
-
-    def __init__(self) -> None:
-        self.events: list[AuditEvent] = []
-
-    async def aemit(self, event: AuditEvent) -> None:
-        self.events.append(event)
-
-
-class World:
-    """A workspace ``t1`` owned by u1."""
-
-    def __init__(self, store: Any, seats: int | None = None) -> None:
-        self.clock, self.trail, self.store = FixedClock(NOW), Trail(), store
-        self.memberships = Memberships(store, clock=self.clock, audit=self.trail)
-        self.memberships.create_workspace(OWNER, tenant_id="t1", name="Acme", seats=seats)
-
-    def add(self, who: str, *roles: str, by: str = "u1") -> None:
-        invitation = self.memberships.invite(ctx(by), f"{who}@example.com", roles)
-        self.memberships.accept(invitation.token, person(who))
-
-    def roles(self) -> dict[str, set[str]]:
-        return {found.principal_id: set(found.roles) for found in self.memberships.list(ctx("u1"))}
-
-
-def ctx(who: str, tenant_id: str = "t1") -> TenantContext:
-    return testing_context(tenant_id, roles=("owner",), id=who)  # roles of the context never count
-
-
-def person(who: str, email: str | None = None, verified: Any = True) -> Principal:
-    return Principal(who, attributes={"email": email or f"{who}@example.com", "email_verified": verified})
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def world(request: pytest.FixtureRequest) -> World:
-    if request.param == "memory":
-        return World(MemoryMembershipStore())
-    return World(SqlMembershipStore(Database(request.getfixturevalue(request.param))))
+@pytest.fixture
+def world(membership_store: Any) -> World:
+    return World(membership_store)
 
 
 @pytest.fixture
@@ -395,8 +356,10 @@ class Ownership(RuleBasedStateMachine):
 
     @rule(by=people, to=people, roles=role_sets)
     def invite(self, by: str, to: str, roles: set[str]) -> None:
+        owned = self.owns(by)
         made = self.attempt(lambda: self.world.memberships.invite(ctx(by), f"{to}@example.com", roles))
         if made is not None:
+            assert owned or roles <= {"admin", "member"}
             self.tokens.append((made.token, to))
 
     @rule(data=st.data(), who=people)
@@ -408,10 +371,9 @@ class Ownership(RuleBasedStateMachine):
 
     @rule(by=people, who=people, roles=role_sets)
     def change(self, by: str, who: str, roles: set[str]) -> None:
-        held = self.state().members.get(by)
+        owned = self.owns(by)
         changed = self.attempt(lambda: self.world.memberships.change_roles(ctx(by), who, roles))
-        if changed is not None and "owner" in changed.roles:
-            assert "owner" in held.roles
+        assert changed is None or owned or roles <= {"admin", "member"}
 
     @rule(by=people, who=people)
     def remove(self, by: str, who: str) -> None:
@@ -419,7 +381,35 @@ class Ownership(RuleBasedStateMachine):
 
     @rule(by=people, who=people)
     def transfer(self, by: str, who: str) -> None:
-        self.attempt(lambda: self.world.memberships.transfer_ownership(ctx(by), who))
+        owned = self.owns(by)
+        if self.attempt(lambda: self.world.memberships.transfer_ownership(ctx(by), who)) is not None:
+            assert owned
+
+    @rule(by=people, who=st.sampled_from(["u1", "u2", "u3", "u4", "bot", "sup"]), back=st.booleans())
+    def suspend(self, by: str, who: str, back: bool) -> None:
+        verb = self.world.memberships.reinstate if back else self.world.memberships.suspend
+        self.attempt(lambda: verb(ctx(by), who))
+
+    @rule(by=people, roles=role_sets)
+    def add_service(self, by: str, roles: set[str]) -> None:
+        self.attempt(lambda: self.world.memberships.add_service(ctx(by), "bot", roles))
+
+    @rule(by=people, roles=role_sets)
+    def let_support_in(self, by: str, roles: set[str]) -> None:
+        call = self.world.memberships.grant_support
+        self.attempt(lambda: call(ctx(by), "sup", reason="r", ticket="t", roles=roles or None))
+
+    @rule(who=st.sampled_from(["u1", "u2", "sup", "bot"]))
+    def leave(self, who: str) -> None:
+        self.attempt(lambda: self.world.memberships.leave(ctx(who)))
+
+    @rule(who=people, how=st.sampled_from(["close_account", "suspend_account", "reinstate_account"]))
+    def account(self, who: str, how: str) -> None:
+        self.attempt(lambda: getattr(self.world.memberships, how)(who, OWNER))
+
+    def owns(self, who: str) -> bool:
+        held = self.state().members.get(who)
+        return held is not None and "owner" in held.roles and not held.suspended
 
     @rule()
     def wait(self) -> None:
@@ -428,9 +418,12 @@ class Ownership(RuleBasedStateMachine):
     @invariant()
     def holds(self) -> None:
         state = self.state()
-        assert any("owner" in member.roles for member in state.members.values())
-        assert len(state.members) <= 3
+        owners = [member for member in state.members.values() if "owner" in member.roles]
+        assert any(not member.suspended for member in owners)
+        assert {member.kind for member in owners} == {"member"}
+        assert sum(member.kind == "member" for member in state.members.values()) <= 3
         assert state.seats_taken(self.world.clock.now()) <= 3
+        assert drive(self.world.store.outbox.waiting(1)) == []
 
 
 Ownership.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -269,3 +269,14 @@ def test_the_plugin_loads_nothing(tmp_path):
         "    assert not heavy & set(sys.modules)\n"
     )
     assert play(tmp_path).returncode == 0
+
+
+def test_faults_beyond_the_language_are_left_out():
+    """Equality of booleans doubles when it is spelt out; a policy that loads must not break its own test."""
+    policy = Policy.build(
+        permissions=["d:x"],
+        resources={"d": {"attributes": {"b": "bool", "f": "bool"}}},
+        roles={"m": ["d:x"]},
+        forbid=[{"id": "f", "permissions": ["d:x"], "when": "resource.b" + " == resource.f" * 8}],
+    )
+    assert [mutant.fault for mutant in mutants(policy)] == ["dropped roles.m.allow[0]", "dropped forbid[0]"]

@@ -5,6 +5,7 @@ from .approval_store import ApprovalRow, ApprovalStore, MemoryApprovalStore
 from .approvals import Approvals
 from .authzen import AuthZen, AuthZenAnswer
 from .breakglass import BREAK_GLASS, BreakGlass, BreakGlassDesk
+from .builder import Expression, all_of, any_of, context, has, principal, resource
 from .decision import Approval, Code, Decision, Delegation
 from .diff import Change, PolicyDiff
 from .engine import Policy
@@ -41,6 +42,7 @@ __all__ = [
     "EscalationGraph",
     "Explained",
     "Explanation",
+    "Expression",
     "Fact",
     "Filter",
     "Finding",
@@ -57,4 +59,10 @@ __all__ = [
     "Step",
     "Traced",
     "UsageError",
+    "all_of",
+    "any_of",
+    "context",
+    "has",
+    "principal",
+    "resource",
 ]

@@ -73,7 +73,7 @@ class Approvals:
         lifetime: timedelta = _LIFETIME,
         audit: EventSink | None = None,
     ) -> None:
-        if not timedelta() < lifetime <= _LONGEST:
+        if not isinstance(lifetime, timedelta) or not timedelta() < lifetime <= _LONGEST:
             raise UsageError("an approval lives more than nothing and at most 7 days")
         self.suspends: bool = suspends(store, audit)
         self._audit: EventSink | None = audit

@@ -99,8 +99,8 @@ class Policy:
             PolicyError: there is none of this name.
         """
         files = {file.stem: file for file in _PRESETS.glob("*.toml")}
-        if name not in files:
-            raise PolicyError("there is no such preset", hint=resembling(name, files))
+        if not isinstance(name, str) or name not in files:
+            raise PolicyError("there is no such preset", hint=resembling(str(name), files))
         return cls.load(files[name], clock=clock, counters=counters)
 
     @classmethod
@@ -132,8 +132,12 @@ class Policy:
         Raises:
             PolicyError: whatever is wrong with it.
         """
-        tables = permissions if isinstance(permissions, Mapping) else {name: {} for name in permissions}
-        held = {name: role if isinstance(role, Mapping) else {"allow": _listed(role)} for name, role in roles.items()}
+        try:
+            tables = permissions if isinstance(permissions, Mapping) else {name: {} for name in permissions}
+            named = dict(roles.items())
+        except (TypeError, ValueError, AttributeError):
+            raise PolicyError("permissions is names or a mapping, roles is a mapping") from None
+        held = {name: role if isinstance(role, Mapping) else {"allow": _listed(role)} for name, role in named.items()}
         document = {**sections, "schema": 1, "permissions": tables, "roles": held}
         return cls.from_dict(document, clock=clock, counters=counters)
 
@@ -154,8 +158,8 @@ class Policy:
                 decision = self._quick[permission](subject, resource, context)
                 if decision is not None:
                     return decision
-        except Exception:  # noqa: S110 - an absent key, an odd object: the careful path finds the answer and its reason
-            pass
+        except Exception:  # an absent key, an odd object: the careful path finds the answer and its reason
+            return self._judge(subject, permission, resource, context)
         return self._judge(subject, permission, resource, context)
 
     def require(self, subject: object, permission: str, resource: object = None, context: object = None) -> Decision:
@@ -191,7 +195,13 @@ class Policy:
     def who_can(
         self, permission: str, subjects: Iterable[S], resource: object = None, context: object = None
     ) -> list[S]:
-        """Those of `subjects` who may, in their order."""
+        """Those of `subjects` who may, in their order.
+
+        Raises:
+            UsageError: `subjects` is no collection.
+        """
+        if not isinstance(subjects, Iterable):
+            raise UsageError("who_can takes a collection of subjects", hint="[principal, ...]")
         return [subject for subject in subjects if self.check(subject, permission, resource, context).allowed]
 
     def can_assign(self, subject: object, target: object, roles: Iterable[str]) -> Assignment:

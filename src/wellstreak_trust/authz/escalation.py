@@ -9,7 +9,7 @@ a path.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -21,7 +21,7 @@ from .implication import implies
 from .model import Model
 from .schema import resembling
 
-__all__ = ["EscalationGraph", "Step", "Via", "escalation"]
+__all__ = ["EscalationGraph", "Step", "Via", "climbs", "escalation"]
 
 Via = Literal["holds", "assign", "mint", "promote"]
 
@@ -66,17 +66,10 @@ class EscalationGraph:
         Raises:
             PolicyError: the policy has no role `to`.
         """
-        if to not in self.roles:
-            raise PolicyError(f"there is no role {to[:128]!r}", hint=resembling(to, self.roles))
-        known: dict[str, tuple[Step, ...]] = {to: ()}
-        passed = {to, *trusted}
-        for role in (queue := [to]):
-            for step in self.steps:
-                if step.gives == role and step.role not in passed:
-                    passed.add(step.role)
-                    known[step.role] = (step, *known[role])
-                    queue.append(step.role)
-        return tuple(known[role] for role in self.roles if role in known and role != to)
+        if not isinstance(to, str) or to not in self.roles:
+            raise PolicyError(f"there is no role {str(to)[:128]!r}", hint=resembling(to, self.roles))
+        known = _shortest(to, lambda role: (step for step in self.steps if step.gives == role), trusted)
+        return tuple(known[role] for role in self.roles if role in known)
 
 
 def escalation(model: Model) -> EscalationGraph:
@@ -84,6 +77,29 @@ def escalation(model: Model) -> EscalationGraph:
     roles = tuple(sorted(model.ranks))
     pairs = ((one, other) for one in roles for other in roles if one != other)
     return EscalationGraph(roles, tuple(step for one, other in pairs for step in _steps(model, one, other)))
+
+
+def climbs(model: Model, to: str) -> Mapping[str, tuple[Step, ...]]:
+    """The shortest path to one role from each that has one; looks at no pair of roles that leads elsewhere."""
+    return _shortest(
+        to, lambda gives: (each for role in model.ranks if role != gives for each in _steps(model, role, gives))
+    )
+
+
+def _shortest(
+    to: str, leading: Callable[[str], Iterable[Step]], trusted: Iterable[str] = ()
+) -> dict[str, tuple[Step, ...]]:
+    """Breadth first, from the end."""
+    known: dict[str, tuple[Step, ...]] = {to: ()}
+    passed = {to, *trusted}
+    for role in (queue := [to]):
+        for step in leading(role):
+            if step.role not in passed:
+                passed.add(step.role)
+                known[step.role] = (step, *known[role])
+                queue.append(step.role)
+    del known[to]
+    return known
 
 
 def _steps(model: Model, role: str, gives: str) -> Iterator[Step]:

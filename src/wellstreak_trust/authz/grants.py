@@ -13,6 +13,7 @@ from typing import Literal
 
 from ..core.principal import Principal
 from ..core.tenant import Membership, TenantContext
+from .ceilings import mask_on
 from .decision import Decision
 from .implication import implies
 from .judge import Actor, actor_of, names
@@ -58,7 +59,7 @@ def assign(model: Model, subject: object, target: object, roles: object) -> Assi
         return _refused("unauthenticated")
     if giver.tenant_id is None or giver.tenant_id != taker.tenant_id:
         return _refused("tenant_mismatch")
-    if giver.principal.actor is not None:
+    if mask_on(giver.principal) is not None:  # also an agent that nobody stands behind
         return _refused("impersonated")
     given = _known(model, roles)
     if given is None:
@@ -70,11 +71,12 @@ def _compared(model: Model, giver: Actor, taker: Actor, given: frozenset[str]) -
     lacking = _lacking(model, given, giver.roles)
     if lacking:
         return _refused("exceeds_grants", lacking)
-    if _rank(model, given) > _rank(model, giver.roles):
+    rank = _rank(model, giver.roles)
+    if any(model.ranks[role] > rank for role in given):  # no role at all is below every rank
         return _refused("exceeds_rank")
     if taker.id != giver.id and taker.roles:
         lacking = _lacking(model, taker.roles, giver.roles)
-        if lacking or _rank(model, taker.roles) >= _rank(model, giver.roles):
+        if lacking or _rank(model, taker.roles) >= rank:
             return _refused("target_outranks", lacking)
     if giver.scopes is not None:
         scopes = names(giver.scopes)
@@ -103,6 +105,7 @@ def _known(model: Model, roles: object) -> frozenset[str] | None:
 
 
 def _rank(model: Model, roles: frozenset[str]) -> int:
+    """The highest; a role that the policy does not know counts for nothing."""
     return max((model.ranks[role] for role in roles if role in model.ranks), default=0)
 
 

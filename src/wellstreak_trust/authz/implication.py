@@ -15,7 +15,7 @@ from typing import Final
 
 from .logic import All, Atom, Attribute, Either, Has, Node, Not, Truth, atoms, operands
 
-__all__ = ["Table", "equivalent", "implies", "normal"]
+__all__ = ["Table", "implies", "normal"]
 
 MAX_ATOMS: Final = 8  # 6,561 assignments
 
@@ -28,12 +28,6 @@ def implies(premise: Node, conclusion: Node) -> bool:
         return True
     table = Table.of(premise, conclusion)
     return table is not None and table.true(premise) & ~table.true(conclusion) == 0
-
-
-def equivalent(one: Node, other: Node) -> bool:
-    """Whether both are TRUE in the same cases; past 8 distinct atoms only equal normal forms count."""
-    table = Table.of(one, other)
-    return normal(one) == normal(other) if table is None else table.true(one) == table.true(other)
 
 
 class Table:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from .holdings import granted
+from .escalation import climbs
+from .holdings import allowed, granted
 from .implication import Table
-from .logic import Truth, unknowns
+from .logic import All, Attribute, Constant, Member, Node, Truth, atoms, negated, unknowns
 from .model import Condition, Model, Rule
 from .reader import spell
+from .trace import rules as every_rule
 
 __all__ = ["Finding", "FindingCode", "lint"]
 
@@ -19,7 +21,9 @@ FindingCode = Literal[
     "forbid_never",
     "grant_always",
     "grant_never",
+    "idle_role",
     "mixed_scopes",
+    "reaches_owner",
     "risky_grant",
     "shadowed_grant",
     "ungranted_permission",
@@ -52,8 +56,8 @@ def lint(model: Model) -> list[Finding]:
 
 
 def _ungranted(model: Model) -> Iterator[Finding]:
-    for name, rules in model.table.items():
-        if not rules.grants:
+    for name, each in model.table.items():
+        if not each.grants:
             yield Finding(
                 "ungranted_permission", spell(("permissions", name)), f"no role grants {name}",
                 "grant it, or take it from the catalogue",
@@ -76,6 +80,48 @@ def _grants(model: Model) -> Iterator[Finding]:
             yield Finding(
                 "shadowed_grant", place, f"{role} holds {', '.join(shadowed)} without this condition",
                 "drop this grant, or the wider one that it was meant to narrow",
+            )  # fmt: skip
+        elif all(_dead(All((condition.node, *_passed(model, name)))) for name in permissions):
+            yield Finding(
+                "grant_never", place, f"forbids deny {', '.join(permissions)} wherever {condition.text!r} holds",
+                "drop the grant, or narrow the forbid",
+            )  # fmt: skip
+
+
+def _passed(model: Model, permission: str) -> list[Node]:
+    """That no forbid of the permission stands in the way."""
+    return [negated(rule.condition.node) for rule in model.table[permission].forbids]
+
+
+def _dead(node: Node) -> bool:
+    table = Table.of(node)
+    return table is not None and table.never(node)
+
+
+def _idle(model: Model) -> Iterator[Finding]:
+    """Roles that open nothing; a role that some condition asks about has its use there."""
+    asked = {
+        atom.left.value
+        for rule in every_rule(model)
+        for atom in atoms(rule.tree)
+        if isinstance(atom, Member) and isinstance(atom.left, Constant) and atom.right == _ROLES
+    }
+    for role in model.ranks:
+        held = (allowed(model, role, name) for name, each in model.table.items() if role in each.grants)
+        if role not in asked and all(map(_dead, held)):
+            yield Finding(
+                "idle_role", spell(("roles", role)), f"{role} opens nothing",
+                "give it something, or take it away",
+            )  # fmt: skip
+
+
+def _climbing(model: Model) -> Iterator[Finding]:
+    """Roles from which one comes to hold all that an owner holds."""
+    if _OWNER in model.ranks:
+        for role, path in climbs(model, _OWNER).items():
+            yield Finding(
+                "reaches_owner", spell(("roles", role)), "; then ".join(map(str, path)),
+                "lower its rank or narrow its grants; or is this another kind of owner?",
             )  # fmt: skip
 
 
@@ -148,4 +194,8 @@ _CONSTANT_FORBID: Final[dict[bool, tuple[FindingCode, str]]] = {
     True: ("forbid_always", "take the permissions from the catalogue if nobody may ever use them"),
     False: ("forbid_never", "drop the forbid, or write the condition that is meant"),
 }
-_LOOKS: Final[tuple[Callable[[Model], Iterator[Finding]], ...]] = (_ungranted, _roles, _grants, _forbids)
+_OWNER: Final = "owner"
+_ROLES: Final = Attribute("principal", "roles", "strings")
+_LOOKS: Final[tuple[Callable[[Model], Iterator[Finding]], ...]] = (
+    _ungranted, _roles, _idle, _climbing, _grants, _forbids,
+)  # fmt: skip

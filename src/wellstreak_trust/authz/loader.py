@@ -16,12 +16,14 @@ from .ceilings import MASKS, Mask, admits
 from .decide import deciding, look_closely
 from .decision import Approval, Code, Decision
 from .expression import parse
+from .implication import normal
 from .model import ALWAYS, Condition, Held, Model, Rule, Rules, Wanted
 from .reader import Plain, spell
 from .schema import PRINCIPAL, RESOURCE, Schema, declare, merge, resembling
+from .spelling import spelled
 
 if TYPE_CHECKING:
-    from .document import ForbidDocument, PermissionDocument, PolicyDocument, RoleDocument
+    from .document import GrantDocument, PermissionDocument, PolicyDocument
 
 __all__ = ["build"]
 
@@ -39,6 +41,7 @@ _DENIALS: Final[tuple[Code, ...]] = (
 )
 
 _Held = Mapping[str, Sequence[Rule]]  # by permission
+_Read = Mapping[str, Condition]  # a rule by its id: what it says of each permission that it names
 
 
 def build(source: Plain) -> Model:
@@ -53,11 +56,9 @@ def build(source: Plain) -> Model:
     return _Loader(document).model()
 
 
-def _version(document: PolicyDocument) -> str:
-    try:
-        return sha256(canonical_json(document.model_dump(by_alias=True), any_key=True)).hexdigest()
-    except UsageError as error:
-        raise PolicyError(error.detail) from None
+def _normal_form(conditions: _Read) -> list[str]:
+    """One text for all the ways to write a condition; several only where its names have several types."""
+    return sorted({spelled(normal(condition.node)) for condition in dict.fromkeys(conditions.values())})
 
 
 class _Loader:
@@ -65,10 +66,12 @@ class _Loader:
 
     def __init__(self, document: PolicyDocument) -> None:
         self._document: PolicyDocument = document
-        self._version: str = _version(document)
+        self._version: str = ""
         self._schemas: dict[str, Schema] = {}
         self._conditions: dict[tuple[str, str], Condition] = {}
         self._ids: set[str] = set()
+        self._forbids: list[tuple[str, _Read]] = []
+        self._grants: dict[str, list[tuple[str, _Read]]] = {}  # parents before children
         self._written: dict[str, Mapping[str, tuple[Rule, ...]]] = {}
         self._expanded: int = 0
         self._named: dict[str, list[str]] = defaultdict(list)  # by resource of the name: ``docs`` -> ``docs:read``
@@ -79,7 +82,9 @@ class _Loader:
             self._declare_permission(name)
         self._declare_attributes()
         masks = self._masks()
-        forbids = self._forbids()
+        self._read_rules()
+        self._version = self._digest()
+        forbids = self._forbidden()
         grants: dict[str, dict[str, Held]] = {name: {} for name in document.permissions}
         for role, held in self._closures():
             for permission, rules in held.items():
@@ -185,29 +190,46 @@ class _Loader:
             self._conditions[text, resource] = known
         return known
 
-    def _forbids(self) -> Mapping[str, list[Rule]]:
-        found: dict[str, list[Rule]] = {name: [] for name in self._document.permissions}
+    def _read_rules(self) -> None:
+        """Every rule, its names looked up and its conditions read."""
         for index, forbid in enumerate(self._document.forbid):
             place = f"forbid[{index}]"
             self._claim(forbid.id, f"{place}.id")
-            for name in self._forbidden(forbid, place):
-                condition = self._condition(forbid.when, name, f"{place}.when")
-                found[name].append(Rule(forbid.id, condition, self._decision("forbidden_by_rule", name, forbid.id)))
-        return found
+            names = [
+                each
+                for number, name in enumerate(forbid.permissions)
+                for each in self._expand(name, f"{place}.permissions[{number}]", tenant_only=False)
+            ]
+            self._forbids.append((forbid.id, self._conditional(forbid.when, names, place)))
+        for role in self._in_order():
+            self._grants[role] = [
+                self._grant(grant, f"{role}.allow[{index}]", spell(("roles", role, "allow", index)))
+                for index, grant in enumerate(self._document.roles[role].allow)
+            ]
 
-    def _forbidden(self, forbid: ForbidDocument, place: str) -> Iterable[str]:
-        names: dict[str, None] = {}
-        for index, name in enumerate(forbid.permissions):
-            names.update(dict.fromkeys(self._expand(name, f"{place}.permissions[{index}]", tenant_only=False)))
-        return names
+    def _grant(self, grant: GrantDocument, identifier: str, place: str) -> tuple[str, _Read]:
+        identifier = self._claim(grant.id or identifier, place)
+        names = self._expand(grant.permission, f"{place}.permission", tenant_only=True)
+        return identifier, self._conditional(grant.when, names, place)
+
+    def _conditional(self, when: str, names: Iterable[str], place: str) -> _Read:
+        return {name: self._condition(when, name, f"{place}.when") for name in names}
+
+    def _forbidden(self) -> Mapping[str, list[Rule]]:
+        found: dict[str, list[Rule]] = {name: [] for name in self._document.permissions}
+        for identifier, conditions in self._forbids:
+            for name, condition in conditions.items():
+                decision = self._decision("forbidden_by_rule", name, identifier)
+                found[name].append(Rule(identifier, condition, decision))
+        return found
 
     def _closures(self) -> Iterator[tuple[str, _Held]]:
         """Each role with all it holds, parents before children."""
         roles = self._document.roles
         parents = {parent for role in roles.values() for parent in role.inherits}
         closed: dict[str, _Held] = {}
-        for name in self._in_order():
-            held = self._own(name, roles[name])
+        for name, grants in self._grants.items():
+            held = self._own(grants)
             self._written[name] = {permission: tuple(rules) for permission, rules in held.items()}
             for parent in roles[name].inherits:
                 for permission, rules in closed[parent].items():
@@ -232,15 +254,25 @@ class _Loader:
             ring = " -> ".join(error.args[1][:8])
             raise PolicyError(f"roles: inheritance runs in a circle: {ring}") from None
 
-    def _own(self, name: str, role: RoleDocument) -> defaultdict[str, list[Rule]]:
+    def _own(self, grants: Iterable[tuple[str, _Read]]) -> defaultdict[str, list[Rule]]:
         held: defaultdict[str, list[Rule]] = defaultdict(list)
-        for index, grant in enumerate(role.allow):
-            place = spell(("roles", name, "allow", index))
-            identifier = self._claim(grant.id or f"{name}.allow[{index}]", place)
-            for permission in self._expand(grant.permission, f"{place}.permission", tenant_only=True):
-                condition = self._condition(grant.when, permission, f"{place}.when")
+        for identifier, conditions in grants:
+            for permission, condition in conditions.items():
                 held[permission].append(Rule(identifier, condition, self._decision("allowed", permission, identifier)))
         return held
+
+    def _digest(self) -> str:
+        """SHA-256 of the document in canonical JSON, each condition in its normal form: of what it means."""
+        plain = self._document.model_dump(by_alias=True)
+        for forbid, (_, conditions) in zip(plain["forbid"], self._forbids, strict=True):
+            forbid["when"] = _normal_form(conditions) if forbid["when"] else []
+        for role, grants in self._grants.items():
+            for grant, (_, conditions) in zip(plain["roles"][role]["allow"], grants, strict=True):
+                grant["when"] = _normal_form(conditions) if grant["when"] else []
+        try:
+            return sha256(canonical_json(plain, any_key=True)).hexdigest()
+        except UsageError as error:
+            raise PolicyError(error.detail) from None
 
     # --- decisions ---------------------------------------------------------------------------------------------------
 

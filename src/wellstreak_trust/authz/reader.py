@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from ..core.errors import MissingExtra, PolicyError, TrustError
+from .builder import Expression
 from .schema import resembling
 
 __all__ = ["Plain", "plain", "read", "spell"]
@@ -137,6 +138,8 @@ class _Copy:
             return self._text(source, path)
         if source is None or isinstance(source, bool | int | float):
             return source
+        if type(source) is Expression and path[-1:] == ("when",):
+            return self._text(source.text, path)
         if isinstance(source, Mapping):
             return {self._key(key, path): self.value(item, (*path, str(key))) for key, item in source.items()}
         if isinstance(source, list | tuple):

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Final, Literal, Protocol
 
+from ..core.clock import Clock, SystemClock
 from ..core.errors import AccessDenied, UsageError
 from .decision import Code, Decision
 
 __all__ = ["Difference", "Shadow", "ShadowReport"]
+
+PATIENCE: Final = 50_000_000  # nanoseconds for one answer of a candidate, a thousand times what it should take
+REST: Final = 100  # times as long as it took, a candidate is then left alone: it costs one question in a hundred
+
+_CLOCK: Final = SystemClock()
 
 MOST_KINDS: Final = 1_000  # differences name permissions and rules of two documents, and never grow with traffic
 
@@ -53,6 +59,7 @@ class ShadowReport:
     Args:
         asked: all questions.
         compared: those that the candidate was asked too.
+        skipped: those that it would have been asked, had it not been too slow shortly before.
         counts: by difference, the most frequent first; kinds beyond the bound are in `uncounted`.
         recent: the last differences, the newest last.
     """
@@ -62,6 +69,7 @@ class ShadowReport:
     counts: tuple[tuple[Difference, int], ...]
     recent: tuple[Difference, ...]
     uncounted: int = 0
+    skipped: int = 0
 
     @property
     def differing(self) -> int:
@@ -72,7 +80,8 @@ class ShadowReport:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield f"{self.differing} of {self.compared} answers differ ({self.asked} asked)"
+        skipped = f", {self.skipped} skipped for slowness" if self.skipped else ""
+        yield f"{self.differing} of {self.compared} answers differ ({self.asked} asked{skipped})"
         for difference, count in self.counts:
             yield f"{count:>8}  {difference}"
 
@@ -80,16 +89,22 @@ class ShadowReport:
 class Shadow:
     """Answers by the active policy, whatever the candidate does, and keeps count of where the two differ.
 
+    A candidate that raises is counted; one that takes more than 50 ms is left alone for a hundred times as long, so
+    that it costs a process one part in a hundred at most.
+
     Args:
         active, candidate: a `Policy` or `PolicyHolder` each.
         every: ask the candidate about one question in so many; 1 asks it about all.
+        clock: measures how long the candidate takes.
         keep: how many of the last differences `report` shows.
 
     Raises:
         UsageError: something that cannot be asked, or a number below 1 (below 0 for `keep`).
     """
 
-    def __init__(self, active: _Checks, candidate: _Checks, *, every: int = 1, keep: int = 100) -> None:
+    def __init__(
+        self, active: _Checks, candidate: _Checks, *, every: int = 1, keep: int = 100, clock: Clock = _CLOCK
+    ) -> None:
         if not all(callable(getattr(policy, "check", None)) for policy in (active, candidate)):
             raise UsageError("a Shadow compares two policies", hint="Shadow(active, candidate)")
         if type(every) is not int or every < 1 or type(keep) is not int or keep < 0:
@@ -97,6 +112,9 @@ class Shadow:
         self.active: Final[_Checks] = active
         self.candidate: Final[_Checks] = candidate
         self._every: int = every
+        self._clock: Clock = clock
+        self._rests_until: int = 0
+        self._skipped: int = 0
         self._lock: Lock = Lock()
         self._asked: int = 0
         self._compared: int = 0
@@ -108,12 +126,13 @@ class Shadow:
         """The active policy's decision; the candidate is asked after it, and its answer is only recorded."""
         decision = self.active.check(subject, permission, resource, context)
         if self._sampled():
+            begun = self._clock.monotonic_ns()
             try:
                 other = self.candidate.check(subject, permission, resource, context)
                 found = _compared(decision, other)
             except Exception:  # whatever a candidate does, it decides nothing
                 found = Difference("raised", decision.permission, decision.code, None, decision.rule_ids, ())
-            self._record(found)
+            self._record(found, begun)
         return decision
 
     def require(self, subject: object, permission: str, resource: object = None, context: object = None) -> Decision:
@@ -131,16 +150,25 @@ class Shadow:
         """What was found so far."""
         with self._lock:
             counts = tuple(self._counts.most_common())
-            return ShadowReport(self._asked, self._compared, counts, tuple(self._recent), self._uncounted)
+            recent = tuple(self._recent)
+            return ShadowReport(self._asked, self._compared, counts, recent, self._uncounted, self._skipped)
 
     def _sampled(self) -> bool:
         with self._lock:
             self._asked += 1
-            return (self._asked - 1) % self._every == 0
+            if (self._asked - 1) % self._every:
+                return False
+            if self._rests_until and self._clock.monotonic_ns() < self._rests_until:
+                self._skipped += 1
+                return False
+            return True
 
-    def _record(self, found: Difference | None) -> None:
+    def _record(self, found: Difference | None, begun: int) -> None:
+        now = self._clock.monotonic_ns()
         with self._lock:
             self._compared += 1
+            if now - begun > PATIENCE:
+                self._rests_until = now + REST * (now - begun)
             if found is None:
                 return
             self._recent.append(found)

@@ -7,7 +7,7 @@ from typing import Final
 
 from .logic import All, Attribute, Either, Equal, Flag, Has, Less, Member, Node, Not, Operand, Truth
 
-__all__ = ["spelled"]
+__all__ = ["literal", "spelled"]
 
 _ESCAPES: Final = {ord("\\"): "\\\\", ord("'"): "\\'", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
 
@@ -56,10 +56,11 @@ def _joined(sign: str, nodes: Sequence[Node]) -> str:
 
 
 def _operand(operand: Operand) -> str:
-    return str(operand) if isinstance(operand, Attribute) else _literal(operand.value)
+    return str(operand) if isinstance(operand, Attribute) else literal(operand.value)
 
 
-def _literal(value: str | int | tuple[str | int, ...]) -> str:
+def literal(value: str | int | tuple[str | int, ...]) -> str:
+    """A value as the language writes it; nothing that it holds ends the string."""
     if isinstance(value, tuple):
-        return f"[{', '.join(_literal(item) for item in value)}]"
+        return f"[{', '.join(literal(item) for item in value)}]"
     return f"'{value.translate(_ESCAPES)}'" if isinstance(value, str) else str(value)

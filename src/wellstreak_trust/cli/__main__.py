@@ -5,29 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final
 
-from wellstreak_trust.core.errors import HostError, MissingExtra, SecurityTxtInvalid, TrustError
+from wellstreak_trust.core.errors import MissingExtra, SecurityTxtInvalid, TrustError
 
 try:
     import typer
-    from rich.table import Table
 except ImportError:
     raise MissingExtra(
         "the command line needs typer and rich", hint="pip install 'wellstreak-trust[cli]'", reason="extra"
     ) from None
 
-from . import policy, webhooks
+from . import doctor, governance, keys, policy, secrets, webhooks
 from .console import ERR, OUT, stop
 
 __all__ = ["app", "main"]
 
 app: Final = typer.Typer(no_args_is_help=True, add_completion=False, help="Security primitives of a multi-tenant SaaS.")
 audit_app: Final = typer.Typer(no_args_is_help=True, help="The audit trail.")
-keys_app: Final = typer.Typer(no_args_is_help=True, help="Key files.")
 security_txt_app: Final = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
+app.command("governance")(governance.show)
+app.add_typer(doctor.app, name="doctor")
 app.add_typer(policy.app, name="policy")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit_app, name="audit")
-app.add_typer(keys_app, name="keys")
+app.add_typer(keys.app, name="keys")
+app.add_typer(secrets.app, name="secrets")
 app.add_typer(security_txt_app, name="security-txt")
 
 
@@ -40,21 +41,6 @@ def demo(framework: Annotated[str, typer.Option(help="fastapi, flask or django")
 
     os.environ["FRAMEWORK"] = framework
     raise typer.Exit(play())
-
-
-@app.command()
-def doctor() -> None:
-    """Show every setting with its value and origin; refuse as start-up would."""
-    from wellstreak_trust.settings import TrustSettings
-
-    try:
-        rows = TrustSettings().explain()
-    except HostError as error:
-        stop(error, 1)
-    table = Table("setting", "value", "from")
-    for row in rows:
-        table.add_row(*row)
-    OUT.print(table)
 
 
 @audit_app.command("verify")
@@ -80,18 +66,6 @@ def audit_verify(
         OUT.print(f"{'first bad':12} {report.first_bad_seq}")
         raise typer.Exit(1)
     raise typer.Exit(0 if pinned is not None else 3)
-
-
-@keys_app.command("generate")
-def keys_generate(path: Path) -> None:
-    """Write a new key-encryption key file, readable by its owner alone."""
-    from wellstreak_trust.secrets import LocalKeyProvider
-
-    try:
-        provider = LocalKeyProvider.generate(path)
-    except TrustError as error:
-        stop(error)
-    OUT.print(f"{provider.uri} in {path}")
 
 
 @security_txt_app.command("check")

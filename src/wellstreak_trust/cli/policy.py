@@ -48,7 +48,7 @@ def _load(path: Path, status: int = 2) -> Policy:
 @app.command("check")
 def check(path: Path) -> None:
     """Load a policy document; say where it is wrong and what was meant."""
-    say(f"{path}: good, version {_load(path, _FOUND).version}")
+    say(f"{path}: good, version {_load(path, _FOUND if path.is_file() else 2).version}")
 
 
 @app.command("test")

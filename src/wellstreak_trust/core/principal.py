@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from .errors import ReauthRequired, UsageError
 
-__all__ = ["Principal", "PrincipalKind", "Standing", "StepUp"]
+__all__ = ["GIVEN", "Principal", "PrincipalKind", "Standing", "StepUp"]
 
 PrincipalKind = Literal["user", "service", "api_key", "agent", "system"]
 _KINDS: Final = frozenset(("user", "service", "api_key", "agent", "system"))
@@ -75,6 +75,8 @@ class Principal:
     def __post_init__(self) -> None:
         if type(self.id) is not str or not self.id:
             raise UsageError("a principal needs a non-empty id")
+        if type(self.kind) is not str:  # a member of an enumeration is its value, and nothing else is a kind
+            object.__setattr__(self, "kind", str.__str__(self.kind) if isinstance(self.kind, str) else "")
         if self.kind not in _KINDS:
             raise UsageError("unknown principal kind", hint=f"one of {', '.join(sorted(_KINDS))}")
         if self.tenant_id is not None and (type(self.tenant_id) is not str or not self.tenant_id):
@@ -96,8 +98,12 @@ class Principal:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A read-only view does not pickle, and a principal must cross executors.
-        values = {name: getattr(self, name) for name in self.__slots__ if name != "standing"}
+        values = {name: getattr(self, name) for name in GIVEN}
         return _rebuild, ({**values, "attributes": dict(self.attributes)},)
+
+
+GIVEN: Final = tuple(each.name for each in fields(Principal) if each.init)
+"""The fields of a principal that are given to it, for those who store and rebuild one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,9 @@ def synced(operation: Callable[Concatenate[S, P], Coroutine[Any, Any, T]]) -> Ca
     def face(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         if getattr(self, "suspends", False):
             raise _suspended(type(self).__name__)
-        return drive(operation(self, *args, **kwargs))
+        started = operation(self, *args, **kwargs)
+        del args, kwargs  # what an error reporter shows of this frame may be a password
+        return drive(started)
 
     name = operation.__name__.removeprefix("a")
     face.__name__ = name

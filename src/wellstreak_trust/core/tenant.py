@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Final, Literal
 
 from .principal import Principal, Standing
 
-__all__ = ["Membership", "TenantContext"]
+__all__ = ["Membership", "MembershipKind", "SupportAccess", "SuspendedBy", "TenantContext"]
+
+MembershipKind = Literal["member", "service", "support"]
+SuspendedBy = Literal["workspace", "account"]
+_NOBODY: Final[frozenset[SuspendedBy]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SupportAccess:
+    """Why somebody from support is inside, who let them in, and until when; over at the instant of `until`."""
+
+    reason: str
+    ticket: str
+    granted_by: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +31,26 @@ class Membership:
 
     Args:
         version: grows with every change of this membership, so that caches can tell old from new.
+        kind: a person, a service account (no address, never an owner), or support (which ends by itself).
+        suspended: who suspended it; each lifts only its own suspension, and one is enough to be out.
+        support: what a membership of that kind rests on; None for the others.
     """
 
     tenant_id: str
     principal_id: str
     roles: frozenset[str]
     version: int = 1
+    kind: MembershipKind = "member"
+    suspended: frozenset[SuspendedBy] = _NOBODY
+    support: SupportAccess | None = None
+
+    def over(self, now: datetime) -> bool:
+        """Whether it has ended by itself."""
+        return self.support is not None and now >= self.support.until
+
+    def live(self, now: datetime) -> bool:
+        """Whether it proves anything at `now`."""
+        return not self.suspended and not self.over(now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from django.urls import path
 
 from wellstreak_trust.core import drive
 
+from .calls import Call, Reply, Route
 from .host import Host
-from .routes import ROUTES, Call, Reply, Route
+from .routes import ROUTES
 
 _HELD: dict[str, Host] = {}
 urlpatterns: list[Any] = []

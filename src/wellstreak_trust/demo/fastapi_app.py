@@ -13,8 +13,9 @@ from wellstreak_trust.adapters.fastapi import (
     public,
 )
 
+from .calls import Call, Reply, Route
 from .host import Host
-from .routes import ROUTES, Call, Reply, Route
+from .routes import ROUTES
 
 
 def make_app(host: Host) -> FastAPI:

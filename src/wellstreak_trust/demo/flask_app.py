@@ -8,8 +8,9 @@ import flask
 from wellstreak_trust.adapters.flask import TrustExtension, assert_all_routes_declared, facts_of, guarded, public
 from wellstreak_trust.core import drive
 
+from .calls import Call, Reply, Route
 from .host import Host
-from .routes import ROUTES, Call, Reply, Route
+from .routes import ROUTES
 
 
 def make_app(host: Host) -> flask.Flask:

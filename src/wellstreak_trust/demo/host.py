@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Boolean, Column, Connection, MetaData, Table, Text, create_engine, delete, select
+from sqlalchemy import Connection, create_engine, delete, insert, select, update
 
 from wellstreak_trust import Trust
 from wellstreak_trust.audit import ActionRegistry, AuditLog, Ed25519Signer
@@ -22,11 +22,11 @@ from wellstreak_trust.origin import OriginPolicy, SecurityHeaders
 from wellstreak_trust.ratelimit import LimitRule, MemoryLimitStore, RateLimiter
 from wellstreak_trust.secrets import KeyChain, LocalKeyProvider, SecretStore
 from wellstreak_trust.storage.sql import (
+    AsyncDatabase,
     Database,
     SqlAuditStore,
     SqlConnectionStore,
     SqlMembershipStore,
-    SqlPort,
     SqlReplayStore,
     SqlSecretBackend,
     SqlSessionStore,
@@ -36,46 +36,22 @@ from wellstreak_trust.storage.sql.usage import SqlEntitlements
 from wellstreak_trust.telemetry import Counters
 from wellstreak_trust.tenancy import (
     Entitlements,
-    EntitlementSnapshot,
-    Feature,
     Memberships,
     PathSource,
     TenantResolver,
+    TransferPolicy,
 )
+from wellstreak_trust.tenancy.stripe import StripeFeed
 from wellstreak_trust.webhooks import ReplayGuard, WebhookVerifier, verifier
 
 from . import operations
+from .data import GUARD, Agent, Base, Setting, User
+from .plans import PRICES, TEAM
 
 AUDIT_ORIGIN = "demo.wellstreak.example/audit"
 BILLING_SECRET = "whsec_demo_billing_secret_0123456789"
 PASSWORD = "correct horse battery staple"
 SYSTEM = "system"
-
-tables: Final = MetaData()
-users: Final = Table(
-    "demo_user",
-    tables,
-    Column("email", Text, primary_key=True),
-    Column("id", Text, nullable=False),
-    Column("password", Text, nullable=False),
-    Column("platform_role", Text),
-)
-settings: Final = Table(
-    "demo_setting",
-    tables,
-    Column("tenant_id", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-)
-agents: Final = Table(
-    "demo_agent",
-    tables,
-    Column("tenant_id", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("owner_id", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("frozen", Boolean, nullable=False),
-)
 
 
 @dataclass(frozen=True)
@@ -104,27 +80,31 @@ def prepare(paths: Paths) -> None:
     encoded = hasher.hash(PASSWORD)
     people = {"ada": None, "bo": None, "eve": None, "root": "super_admin"}
     with engine.begin() as connection:
-        tables.create_all(connection)
+        Base.metadata.create_all(connection)
         for name, role in people.items():
-            connection.execute(
-                users.insert().values(email=f"{name}@example.com", id=f"u_{name}", password=encoded, platform_role=role)
-            )
+            person = {"email": f"{name}@example.com", "id": f"u_{name}", "password": encoded, "platform_role": role}
+            connection.execute(insert(User).values(person))
     engine.dispose()
 
 
 class Host:
     """One running host over one SQL port, blocking or asynchronous."""
 
-    def __init__(self, paths: Paths, port: SqlPort, provider_url: str) -> None:
-        self.port: SqlPort = port
+    def __init__(self, paths: Paths, port: Database | AsyncDatabase, provider_url: str) -> None:
+        GUARD.guard_engine(port.engine)
+        self.port: Database | AsyncDatabase = port
         self.signer: Ed25519Signer = Ed25519Signer.generate()
         self.audit: AuditLog = AuditLog(
             SqlAuditStore(port), signer=self.signer, origin=AUDIT_ORIGIN, registry=ActionRegistry(operations.ACTIONS)
         )
-        self.memberships: Memberships = Memberships(SqlMembershipStore(port), audit=self.audit)
+        policy = Policy.load(Path(__file__).with_name("policy.toml"))
+        self.memberships: Memberships = Memberships(
+            SqlMembershipStore(port), audit=self.audit, assignments=policy, transfer=TransferPolicy()
+        )
         self.sessions: SessionManager = SessionManager(SqlSessionStore(port), audit=self.audit, insecure_loopback=True)
         self.passwords: PasswordHasher = PasswordHasher(permits=2)
-        self.plans: SqlEntitlements = SqlEntitlements(port)
+        self.subscriptions: SqlEntitlements = SqlEntitlements(port)
+        self.entitlements: Entitlements = Entitlements(self.subscriptions, SqlUsageStore(port), seats=self.memberships)
         self.secrets: SecretStore = SecretStore(
             SqlSecretBackend(port), KeyChain([LocalKeyProvider.from_file(paths.kek)]), audit=self.audit
         )
@@ -133,6 +113,7 @@ class Host:
             SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit
         )
         self.billing: WebhookVerifier = verifier("stripe", secrets=[BILLING_SECRET])
+        self.feed: StripeFeed = StripeFeed(self.subscriptions, PRICES, tenant_key="workspace", audit=self.audit)
         self.replays: ReplayGuard = ReplayGuard(SqlReplayStore(port))
         self.security_txt: SecurityTxt = SecurityTxt(
             contact=("mailto:security@wellstreak.example",), reviewed_at=SystemClock().now()
@@ -140,12 +121,8 @@ class Host:
         self.trust: Trust = Trust(
             profile="production",
             authenticator=Authenticator([self.sessions]),
-            tenants=TenantResolver(
-                [PathSource("/w/{tenant}/")],
-                self.memberships,
-                entitlements=Entitlements(self.plans, SqlUsageStore(port)),
-            ),
-            policy=Policy.load(Path(__file__).with_name("policy.toml")),
+            tenants=TenantResolver([PathSource("/w/{tenant}/")], self.memberships, self.entitlements),
+            policy=policy,
             limiter=RateLimiter(
                 [
                     LimitRule("client", 600, timedelta(minutes=1), by=("client",)),
@@ -173,55 +150,45 @@ class Host:
             return await self.connections.atest(tenant_id, "messenger")
         return self.connections.test(tenant_id, "messenger")
 
-    # --- the host's data: every statement names the tenant ------------------------------------------------------------
+    # --- the host's data: no statement names a tenant, the guard does -------------------------------------------------
 
     async def user(self, email: str) -> Any:
         """The row of a user, or None."""
-        return await self.port.run(lambda c: c.execute(select(users).where(users.c.email == email)).first(), read=True)
+        query = select(User.__table__).where(User.email == email)
+        return await self.port.run(lambda c: c.execute(query).first(), read=True)
 
-    async def put_setting(self, tenant_id: str, name: str, value: Any) -> None:
-        """Stores one setting of a workspace."""
+    async def put_setting(self, name: str, value: Any) -> None:
+        """Stores one setting of the workspace."""
 
         def work(connection: Connection) -> None:
-            here = (settings.c.tenant_id == tenant_id) & (settings.c.name == name)
-            connection.execute(delete(settings).where(here))
-            connection.execute(settings.insert().values(tenant_id=tenant_id, name=name, value=json.dumps(value)))
+            connection.execute(delete(Setting).where(Setting.name == name))
+            connection.execute(insert(Setting).values(name=name, value=json.dumps(value)))
 
         await self.port.run(work)
 
-    async def setting(self, tenant_id: str, name: str) -> Any:
-        """One setting of a workspace, or None."""
-        query = select(settings.c.value).where(settings.c.tenant_id == tenant_id, settings.c.name == name)
+    async def setting(self, name: str) -> Any:
+        """One setting of the workspace, or None."""
+        query = select(Setting.value).where(Setting.name == name)
         found = await self.port.run(lambda c: c.scalar(query), read=True)
         return None if found is None else json.loads(found)
 
-    async def add_agent(self, tenant_id: str, owner_id: str, name: str) -> str:
+    async def add_agent(self, owner_id: str, name: str) -> str:
         """Creates an agent and returns its id."""
-        agent_id = random_hex(6)
-        row = {"tenant_id": tenant_id, "id": agent_id, "owner_id": owner_id, "name": name, "frozen": False}
-        await self.port.run(lambda c: c.execute(agents.insert().values(row)))
-        return agent_id
+        row = {"id": random_hex(6), "owner_id": owner_id, "name": name, "frozen": False}
+        await self.port.run(lambda c: c.execute(insert(Agent).values(row)))
+        return str(row["id"])
 
-    async def agent(self, tenant_id: str, agent_id: str) -> dict[str, Any] | None:
+    async def agent(self, agent_id: str) -> dict[str, Any] | None:
         """An agent as a policy resource, or None."""
-        query = select(agents).where(agents.c.tenant_id == tenant_id, agents.c.id == agent_id)
+        query = select(Agent.__table__).where(Agent.id == agent_id)
         row = await self.port.run(lambda c: c.execute(query).mappings().first(), read=True)
         return None if row is None else {"type": "agent", **row}
 
-    async def rename_agent(self, tenant_id: str, agent_id: str, name: str) -> None:
+    async def rename_agent(self, agent_id: str, name: str) -> None:
         """Renames an agent."""
-        where = (agents.c.tenant_id == tenant_id) & (agents.c.id == agent_id)
-        await self.port.run(lambda c: c.execute(agents.update().where(where).values(name=name)))
+        await self.port.run(lambda c: c.execute(update(Agent).where(Agent.id == agent_id).values(name=name)))
 
     async def set_plan(self, tenant_id: str, status: str, version: int) -> bool:
-        """Applies what billing said, unless something newer was said already."""
-        now = self.trust.clock.now()
-        snapshot = EntitlementSnapshot(
-            plan="team",
-            status=status,
-            period_end=now + timedelta(days=30),
-            features={"agents": Feature(), "messaging": Feature()},
-            version=version,
-            as_of=now,
-        )
-        return await self.plans.aapply(tenant_id, snapshot)
+        """The team plan, as a contract outside billing would give it; newer than what billing said before `version`."""
+        period_end = self.trust.clock.now() + timedelta(days=14)
+        return await self.subscriptions.aapply(tenant_id, TEAM.snapshot(status, period_end, version=version))

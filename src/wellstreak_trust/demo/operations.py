@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from wellstreak_trust.audit import ActionSpec
 from wellstreak_trust.guard import Operation
+from wellstreak_trust.guard import workspace as own
 from wellstreak_trust.ratelimit import LimitRule
 
 _MINUTE = timedelta(minutes=1)
 
 READ_WORKSPACE = Operation("workspace.read", "workspace:read")
 LIST_MEMBERS = Operation("members.list", "members:read", limits=(LimitRule("members", 20, _MINUTE, by=("tenant",)),))
-INVITE = Operation("members.invite", "members:invite", audit="demo.member_invited")
 READ_BILLING = Operation("billing.read", "billing:read")
 CHANGE_PLAN = Operation("billing.change_plan", "billing:update", audit="demo.plan_changed")
 CONNECT = Operation("integrations.connect", "integrations:connect", audit="demo.integration_connected")
@@ -23,18 +23,36 @@ SEND_MESSAGE = Operation(
     connection="messenger",
     limits=(LimitRule("messages", 5, _MINUTE, by=("tenant",)),),
 )
+READ_AI = Operation("ai.read", "ai_settings:read", feature="ai_reading")
 CREATE_AGENT = Operation("agents.create", "agents:create", feature="agents", audit="demo.agent_created")
 READ_AGENT = Operation("agents.read", "agents:read")
 UPDATE_AGENT = Operation("agents.update", "agents:update", audit="demo.agent_updated")
-CHANGE_AI = Operation("ai.change", "ai_settings:update", feature="agents", audit="demo.ai_settings_changed")
+CHANGE_AI = Operation("ai.change", "ai_settings:update", feature="ai_behaviour", audit="demo.ai_settings_changed")
 READ_AUDIT = Operation("audit.read", "audit:read", audit="demo.audit_read")
 LIST_WORKSPACES = Operation("platform.list", "platform:workspaces_list")
 BREAK_GLASS = Operation("platform.break_glass", "platform:break_glass", audit="demo.break_glass")
 
+GOVERNED = (
+    READ_WORKSPACE,
+    LIST_MEMBERS,
+    *(operation for operation in own.WORKSPACE_OPERATIONS if operation is not own.LIST_MEMBERS),
+    READ_BILLING,
+    CHANGE_PLAN,
+    CONNECT,
+    READ_INTEGRATION,
+    TEST_INTEGRATION,
+    SEND_MESSAGE,
+    CREATE_AGENT,
+    READ_AGENT,
+    UPDATE_AGENT,
+    READ_AI,
+    CHANGE_AI,
+    READ_AUDIT,
+    LIST_WORKSPACES,
+    BREAK_GLASS,
+)
 ACTIONS = tuple(
     ActionSpec(operation.audit, "critical", f"demo host: {operation.name}")
-    for operation in (
-        INVITE, CHANGE_PLAN, CONNECT, TEST_INTEGRATION, CREATE_AGENT, UPDATE_AGENT, CHANGE_AI, READ_AUDIT, BREAK_GLASS,
-    )
+    for operation in GOVERNED
     if operation.audit is not None
-)  # fmt: skip
+)

@@ -2,118 +2,32 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import create_engine
 
 from wellstreak_trust.audit import AuditLog, verify
 from wellstreak_trust.storage.sql import Database, SqlAuditStore
-from wellstreak_trust.testing import signer
 
-from .host import AUDIT_ORIGIN, BILLING_SECRET, PASSWORD, Host, Paths
+from .browser import Answer, Step
+from .chapters import WorkspaceChapters
+from .host import AUDIT_ORIGIN
 from .server import GOOD_TOKEN
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What came back over the wire."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON, or None."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
-
-    @property
-    def code(self) -> str:
-        """The problem code, or ``ok``."""
-        found = self.json
-        return found.get("code", "ok") if isinstance(found, dict) else "ok"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One row of the table."""
-
-    chapter: str
-    tried: str
-    control: str
-    wanted: str
-    happened: str
-
-    @property
-    def held(self) -> bool:
-        """Whether what happened is what was wanted."""
-        return self.wanted == self.happened
-
-
-class Browser:
-    """One person's client: keeps the session cookie and says where its requests come from."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self.url: str = url
-        self._host: str = parts.hostname or ""
-        self._port: int = parts.port or 80
-        self.cookie: str = ""
-
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """One request; `headers` override what a page of the host itself would send."""
-        sent = {"Origin": self.url, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
-        if self.cookie:
-            sent["Cookie"] = self.cookie
-        sent.update({name.replace("_", "-"): value for name, value in headers.items()})
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=10)
-        try:
-            raw = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
-            connection.request(method, path, raw, {name: value for name, value in sent.items() if value})
-            response = connection.getresponse()
-            found = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, found, response.read())
-        finally:
-            connection.close()
-
-    def sign_in(self, name: str, password: str = PASSWORD) -> Answer:
-        """Signs in and keeps the cookie."""
-        answer = self.ask("POST", "/signin", {"email": f"{name}@example.com", "password": password})
-        self.cookie = answer.headers.get("set-cookie", "").partition(";")[0]
-        return answer
-
-
-class Story:
+class Story(WorkspaceChapters):
     """Plays every chapter against a running host."""
-
-    def __init__(self, url: str, host: Host, paths: Paths) -> None:
-        self.host: Host = host
-        self.paths: Paths = paths
-        self.ada: Browser = Browser(url)
-        self.bo: Browser = Browser(url)
-        self.eve: Browser = Browser(url)
-        self.root: Browser = Browser(url)
-        self.anyone: Browser = Browser(url)
-        self.chapter: str = ""
-        self.agent: str = ""
-        self.billed: int = 0
 
     def play(self) -> Iterator[Step]:
         """Every step, in order."""
         chapters: tuple[tuple[str, Callable[[], Iterator[Step]]], ...] = (
             ("Sign-in", self._sign_in),
             ("Workspaces", self._workspaces),
+            ("Plans", self._plans),
             ("Roles", self._roles),
+            ("Members", self._members),
+            ("Ownership", self._ownership),
             ("Isolation", self._isolation),
             ("Integration", self._integration),
             ("Webhooks", self._webhooks),
@@ -124,10 +38,6 @@ class Story:
         )
         for self.chapter, steps in chapters:
             yield from steps()
-
-    def _step(self, tried: str, control: str, wanted: str, answer: Answer | str) -> Step:
-        happened = answer if isinstance(answer, str) else f"{answer.status} {answer.code}"
-        return Step(self.chapter, tried, control, wanted, happened)
 
     def _sign_in(self) -> Iterator[Step]:
         yield self._step("read a workspace without credential", "identity", "401 unauthenticated",
@@ -144,23 +54,6 @@ class Story:
         yield self._step("two credentials at once", "identity", "401 unauthenticated",
                          self.ada.ask("GET", "/w/acme/", Authorization="Bearer x"))  # fmt: skip
 
-    def _workspaces(self) -> Iterator[Step]:
-        yield self._step("ada creates acme", "tenancy", "201 ok",
-                         self.ada.ask("POST", "/workspaces", {"id": "acme", "name": "Acme"}))  # fmt: skip
-        yield self._step("eve creates evil", "tenancy", "201 ok",
-                         self.eve.ask("POST", "/workspaces", {"id": "evil", "name": "Evil"}))  # fmt: skip
-        yield self._step("eve takes the id acme", "tenancy", "409 conflict",
-                         self.eve.ask("POST", "/workspaces", {"id": "acme", "name": "Acme"}))  # fmt: skip
-        invited = self.ada.ask("POST", "/w/acme/invitations", {"email": "bo@example.com", "role": "member"})
-        yield self._step("ada invites bo", "tenancy", "201 ok", invited)
-        token = (invited.json or {}).get("token", "")
-        yield self._step("eve steals bo's invitation link", "tenancy", "404 invitation_invalid",
-                         self.eve.ask("POST", "/invitations/accept", {"token": token}))  # fmt: skip
-        yield self._step("bo accepts", "tenancy", "200 ok",
-                         self.bo.ask("POST", "/invitations/accept", {"token": token}))  # fmt: skip
-        yield self._step("the link again", "tenancy", "404 invitation_invalid",
-                         self.bo.ask("POST", "/invitations/accept", {"token": token}))  # fmt: skip
-
     def _roles(self) -> Iterator[Step]:
         yield self._step("member bo reads members", "authz", "200 ok", self.bo.ask("GET", "/w/acme/members"))
         yield self._step("member bo reads billing", "authz", "403 denied", self.bo.ask("GET", "/w/acme/billing"))
@@ -174,7 +67,7 @@ class Story:
                          self.ada.ask("PUT", "/w/acme/ai", {"tone": "friendly"}))  # fmt: skip
         made = self.ada.ask("POST", "/w/acme/agents", {"name": "Ada's agent"})
         yield self._step("ada creates an agent", "authz", "201 ok", made)
-        self.agent = _agent(made)
+        self.agent: str = _agent(made)
         yield self._step("bo renames ada's agent", "authz (condition)", "403 denied",
                          self.bo.ask("PUT", self.agent, {"name": "mine"}))  # fmt: skip
         mine = self.bo.ask("POST", "/w/acme/agents", {"name": "Bo's agent"})
@@ -219,19 +112,6 @@ class Story:
         answer = self.ada.ask("POST", "/w/acme/messenger/test").json or {}
         return f"{answer.get('state')} {answer.get('reason')}"
 
-    def _hook(self, status: str, secret: str = BILLING_SECRET, age: int = 0) -> tuple[dict[str, str], bytes]:
-        self.billed += 1  # billing orders its events by time; the story's each come a second later
-        event = {
-            "id": f"evt_{self.billed}",
-            "type": "customer.subscription.updated",
-            "created": 1_800_000_000 + self.billed,
-            "data": {"object": {"status": status, "metadata": {"workspace": "acme"}}},
-        }
-        body = json.dumps(event).encode()
-        signed = signer("stripe", secret).sign(body, at=self.host.trust.clock.now() - timedelta(seconds=age))
-        headers = {"Origin": "", "Sec-Fetch-Site": "", **dict(signed.headers)}
-        return {name.replace("-", "_"): value for name, value in headers.items()}, signed.body
-
     def _webhooks(self) -> Iterator[Step]:
         post = self.anyone.ask
         headers, body = self._hook("active")
@@ -249,19 +129,6 @@ class Story:
                          post("POST", "/hooks/billing", body, **headers))  # fmt: skip
         yield self._step("no signature at all", "webhooks", "401 unauthenticated",
                          post("POST", "/hooks/billing", body, Origin="", Sec_Fetch_Site=""))  # fmt: skip
-
-    def _subscription(self) -> Iterator[Step]:
-        headers, body = self._hook("unpaid")
-        yield self._step("billing says: unpaid", "webhooks", "200 ok",
-                         self.anyone.ask("POST", "/hooks/billing", body, **headers))  # fmt: skip
-        yield self._step("ada changes AI behaviour", "entitlements", "402 entitlement_denied",
-                         self.ada.ask("PUT", "/w/acme/ai", {"tone": "formal"}))  # fmt: skip
-        yield self._step("ada still reaches billing to pay", "entitlements", "200 ok",
-                         self.ada.ask("GET", "/w/acme/billing"))  # fmt: skip
-        headers, body = self._hook("active")
-        self.anyone.ask("POST", "/hooks/billing", body, **headers)
-        yield self._step("paid: ada changes AI behaviour", "entitlements", "200 ok",
-                         self.ada.ask("PUT", "/w/acme/ai", {"tone": "formal"}))  # fmt: skip
 
     def _abuse(self) -> Iterator[Step]:
         change = ("PUT", "/w/acme/ai", {"tone": "evil"})

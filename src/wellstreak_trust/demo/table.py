@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .story import Step
+from .browser import Step
 
 
 def show(steps: Sequence[Step], title: str) -> None:

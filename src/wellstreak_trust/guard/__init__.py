@@ -12,7 +12,19 @@ records what they said; every rule lives in a primitive.
 from __future__ import annotations
 
 from .approval import APPROVAL_HEADER
+from .governance import Governance, governance
 from .grant import Grant, Operation, outcome_of
 from .guard import Guard, refuse_generators
+from .workspace import WORKSPACE_OPERATIONS
 
-__all__ = ["APPROVAL_HEADER", "Grant", "Guard", "Operation", "outcome_of", "refuse_generators"]
+__all__ = [
+    "APPROVAL_HEADER",
+    "WORKSPACE_OPERATIONS",
+    "Governance",
+    "Grant",
+    "Guard",
+    "Operation",
+    "governance",
+    "outcome_of",
+    "refuse_generators",
+]

@@ -19,22 +19,42 @@ from ..core.secret import Secret
 from . import envelope
 from .borrow import Borrowed
 from .cache import CachePolicy
+from .doctor import DoctorReport, Finding
 from .envelope import EnvelopeContext, EnvelopeKey
 from .handle import TenantSecrets
 from .keyring import KeyChain, KeyContext, KeyProvider, KeyStatus
 from .memory import MemorySecretBackend
-from .model import RewrapReport, SecretInfo, SecretRef, ShredReceipt
-from .providers import EnvKeyProvider, LocalKeyProvider
+from .model import SecretInfo, SecretRef
+from .providers import (
+    AwsKmsProvider,
+    AzureKeyVaultProvider,
+    EnvKeyProvider,
+    GcpKmsProvider,
+    LocalKeyProvider,
+    PassphraseKeyProvider,
+    Pkcs11Provider,
+    SealedKeyProvider,
+    VaultTransitProvider,
+)
+from .refresh import Refreshed
+from .reports import Fault, ImportReport, ReencryptReport, RewrapReport, ShredReceipt, VerifyReport
 from .rows import SecretBackend
 from .store import SecretStore
 
 __all__ = [
+    "AwsKmsProvider",
+    "AzureKeyVaultProvider",
     "Borrowed",
     "CachePolicy",
+    "DoctorReport",
     "EnvKeyProvider",
     "EnvelopeContext",
     "EnvelopeKey",
     "EnvelopeUnsupported",
+    "Fault",
+    "Finding",
+    "GcpKmsProvider",
+    "ImportReport",
     "KeyChain",
     "KeyContext",
     "KeyDisabled",
@@ -45,7 +65,12 @@ __all__ = [
     "LeaseHeld",
     "LocalKeyProvider",
     "MemorySecretBackend",
+    "PassphraseKeyProvider",
+    "Pkcs11Provider",
+    "ReencryptReport",
+    "Refreshed",
     "RewrapReport",
+    "SealedKeyProvider",
     "Secret",
     "SecretBackend",
     "SecretConflict",
@@ -61,5 +86,7 @@ __all__ = [
     "SecretTooLarge",
     "ShredReceipt",
     "TenantSecrets",
+    "VaultTransitProvider",
+    "VerifyReport",
     "envelope",
 ]

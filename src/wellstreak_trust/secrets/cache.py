@@ -21,7 +21,7 @@ from ..core.clock import Clock
 from ..core.errors import ConfigurationError, KeyDisabled, KeyUnavailable
 from .envelope import EnvelopeKey
 
-__all__ = ["CachePolicy", "KeyAddress", "KeyCache"]
+__all__ = ["CachePolicy", "Claim", "KeyAddress", "KeyCache"]
 
 _AT_ONCE: Final = 20
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -72,6 +72,16 @@ class _Entry:
         self.uses: int = 0
 
 
+class Claim(NamedTuple):
+    """What a caller found: a key, or a fetch under way; `leads` where that fetch is the caller's to make."""
+
+    address: KeyAddress
+    key: EnvelopeKey | None
+    flight: Future[EnvelopeKey] | None
+    leads: bool
+    standby: _Entry | None
+
+
 class KeyCache:
     """A bounded map of tenant keys, safe for threads."""
 
@@ -95,20 +105,35 @@ class KeyCache:
                 return None
             return self._serve(address, entry)
 
-    def obtain(self, address: KeyAddress, fetch: Callable[[], EnvelopeKey]) -> EnvelopeKey:
-        """The key, fetched by one caller if need be; all who wait for it share what came of it."""
+    def claim(self, address: KeyAddress) -> Claim:
+        """The key, or the fetch that it comes of; never waits."""
         with self._lock:
             entry = self._entries.get(address)
             now = self._clock.monotonic_ns()
             standby = entry if entry is not None and self._servable(entry, now) else None
             if standby is not None and not self._due(standby, address, now):
-                return self._serve(address, standby)
+                return Claim(address, self._serve(address, standby), None, False, None)
             flight = self._flights.get(address)
             if leads := flight is None:
                 flight = self._flights[address] = Future()
-        if not leads:
-            return flight.result()
-        return self._lead(address, flight, fetch, standby)
+            return Claim(address, None, flight, leads, standby)
+
+    def settle(self, claim: Claim, fetch: Callable[[], EnvelopeKey]) -> EnvelopeKey:
+        """The key of a claim: who leads fetches it, who does not waits; all share what came of it."""
+        if claim.key is not None or claim.flight is None:
+            return claim.key or self.obtain(claim.address, fetch)
+        if not claim.leads:
+            return claim.flight.result()
+        return self._lead(claim.address, claim.flight, fetch, claim.standby)
+
+    def obtain(self, address: KeyAddress, fetch: Callable[[], EnvelopeKey]) -> EnvelopeKey:
+        """The key, fetched by one caller if need be."""
+        return self.settle(self.claim(address), fetch)
+
+    def keep(self, address: KeyAddress, key: EnvelopeKey) -> None:
+        """A key that was made here, for as long as one that was fetched."""
+        with self._lock:
+            self._store(address, key)
 
     def evict_tenant(self, store: str, tenant_id: str) -> None:
         """Forgets a tenant's keys; what is being fetched for it right now is not kept either."""
@@ -151,14 +176,17 @@ class KeyCache:
             if self._flights.get(address) is not flight:
                 return  # evicted while it was fetched
             del self._flights[address]
-            now = self._clock.monotonic_ns()
             if key is not None:
-                self._entries[address] = _Entry(key, now, now + self._fresh_ns)
-                self._entries.move_to_end(address)
-                while len(self._entries) > self._policy.max_entries:
-                    self._entries.popitem(last=False)
+                self._store(address, key)
             elif address in self._entries:
-                self._entries[address].again_at = now + _AGAIN_NS
+                self._entries[address].again_at = self._clock.monotonic_ns() + _AGAIN_NS
+
+    def _store(self, address: KeyAddress, key: EnvelopeKey) -> None:
+        now = self._clock.monotonic_ns()
+        self._entries[address] = _Entry(key, now, now + self._fresh_ns)
+        self._entries.move_to_end(address)
+        while len(self._entries) > self._policy.max_entries:
+            self._entries.popitem(last=False)
 
     def _fail(self, address: KeyAddress, flight: Future[EnvelopeKey], error: BaseException) -> None:
         self._land(address, flight)

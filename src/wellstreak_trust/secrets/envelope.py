@@ -17,12 +17,13 @@ The published format with its worked example is ``docs/reference/envelope-format
 
 from __future__ import annotations
 
-import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
+from hashlib import sha512
+from hmac import compare_digest
 from struct import Struct
 from struct import error as _StructError
-from typing import Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -66,6 +67,9 @@ _INFO: Final = u32(4) + length_prefixed("wellstreak-trust/envelope/v1")[4:] + u3
 _SALT_LENGTH: Final = u32(32)
 _LENGTH: Final = Struct(">I").pack
 _VERSION: Final = Struct(">IQI").pack
+_HMAC_BLOCK: Final = 128  # of SHA-512
+_INNER_PAD: Final = bytes(octet ^ 0x36 for octet in range(256))  # RFC 2104, 2
+_OUTER_PAD: Final = bytes(octet ^ 0x5C for octet in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class EnvelopeContext:
     name: str
     version: int
     purpose: Purpose | str
+    _tail: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def encode(self) -> bytes:
         """``LP(domain, store, tenant_id, name, u64(version), purpose)``; raises `UsageError` for what has no bytes."""
@@ -91,13 +96,22 @@ class EnvelopeContext:
             version = _VERSION(8, self.version, len(purpose))
         except (UnicodeEncodeError, AttributeError, OverflowError, _StructError):
             raise UsageError("a context is four texts and a version from 0 to 2^64-1") from None
-        address = _CONTEXT + _LENGTH(len(store)) + store + _LENGTH(len(tenant)) + tenant
-        return address + _LENGTH(len(name)) + name + version + purpose
+        lengths = _LENGTH(len(store)), _LENGTH(len(tenant)), _LENGTH(len(name))
+        return b"".join((_CONTEXT, lengths[0], store, lengths[1], tenant, lengths[2], name, version, purpose))
+
+    def tail(self) -> bytes:
+        """What of `info` follows the salt, and HKDF's counter: made once, because who seals a value may open it too."""
+        tail = self._tail
+        if tail is None:
+            bound = self.encode()
+            tail = _LENGTH(len(bound)) + bound + b"\x01"
+            object.__setattr__(self, "_tail", tail)
+        return tail
 
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeKey:
-    """A 64-byte key with its version, ready for use: the HMAC state is keyed once.
+    """A 64-byte key with its version, ready for use: HMAC's two pads, and what comes before the salt, are hashed once.
 
     Raises:
         UsageError: not 64 bytes, or a version beyond 32 bits.
@@ -106,23 +120,40 @@ class EnvelopeKey:
     material: bytes = field(repr=False)
     version: int = 1
     head: bytes = field(init=False, repr=False, compare=False)
-    _keyed: hmac.HMAC = field(init=False, repr=False, compare=False)
+    _inner: Any = field(init=False, repr=False, compare=False)
+    _outer: Any = field(init=False, repr=False, compare=False)
+    _info: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.material, bytes) or len(self.material) != KEY_BYTES:
             raise UsageError(f"an envelope key is {KEY_BYTES} bytes", hint="core.entropy, not a password")
-        object.__setattr__(self, "head", _SUITE + u32(self.version))
-        object.__setattr__(self, "_keyed", hmac.new(self.material, digestmod="sha512"))
+        block = self.material.ljust(_HMAC_BLOCK, b"\0")
+        inner, head = sha512(block.translate(_INNER_PAD)), _SUITE + u32(self.version)
+        info = inner.copy()
+        info.update(_INFO + head + _SALT_LENGTH)
+        made = {"head": head, "_inner": inner, "_outer": sha512(block.translate(_OUTER_PAD)), "_info": info}
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
 
     def mac(self, message: bytes) -> bytes:
-        """HMAC-SHA512 over `message`, 64 bytes."""
-        keyed = self._keyed.copy()
-        keyed.update(message)
-        return keyed.digest()
+        """HMAC-SHA512 over `message`, 64 bytes (RFC 2104)."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        mac: bytes = outer.digest()
+        return mac
 
     def expand(self, info: bytes) -> bytes:
         """HKDF-Expand-SHA512 with this key as PRK, one block of 64 bytes (RFC 5869, 2.3)."""
         return self.mac(info + b"\x01")
+
+    def derive(self, salt: bytes, context: EnvelopeContext) -> bytes:
+        """``okm`` of an envelope: `expand` of its info, whose beginning is hashed already."""
+        inner, outer = self._info.copy(), self._outer.copy()
+        inner.update(salt + context.tail())
+        outer.update(inner.digest())
+        okm: bytes = outer.digest()
+        return okm
 
     def __reduce__(self) -> NoReturn:
         raise UsageError("an envelope key cannot be pickled", hint="send the wrapped key")
@@ -140,16 +171,19 @@ def seal(
     Raises:
         UsageError: a key, plaintext or context of the wrong type or size.
     """
-    keyed = _key(key)
     if not isinstance(plaintext, _OCTETS):
         raise UsageError("plaintext is bytes", hint="encode text as UTF-8")
+    plain = plaintext if type(plaintext) is bytes else bytes(plaintext)
     salt = entropy.octets(_BLOCK)
     if len(salt) != _BLOCK:
         raise UsageError("the entropy source gave too few bytes")
-    secret, commitment = _derive(keyed, salt, context)
-    fixed = keyed.head + salt + commitment
-    padded = b"".join((plaintext, _PADDING[_BLOCK - len(plaintext) % _BLOCK]))
-    return fixed + AESGCM(secret).encrypt(_NONCE, padded, fixed)
+    keyed = _admitted(key, context)
+    okm = keyed.derive(salt, context)
+    fixed = keyed.head + salt + okm[32:]
+    aead = AESGCM(okm[:32])
+    # No name for the padded copy: its memory is free again, and still warm, when the result needs as much.
+    body = aead.encrypt(_NONCE, plain + _PADDING[_BLOCK - len(plain) % _BLOCK], fixed)
+    return fixed + body
 
 
 def open(key: EnvelopeKey | bytes, envelope: Octets, context: EnvelopeContext) -> bytes:
@@ -161,7 +195,7 @@ def open(key: EnvelopeKey | bytes, envelope: Octets, context: EnvelopeContext) -
             of the sealer.
         UsageError: a key or context of the wrong type or size.
     """
-    aead, fixed, body = _unlock(_key(key), envelope, context)
+    aead, fixed, body = _unlock(_admitted(key, context), envelope, context)
     try:
         padded = aead.decrypt(_NONCE, body, fixed)
     except InvalidTag:
@@ -171,7 +205,7 @@ def open(key: EnvelopeKey | bytes, envelope: Octets, context: EnvelopeContext) -
 
 def open_into(key: EnvelopeKey | bytes, envelope: Octets, context: EnvelopeContext) -> tuple[bytearray, int]:
     """As `open`, into a buffer that the caller can wipe: the buffer, and how many of its bytes are plaintext."""
-    aead, fixed, body = _unlock(_key(key), envelope, context)
+    aead, fixed, body = _unlock(_admitted(key, context), envelope, context)
     buffer = bytearray(len(body) - _TAG)  # our own, never the caller's: CVE-2023-23931 wrote into immutable objects
     try:
         aead.decrypt_into(_NONCE, body, fixed, buffer)
@@ -196,42 +230,40 @@ def from_text(text: str) -> bytes:
     return found
 
 
-def _key(key: EnvelopeKey | bytes) -> EnvelopeKey:
-    return key if isinstance(key, EnvelopeKey) else EnvelopeKey(key)
-
-
-def _derive(key: EnvelopeKey, salt: bytes, context: EnvelopeContext) -> tuple[bytes, bytes]:
+def _admitted(key: EnvelopeKey | bytes, context: EnvelopeContext) -> EnvelopeKey:
     if not isinstance(context, EnvelopeContext):
         raise UsageError(
             "the context is an EnvelopeContext", hint="EnvelopeContext(store, tenant_id, name, version, ...)"
         )
-    bound = context.encode()
-    okm = key.expand(_INFO + key.head + _SALT_LENGTH + salt + _LENGTH(len(bound)) + bound)
-    return okm[:32], okm[32:]
+    return key if isinstance(key, EnvelopeKey) else EnvelopeKey(key)
 
 
 def _unlock(key: EnvelopeKey, envelope: Octets, context: EnvelopeContext) -> tuple[AESGCM, bytes, Octets]:
     """All checks that need no decryption, in order; then the cipher, its associated data and its input."""
-    if not isinstance(envelope, _OCTETS) or len(envelope) < _SHORTEST or (len(envelope) - _FIXED - _TAG) % _BLOCK:
+    octets = envelope if type(envelope) is bytes else _bytes(envelope)
+    if len(octets) < _SHORTEST or (len(octets) - _FIXED - _TAG) % _BLOCK:
         raise EnvelopeUnsupported("the length is that of no envelope")
-    view = memoryview(envelope)
-    fixed = bytes(view[:_FIXED])
-    if not fixed.startswith(_SUITE):
-        raise EnvelopeUnsupported("not format 1, suite 0x01", hint="a newer release wrote it, or it is no envelope")
+    fixed = octets[:_FIXED]
     if not fixed.startswith(key.head):
-        raise _tampered("key version")
-    secret, commitment = _derive(key, fixed[_SALT], context)
-    if not hmac.compare_digest(commitment, fixed[_COMMITMENT]):
+        if fixed.startswith(_SUITE):
+            raise _tampered("key version")
+        raise EnvelopeUnsupported("not format 1, suite 0x01", hint="a newer release wrote it, or it is no envelope")
+    okm = key.derive(fixed[_SALT], context)
+    if not compare_digest(okm[32:], fixed[_COMMITMENT]):
         raise _tampered("commitment")
-    return AESGCM(secret), fixed, view[_FIXED:]
+    return AESGCM(okm[:32]), fixed, memoryview(octets)[_FIXED:]
+
+
+def _bytes(envelope: object) -> bytes:
+    return bytes(envelope) if isinstance(envelope, _OCTETS) else b""
 
 
 def _unpadded(padded: bytes | bytearray) -> int:
     """Where the plaintext ends (ISO 7816-4): the mark stands in the last block, and only zeros follow it."""
-    mark = padded.rfind(b"\x80", len(padded) - _BLOCK)
-    if mark < 0 or padded.count(0, mark + 1) != len(padded) - mark - 1:
+    last = padded[-_BLOCK:].rstrip(b"\0")
+    if not last.endswith(b"\x80"):
         raise _tampered("padding")
-    return mark
+    return len(padded) - _BLOCK + len(last) - 1
 
 
 def _tampered(what: str) -> SecretTampered:

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from ..core.clock import Clock, to_micros
 from ..core.entropy import SYSTEM_ENTROPY, random_hex
-from ..core.errors import ConfigurationError, KeyUnknown, SecretShredded, SecretTampered
+from ..core.errors import ConfigurationError, KeyDisabled, KeyUnknown, SecretShredded, SecretTampered, TrustError
 from .cache import CachePolicy, KeyAddress, KeyCache
 from .codes import check_value
 from .envelope import KEY_BYTES, EnvelopeKey
@@ -43,6 +43,11 @@ class KeyStatus:
     uri: str
     state: Literal["ready", "disabled", "unavailable"]
     detail: str = ""
+
+    @classmethod
+    def of(cls, uri: str, error: TrustError) -> KeyStatus:
+        """What an error of the provider says of its key."""
+        return cls(uri, "disabled" if isinstance(error, KeyDisabled) else "unavailable", error.detail)
 
 
 class KeyProvider(Protocol):
@@ -113,16 +118,16 @@ class KeyRing:
         self._backend: SecretBackend = backend
         self._clock: Clock = clock
         self._cache: KeyCache = KeyCache(policy, clock)
-        self._store: str | None = None
+        self.known: str | None = None
 
     async def store(self) -> str:
         """The id of the store; one statement the first time."""
-        if self._store is None:
+        if self.known is None:
             found: Any = await self._backend.claim_store(random_hex(), to_micros(self._clock.now()))
             if not isinstance(found, str) or not found:
                 raise SecretTampered("the row of the store is not one")
-            self._store = found
-        return self._store
+            self.known = found
+        return self.known
 
     def peek(self, store: str, row: TenantKeyRow) -> EnvelopeKey | None:
         """The key of that row where it is at hand. Raises `SecretTampered`, `SecretShredded`."""
@@ -141,13 +146,29 @@ class KeyRing:
         if held is not None:
             return held
         provider = self.chain.route(row.kek_uri)
-        return await self._call(provider, lambda: self._cache.obtain(address, lambda: _unwrapped(provider, store, row)))
+        claim = self._cache.claim(address)
+        if claim.flight is not None and not claim.leads and self._hops(provider):
+            # No thread a waiter: a cold tenant's first requests would use up the pool. A waiter that is cancelled
+            # must not cancel the fetch for the others.
+            return await asyncio.shield(asyncio.wrap_future(claim.flight))
+        return await self._call(provider, lambda: self._cache.settle(claim, lambda: _unwrapped(provider, store, row)))
 
-    async def create(self, tenant_id: str) -> TenantKeyRow:
-        """The tenant's first key: a new one, or that of a process which was faster."""
+    async def create(self, tenant_id: str, version: int = 1) -> TenantKeyRow:
+        """A key of a tenant that had none of that version: a new one, or that of a process which was faster."""
         material = SYSTEM_ENTROPY.octets(KEY_BYTES)
-        blank = TenantKeyRow(tenant_id, 1, "", None, b"", "active", to_micros(self._clock.now()))
-        return await self._backend.claim_key(await self._wrapped(material, blank))
+        fresh = await self._wrapped(material, self._blank(tenant_id, version))
+        standing = await self._backend.claim_key(fresh)
+        if standing == fresh and not self.opens(fresh):  # it is seen here once and never again
+            self._cache.keep(_address(await self.store(), fresh), EnvelopeKey(material, version))
+        return standing
+
+    def opens(self, row: TenantKeyRow) -> bool:
+        """Whether this process can unwrap a key, as far as its provider tells: some only seal."""
+        return bool(getattr(self.chain.route(row.kek_uri), "opens", True))
+
+    async def fresh(self, tenant_id: str, version: int) -> TenantKeyRow:
+        """A new key under the active KEK, not stored yet."""
+        return await self._wrapped(SYSTEM_ENTROPY.octets(KEY_BYTES), self._blank(tenant_id, version))
 
     async def rewrapped(self, row: TenantKeyRow) -> TenantKeyRow:
         """The same key under the active KEK, past the cache. Raises as `open`."""
@@ -160,6 +181,9 @@ class KeyRing:
         """Forgets the keys of a tenant."""
         self._cache.evict_tenant(store, tenant_id)
 
+    def _blank(self, tenant_id: str, version: int) -> TenantKeyRow:
+        return TenantKeyRow(tenant_id, version, "", None, b"", "active", to_micros(self._clock.now()))
+
     async def _wrapped(self, material: bytes, row: TenantKeyRow) -> TenantKeyRow:
         store, active = await self.store(), self.chain.active
         context = KeyContext(store, row.tenant_id, row.version)
@@ -168,9 +192,10 @@ class KeyRing:
         return row._replace(kek_uri=active.uri, wrapped=wrapped, check_value=value)
 
     async def _call(self, provider: KeyProvider, function: Callable[[], T]) -> T:
-        if provider.blocking and self._backend.suspends:  # only then is somebody awaiting us on a loop
-            return await asyncio.to_thread(function)
-        return function()
+        return await asyncio.to_thread(function) if self._hops(provider) else function()
+
+    def _hops(self, provider: KeyProvider) -> bool:
+        return provider.blocking and self._backend.suspends  # only then is somebody awaiting us on a loop
 
 
 def _address(store: str, row: TenantKeyRow) -> KeyAddress:

@@ -1,4 +1,4 @@
-"""High-water marks: the highest revision that this process has seen of each secret."""
+"""What this process remembers of the secrets it has seen: the highest revision, and the last rows that verified."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections import OrderedDict
 from typing import Final
 
 from ..core.errors import SecretRollbackDetected
+from .envelope import EnvelopeKey
+from .rows import Head, SecretRow
 from .rules import Address
 
-__all__ = ["Marks"]
+__all__ = ["Marks", "Proven"]
 
 _MOST: Final = 2**17
+_MOST_PROVEN: Final = 1_024
+_LARGEST_PROVEN: Final = 4_096
 
 
 class Marks:
@@ -44,3 +48,31 @@ class Marks:
             self._seen.move_to_end(address)
             if len(self._seen) > _MOST:
                 self._seen.popitem(last=False)
+
+
+class Proven:
+    """Rows whose codes have verified: what comes back byte for byte under the same key has no code to compute again.
+
+    Of small secrets only, and of few; what is remembered is what the database holds, and opens nothing.
+    """
+
+    __slots__ = ("_rows",)
+
+    def __init__(self) -> None:
+        self._rows: dict[Address, tuple[EnvelopeKey, Head, SecretRow]] = {}
+
+    def find(
+        self, address: Address, key: EnvelopeKey, head: Head, row: SecretRow | None
+    ) -> tuple[Head, SecretRow] | None:
+        """The rows as they were when they verified, if these are the same: 1 equals 1.0, and only one is sound."""
+        known = self._rows.get(address)
+        if known is None or known[0] is not key or known[1] != head or known[2] != row:
+            return None
+        return known[1:]
+
+    def keep(self, address: Address, key: EnvelopeKey, head: Head, row: SecretRow) -> None:
+        """Remembers a pair that has verified."""
+        if row.envelope is not None and len(row.envelope) <= _LARGEST_PROVEN:
+            if len(self._rows) >= _MOST_PROVEN:
+                self._rows.clear()
+            self._rows[address] = (key, head, row)

@@ -8,17 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Union
 
 from ..core.canonical import canonical_json
 from ..core.clock import aware, from_micros, to_micros
-from ..core.errors import SecretTooLarge, UsageError
+from ..core.errors import SecretTooLarge, TrustError, UsageError
 from ..core.secret import Secret
 from .rows import Head, SecretRow
+from .typed import dumped, is_model
 
-__all__ = ["RewrapReport", "SecretInfo", "SecretRef", "ShredReceipt", "Value"]
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
-Value = str | bytes | Secret[str] | Secret[bytes]
+__all__ = ["SecretInfo", "SecretRef", "Taken", "Value"]
+
+# An instance of a pydantic model goes as well; a union cannot name it without loading pydantic.
+Value = Union[str, bytes, Secret[str], Secret[bytes], "BaseModel"]
 Kind = Literal["text", "bytes"]
 
 LARGEST: Final = 65_536
@@ -63,34 +68,6 @@ class SecretInfo:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class ShredReceipt:
-    """That a tenant's keys were destroyed; keep it as evidence.
-
-    Args:
-        keys: versions of the tenant key destroyed by this call. secrets: how many secrets became unreadable.
-    """
-
-    store: str
-    tenant_id: str
-    keys: tuple[int, ...]
-    secrets: int
-    shredded_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RewrapReport:
-    """What a re-wrap did.
-
-    Args:
-        rewrapped: tenant keys now under the active KEK.
-        failed: (tenant, key version) of rows that do not verify; they were left as they are.
-    """
-
-    rewrapped: int
-    failed: tuple[tuple[str, int], ...]
-
-
 def checked_address(tenant_id: object, name: object) -> None:
     """Refuses, never normalises: two spellings of one name would be two secrets to some and one to others."""
     checked_tenant(tenant_id)
@@ -108,18 +85,57 @@ def checked_tenant(tenant_id: object) -> None:
         raise UsageError("not a tenant id", hint="a text of 1 to 255 bytes without NUL")
 
 
-def octets_of(value: Value) -> tuple[bytes, Kind]:
-    """The bytes of a value and its kind. Raises `UsageError`, `SecretTooLarge`."""
+class Taken:
+    """A value that was handed in, or why it is none, out of sight: error reporters print the locals of every frame.
+
+    It never raises when it is made, because the frame that makes it still holds the plaintext.
+    """
+
+    __slots__ = ("_fault", "_octets", "kind")
+
+    def __init__(self, value: Value | Taken) -> None:
+        self._fault: TrustError | None = None
+        self._octets: Secret[bytes] = Secret(b"")
+        self.kind: Kind = "text"
+        if isinstance(value, Taken):
+            self._fault, self._octets, self.kind = value._fault, value._octets, value.kind
+            return
+        try:
+            octets, self.kind = _octets_of(value)
+            self._octets = Secret(octets)
+        except TrustError as error:
+            self._fault = error.with_traceback(None)
+
+    def octets(self) -> bytes:
+        """The bytes. Raises `UsageError`, `SecretTooLarge`."""
+        if self._fault is not None:
+            raise self._fault
+        return self._octets.reveal()
+
+    def secret(self) -> Secret[str] | Secret[bytes]:
+        """The value as readers get it. Raises as `octets`."""
+        return Secret(self.octets()) if self.kind == "bytes" else Secret(self.octets().decode())
+
+
+def _octets_of(value: Value) -> tuple[bytes, Kind]:
+    if is_model(value):
+        value = dumped(value)  # type: ignore[arg-type]  # asked for on the line above
     plain: object = value.reveal() if isinstance(value, Secret) else value
-    try:
-        octets = plain.encode() if isinstance(plain, str) else plain
-    except UnicodeEncodeError:
-        raise UsageError("a secret's text has a lone surrogate", hint="store it as bytes") from None
+    octets = _utf8(plain) if isinstance(plain, str) else plain
+    if octets is None:  # raised out here: a codec's own error holds the text
+        raise UsageError("a secret's text has a lone surrogate", hint="store it as bytes")
     if not isinstance(octets, bytes):
-        raise UsageError("a secret is str, bytes or Secret")
+        raise UsageError("a secret is str, bytes, Secret or a pydantic model")
     if len(octets) > LARGEST:
         raise SecretTooLarge(f"a secret is at most {LARGEST} bytes", hint="keep large files elsewhere, their key here")
     return octets, "text" if isinstance(plain, str) else "bytes"
+
+
+def _utf8(text: str) -> bytes | None:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return None
 
 
 def labels_text(labels: Mapping[str, str] | None) -> str:

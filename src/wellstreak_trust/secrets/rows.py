@@ -16,12 +16,17 @@ from ..core.errors import SecretTampered
 __all__ = [
     "Change",
     "Head",
+    "KeyBackend",
     "Listed",
     "Locked",
+    "Resealed",
+    "Rewrite",
+    "Rule",
     "SecretBackend",
     "SecretRow",
     "Stored",
     "TenantKeyRow",
+    "Whole",
     "checked_head",
     "checked_key",
     "checked_row",
@@ -101,18 +106,41 @@ class Locked(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What a rule decided: the new head and the one row to write."""
+    """What a rule decided: the new head, and the rows to write.
+
+    Args:
+        row: the version that the change is about. write: whether that row is new, stands already, or only the head is
+            written (a lease), or nothing at all.
+        also: a second version that stands and changes with it.
+    """
 
     head: Head
     row: SecretRow
-    write: Literal["insert", "update", "nothing"]
+    write: Literal["insert", "update", "head", "nothing"]
+    also: SecretRow | None = None
+
+
+class Whole(NamedTuple):
+    """One secret with all its versions, as read in one statement; no head where versions are left without one."""
+
+    name: str
+    head: Head | None
+    rows: tuple[SecretRow, ...]
+
+
+class Resealed(NamedTuple):
+    """One secret under another tenant key: the new head and the rows that changed."""
+
+    head: Head
+    rows: tuple[SecretRow, ...]
 
 
 Rule = Callable[[Locked], Change]
+Rewrite = Callable[[Whole], Resealed | None]
 
 
-class SecretBackend(Protocol):
-    """Where rows live. Every verb is one transaction."""
+class KeyBackend(Protocol):
+    """Where tenant keys live. Every verb is one transaction."""
 
     @property
     def suspends(self) -> bool:
@@ -127,18 +155,22 @@ class SecretBackend(Protocol):
         """Stores a tenant's key unless that version exists; returns the one that stands."""
         ...
 
-    async def read(self, tenant_id: str, name: str, version: int | None, /) -> Stored | None:
-        """One secret, in one statement; None where there is no head."""
+    async def tenants(self, after: str, limit: int, /) -> tuple[str, ...]:
+        """Tenants that have keys or secrets, beyond `after`, by code points."""
         ...
 
-    async def list(self, tenant_id: str, after: str, limit: int, /) -> Listed:
-        """Secrets with names beyond `after`, by the code points of their names, at their current version."""
+    async def keys_of(self, tenant_id: str, /) -> tuple[TenantKeyRow, ...]:
+        """All keys of a tenant by version, destroyed ones too."""
         ...
 
-    async def change(self, tenant_id: str, name: str, version: int | None, rule: Rule, /) -> Change:
-        """Locks, lets `rule` decide, writes head and row; the head only where `revision` is still what was seen.
+    async def keys_in_use(self, tenant_id: str, /) -> frozenset[int]:
+        """The key versions that a tenant's secrets are under."""
+        ...
 
-        The rule is pure but for what it raises, may run again after a clash, and its error undoes everything.
+    async def turn_key_if(self, fresh: TenantKeyRow, /) -> bool:
+        """Makes `fresh` the one active key if it follows the tenant's newest; live older ones only decrypt from then.
+
+        Waits for writes that still seal under an older key.
         """
         ...
 
@@ -150,8 +182,49 @@ class SecretBackend(Protocol):
         """Puts uri and wrapped bytes of each new row where the old one still stands; how many did."""
         ...
 
+    async def retire_keys(self, tenant_id: str, /) -> tuple[int, ...]:
+        """Destroys keys that only decrypt and that no secret is under any more; their versions."""
+        ...
+
     async def shred(self, tenant_id: str, /) -> tuple[tuple[int, ...], int]:
         """Destroys all wrapped keys of a tenant; the versions destroyed now, and how many secrets they held."""
+        ...
+
+
+class SecretBackend(KeyBackend, Protocol):
+    """Where secrets and their tenants' keys live. Every verb is one transaction."""
+
+    async def read(self, tenant_id: str, name: str, version: int | None, /) -> Stored | None:
+        """One secret, in one statement; None where there is no head."""
+        ...
+
+    async def whole(self, tenant_id: str, name: str, /) -> Whole:
+        """One secret with all its versions in their order, in one statement."""
+        ...
+
+    async def names(self, tenant_id: str, after: str, limit: int, /) -> tuple[str, ...]:
+        """Names beyond `after` that have a head, a version or both, by code points."""
+        ...
+
+    async def list(self, tenant_id: str, after: str, limit: int, /) -> Listed:
+        """Secrets with names beyond `after`, by the code points of their names, at their current version."""
+        ...
+
+    async def change(self, tenant_id: str, name: str, version: int | None, rule: Rule, /) -> Change:
+        """Locks, lets `rule` decide, writes head and rows; the head only where `revision` is still what was seen.
+
+        The rule is pure but for what it raises, may run again after a clash, and its error undoes everything.
+        """
+        ...
+
+    async def rewrite(self, tenant_id: str, key_version: int, after: str, limit: int, rule: Rewrite, /) -> str | None:
+        """Locks the next secrets that are not wholly under a key, lets `rule` decide each, writes what it gives.
+
+        One transaction over at most `limit` secrets with names beyond `after`.
+
+        A rule gives the new head and the rows that changed, or None. What a new tenant key changes is written:
+        envelopes, key versions, codes and the revision. Returns the last name locked, None where there was none.
+        """
         ...
 
 

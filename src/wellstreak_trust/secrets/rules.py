@@ -4,19 +4,21 @@
 2. The head says which version is current; versions grow by one and are never removed, so a gap is tampering.
 3. Every change raises `revision` by one and makes both codes anew; a change builds only on what has verified.
 4. A destroyed version or key stays destroyed.
+5. Who writes as the holder of a lease writes only while the lease is still theirs; the write gives it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, NoReturn
 
 from ..core.errors import SecretConflict, SecretDisabled, SecretExpired, SecretNotFound, SecretShredded, SecretTampered
 from .codes import signed_head, signed_row, verify_head, verify_row
-from .envelope import EnvelopeContext, EnvelopeKey, seal
+from .envelope import EnvelopeContext, EnvelopeKey, open, seal
 from .model import Kind
-from .rows import Change, Head, Locked, SecretRow, TenantKeyRow, checked_head, checked_key, checked_row
+from .rows import Change, Head, Locked, Resealed, SecretRow, TenantKeyRow, Whole, checked_head, checked_key, checked_row
 
 __all__ = [
     "Address",
@@ -34,11 +36,16 @@ __all__ = [
 
 Keys = Callable[[TenantKeyRow], EnvelopeKey]
 Move = Literal["enabled", "disabled", "destroyed"]
+_KINDS: Final[Mapping[str, Kind]] = MappingProxyType({"text": "text", "bytes": "bytes"})
 _LAST_VERSION: Final = 2**31 - 1
 
 
 class KeyAbsent(Exception):
-    """The tenant has no key yet."""
+    """The tenant has no key that could be used; `version` is the next one."""
+
+    def __init__(self, version: int = 1) -> None:
+        super().__init__()
+        self.version: int = version
 
 
 class Address(NamedTuple):
@@ -57,6 +64,8 @@ class Written:
         expected: None writes in any case, 0 only where nothing stands, n only over version n.
         must_exist: refuse to create.
         labels: canonical JSON; None keeps those of the current version.
+        overlap: how long the version before is served from now on; None leaves it as it is.
+        owner: the lease that this write is made under, and ends.
     """
 
     octets: bytes = field(repr=False)  # error reporters print locals
@@ -67,6 +76,8 @@ class Written:
     labels: str | None = None
     expected: int | None = None
     must_exist: bool = False
+    overlap: int | None = None
+    owner: str | None = None
 
 
 def context_of(address: Address, row: SecretRow) -> EnvelopeContext:
@@ -138,12 +149,13 @@ def written(address: Address, locked: Locked, keys: Keys, new: Written) -> Chang
         KeyAbsent: the tenant has no key yet. SecretShredded: its keys were destroyed.
         SecretConflict: compare-and-set lost. SecretNotFound: nothing to rotate.
     """
-    head, current = locked.head, _standing(address, locked, keys)
+    head, current = locked.head, standing(address, locked, keys)
     key = keys(_active(locked.keys))  # after that: a tenant that has secrets and no key was tampered with
     if head is None and new.must_exist:
         raise not_found()
     actual = head.current if head is not None else 0
-    if new.expected is not None and new.expected != actual:
+    lost = new.owner is not None and (head is None or head.lease_owner != new.owner)
+    if lost or (new.expected is not None and new.expected != actual):
         raise SecretConflict(new.expected, actual)
     if actual >= _LAST_VERSION:
         raise SecretTampered("a secret has more versions than can be")
@@ -155,7 +167,38 @@ def written(address: Address, locked: Locked, keys: Keys, new: Written) -> Chang
     row = signed_row(key, address.store, row._replace(envelope=seal(key, new.octets, context_of(address, row))))
     fresh = Head(address.tenant_id, address.name, 0, 0, 0, None, None, b"") if head is None else head
     fresh = fresh._replace(current=row.version, revision=fresh.revision + 1, key_version=key.version)
-    return Change(signed_head(key, address.store, fresh, row), row, "insert")
+    if new.owner is not None:
+        fresh = fresh._replace(lease_owner=None, lease_until=None)
+    before = None if current is None else _ending(address, current, locked, keys, new)
+    return Change(signed_head(key, address.store, fresh, row), row, "insert", before)
+
+
+def _ending(address: Address, row: SecretRow, locked: Locked, keys: Keys, new: Written) -> SecretRow | None:
+    """The version before, served until the overlap is over and never longer than it was."""
+    if new.overlap is None or row.state == "destroyed":
+        return None
+    ends = new.created_at + new.overlap
+    if row.not_after is not None and row.not_after <= ends:
+        return None
+    return signed_row(keys(_of(locked.keys, row.key_version)), address.store, row._replace(not_after=ends))
+
+
+def reverted(address: Address, locked: Locked, keys: Keys, asked: int, new: Written) -> Change:
+    """The value and labels of an older version as a new one; times are those of `new`, which has no value.
+
+    Raises:
+        SecretNotFound, SecretDisabled, SecretShredded, SecretExpired: the older one is not there or not served.
+    """
+    _, row = _asked(address, locked, keys, asked)
+    key, kind = keys(_of(locked.keys, row.key_version)), _KINDS[row.kind]
+    again = replace(
+        new,
+        octets=open(key, servable(row, new.created_at), context_of(address, row)),
+        kind=kind,
+        labels=row.labels,
+        must_exist=True,
+    )
+    return written(address, locked, keys, again)
 
 
 def moved(address: Address, locked: Locked, keys: Keys, asked: int | None, to: Move) -> Change:
@@ -164,13 +207,7 @@ def moved(address: Address, locked: Locked, keys: Keys, asked: int | None, to: M
     Raises:
         SecretNotFound: no such secret or version. SecretShredded: it was destroyed.
     """
-    head, current = locked.head, locked.current
-    if head is None or _standing(address, locked, keys) is None or current is None:
-        raise not_found()
-    key = keys(_of(locked.keys, head.key_version))
-    row = verified(address, head, current, key, wanted=locked.wanted, asked=asked)
-    if row is not current:
-        verify_row(keys(_of(locked.keys, row.key_version)), address.store, row)
+    head, row = _asked(address, locked, keys, asked)
     if row.state == to:
         return Change(head, row, "nothing")
     if row.state == "destroyed":
@@ -179,15 +216,66 @@ def moved(address: Address, locked: Locked, keys: Keys, asked: int | None, to: M
     envelope = None if to == "destroyed" else row.envelope
     after = signed_row(row_key, address.store, row._replace(state=to, envelope=envelope))
     head = head._replace(revision=head.revision + 1)
-    return Change(signed_head(key, address.store, head, after if row is current else current), after, "update")
+    current = after if row.version == head.current else locked.current or _keyless()
+    return Change(signed_head(keys(_of(locked.keys, head.key_version)), address.store, head, current), after, "update")
 
 
-def _standing(address: Address, locked: Locked, keys: Keys) -> SecretRow | None:
-    """The verified current row, or None where nothing stands."""
+def verified_whole(address: Address, whole: Whole, keys: Mapping[int, EnvelopeKey]) -> Head:
+    """The head of a secret all of whose versions verify, none missing. Raises `SecretTampered`."""
+    if whole.head is None:
+        raise SecretTampered("versions stand without a head", hint="a head was deleted")
+    head = checked_head(whole.head)
+    rows = {checked_row(row).version: _at(address, row, row.version) for row in whole.rows}
+    if sorted(rows) != list(range(1, head.current + 1)):
+        raise SecretTampered("versions of a secret are missing", hint="rows were deleted or added")
+    verified(address, head, rows[head.current], keys.get(head.key_version) or _keyless())
+    for row in whole.rows:
+        if row.version != head.current:
+            verify_row(keys.get(row.key_version) or _keyless(), address.store, row)
+    return head
+
+
+def turned(address: Address, whole: Whole, keys: Mapping[int, EnvelopeKey], key: EnvelopeKey) -> Resealed | None:
+    """A verified secret under another tenant key: its head and the rows that moved; None where all are there.
+
+    Raises:
+        SecretTampered, EnvelopeUnsupported: something of it does not verify, and it must not be made to look sound.
+    """
+    head = verified_whole(address, whole, keys)
+    moving = [row for row in whole.rows if row.key_version != key.version]
+    if not moving and head.key_version == key.version:
+        return None
+    rows = {row.version: row for row in whole.rows}
+    for row in moving:
+        envelope = row.envelope
+        if envelope is not None:
+            context = context_of(address, row)
+            envelope = seal(key, open(keys[row.key_version], envelope, context), context)
+        fresh = row._replace(envelope=envelope, key_version=key.version)
+        rows[row.version] = signed_row(key, address.store, fresh)
+    head = head._replace(revision=head.revision + 1, key_version=key.version)
+    signed = signed_head(key, address.store, head, rows[head.current])
+    return Resealed(signed, tuple(rows[row.version] for row in moving))
+
+
+def standing(address: Address, locked: Locked, keys: Keys) -> SecretRow | None:
+    """The verified current row, or None where nothing stands. Raises `SecretTampered`."""
     if locked.head is None:
         return None
     key = keys(_of(locked.keys, checked_head(locked.head).key_version))
     return verified(address, locked.head, locked.current, key)
+
+
+def _asked(address: Address, locked: Locked, keys: Keys, asked: int | None) -> tuple[Head, SecretRow]:
+    """The head and the asked version, verified."""
+    head = locked.head
+    if head is None:
+        raise not_found()
+    key = keys(_of(locked.keys, checked_head(head).key_version))
+    row = verified(address, head, locked.current, key, wanted=locked.wanted, asked=asked)
+    if row is not locked.current:
+        verify_row(keys(_of(locked.keys, row.key_version)), address.store, row)
+    return head, row
 
 
 def _of(rows: tuple[TenantKeyRow, ...], version: int) -> TenantKeyRow:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -17,12 +18,19 @@ from ..core.clock import Clock
 from ..core.errors import RequestError, Unavailable
 from ..core.event import AuditEvent, EventSink, Outcome
 from ..core.principal import Principal
+from .rows import Change
 
-__all__ = ["Trail"]
+__all__ = ["PLATFORM", "Trail", "facts"]
 
 Actor = Principal | Mapping[str, Any]
 _STORE: Final[Actor] = MappingProxyType({"kind": "system", "id": "secret-store"})
 PLATFORM: Final = "system"
+
+
+def facts(change: Change) -> dict[str, Any]:
+    """What an auditor needs to find a rollback: the digest is of ciphertext."""
+    digest = sha256(change.row.envelope).hexdigest() if change.row.envelope is not None else None
+    return {"version": change.row.version, "revision": change.head.revision, "digest": digest}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The I/O around the rules: read and verify, change under the backend's lock, re-wrap, shred. No audit, no faces."""
+"""The I/O around the rules: read and verify, change under the backend's lock. No audit, no faces."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..core.clock import Clock, to_micros
-from ..core.errors import IntegrityError, SecretTampered, UsageError
+from ..core.errors import SecretTampered, UsageError
 from .cache import CachePolicy
 from .codes import verify_row
 from .envelope import EnvelopeKey
 from .keyring import KeyChain, KeyRing
-from .marks import Marks
-from .model import LARGEST_VERSION, RewrapReport, checked_address, checked_tenant
+from .marks import Marks, Proven
+from .model import LARGEST_VERSION, checked_address, checked_tenant
 from .rows import Change, Head, Locked, SecretBackend, SecretRow, Stored, TenantKeyRow, checked_head
-from .rules import Address, KeyAbsent, Keys, not_found, verified
+from .rules import Address, KeyAbsent, Keys, not_found, verified, verified_whole
 
 __all__ = ["Authentic", "Vault"]
 
@@ -43,9 +43,10 @@ class Vault:
 
     def __init__(self, backend: SecretBackend, chain: KeyChain, policy: CachePolicy, clock: Clock) -> None:
         self.ring: KeyRing = KeyRing(backend, chain, policy, clock)
-        self._backend: SecretBackend = backend
+        self.backend: SecretBackend = backend
         self._clock: Clock = clock
-        self._marks: Marks = Marks()
+        self.marks: Marks = Marks()
+        self._proven: Proven = Proven()
 
     def now(self) -> int:
         """Microseconds since 1970 UTC."""
@@ -54,22 +55,38 @@ class Vault:
     async def read(self, tenant_id: str, name: str, version: int | None) -> Authentic:
         """One version, verified."""
         _admit(tenant_id, name, version)
-        address = Address(await self.ring.store(), tenant_id, name)
-        mark = self._marks.of(address)
-        found = await self._backend.read(tenant_id, name, version)
+        address = Address(self.ring.known or await self.ring.store(), tenant_id, name)
+        mark = self.marks.of(address)
+        found = await self.backend.read(tenant_id, name, version)
         if found is None:
-            self._marks.passed(address, 0, mark)
+            self.marks.passed(address, 0, mark)
             raise not_found()
         return await self._verified(address, found, version, mark)
+
+    async def history(self, tenant_id: str, name: str) -> tuple[Head, tuple[SecretRow, ...]]:
+        """A secret with all its versions, each verified."""
+        _admit(tenant_id, name, None)
+        address = Address(await self.ring.store(), tenant_id, name)
+        mark = self.marks.of(address)
+        whole = await self.backend.whole(tenant_id, name)
+        if whole.head is None:
+            self.marks.passed(address, 0, mark)
+            raise not_found()
+        rows = {row.version: row for row in await self.backend.keys_of(tenant_id)}
+        wanted = {row.key_version for row in whole.rows}
+        keys = {version: await self.ring.open(row) for version, row in rows.items() if version in wanted}
+        head = verified_whole(address, whole, keys)
+        self.marks.passed(address, head.revision, mark)
+        return head, whole.rows
 
     async def page(self, tenant_id: str, after: str, limit: int) -> list[Authentic]:
         """Secrets at their current version, each verified."""
         checked_tenant(tenant_id)
         store = await self.ring.store()
         page: list[Authentic] = []
-        for found in await self._backend.list(tenant_id, after, limit):
+        for found in await self.backend.list(tenant_id, after, limit):
             address = Address(store, tenant_id, checked_head(found.head).name)
-            if found.head.revision < self._marks.of(address):
+            if found.head.revision < self.marks.of(address):
                 # Written since the page was read, or rolled back: reading it again, mark first, tells which.
                 page.append(await self.read(tenant_id, found.head.name, None))
             else:
@@ -80,7 +97,7 @@ class Vault:
         """Lets `rule` decide over the locked secret, and writes what it decided."""
         _admit(tenant_id, name, version)
         address = Address(await self.ring.store(), tenant_id, name)
-        mark = self._marks.of(address)
+        mark = self.marks.of(address)
         opened: dict[int, EnvelopeKey] = {}
 
         def at_hand(row: TenantKeyRow) -> EnvelopeKey:
@@ -90,59 +107,46 @@ class Vault:
             return key
 
         def decide(locked: Locked) -> Change:
-            decided = rule(address, locked, at_hand)
-            self._marks.passed(address, locked.head.revision if locked.head is not None else 0, mark)
+            try:
+                decided = rule(address, locked, at_hand)
+            except KeyNeeded as needed:
+                # Nothing stands here that would have to be verified, so a process that only seals takes a new key.
+                if locked.head is None and not self.ring.opens(needed.row):
+                    raise KeyAbsent(locked.keys[-1].version + 1) from None
+                raise
+            self.marks.passed(address, locked.head.revision if locked.head is not None else 0, mark)
             return decided
 
         while True:
             try:
-                change = await self._backend.change(tenant_id, name, version, decide)
+                change = await self.backend.change(tenant_id, name, version, decide)
             except KeyNeeded as needed:
                 opened[needed.row.version] = await self.ring.open(needed.row)
-            except KeyAbsent:
-                await self.ring.create(tenant_id)
+            except KeyAbsent as absent:
+                await self.ring.create(tenant_id, absent.version)
             else:
-                self._marks.passed(address, change.head.revision, 0)
+                self.marks.passed(address, change.head.revision, 0)
                 return change
 
-    async def rewrap(self, batch: int, progress: Callable[[int], object] | None) -> RewrapReport:
-        """Brings every tenant key under the active KEK, in batches; done work is skipped when it is called again."""
-        done, failed, after = 0, list[tuple[str, int]](), ("", 0)
-        uri = self.ring.chain.active.uri
-        while rows := await self._backend.keys_outside(uri, after, batch):
-            moves = []
-            for row in rows:
-                try:
-                    moves.append((row, await self.ring.rewrapped(row)))
-                except IntegrityError:  # one bad row must not stop the rotation of all others
-                    failed.append((row.tenant_id, row.version))
-            done += await self._backend.rewrap_if(moves)
-            after = rows[-1].tenant_id, rows[-1].version
-            if progress is not None:
-                progress(done)
-        return RewrapReport(done, tuple(failed))
-
-    async def shred(self, tenant_id: str) -> tuple[str, tuple[int, ...], int]:
-        """Destroys a tenant's keys: store id, key versions, number of secrets."""
-        checked_tenant(tenant_id)
-        store = await self.ring.store()
-        keys, secrets = await self._backend.shred(tenant_id)
-        self.ring.evict(store, tenant_id)
-        return store, keys, secrets
-
     async def _verified(self, address: Address, found: Stored, asked: int | None, mark: int) -> Authentic:
-        key = await self._key(found.key)
+        key = await self._key(address, found.key)
+        known = self._proven.find(address, key, found.head, found.current) if asked is None else None
+        if known is not None:
+            self.marks.passed(address, known[0].revision, mark)
+            return Authentic(address, *known, key)
         row = verified(address, found.head, found.current, key, wanted=found.wanted, asked=asked)
-        self._marks.passed(address, found.head.revision, mark)
-        if row is not found.current:
-            key = await self._key(found.wanted_key)
+        self.marks.passed(address, found.head.revision, mark)
+        if row is found.current:
+            self._proven.keep(address, key, found.head, row)
+        else:
+            key = await self._key(address, found.wanted_key)
             verify_row(key, address.store, row)
         return Authentic(address, found.head, row, key)
 
-    async def _key(self, row: TenantKeyRow | None) -> EnvelopeKey:
+    async def _key(self, address: Address, row: TenantKeyRow | None) -> EnvelopeKey:
         if row is None:
             raise SecretTampered("the tenant key of a row is missing", hint="key rows were deleted")
-        return await self.ring.open(row)
+        return self.ring.peek(address.store, row) or await self.ring.open(row)
 
 
 def _admit(tenant_id: object, name: object, version: object) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from ..audit import MemoryAuditStore as MemoryAuditStore
     from ..connections import MemoryConnectionStore as MemoryConnectionStore
+    from ..core.outbox import MemoryOutbox as MemoryOutbox
     from ..identity import MemorySessionStore as MemorySessionStore
     from ..ratelimit import MemoryLimitStore as MemoryLimitStore
     from ..secrets import MemorySecretBackend as MemorySecretBackend
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 _ROOMS: Final = {
     "MemoryAuditStore": "audit",
     "MemoryConnectionStore": "connections",
+    "MemoryEndpointStore": "webhooks",
     "MemoryLimitStore": "ratelimit",
     "MemoryMembershipStore": "tenancy",
-    "MemoryEndpointStore": "webhooks",
+    "MemoryOutbox": "core.outbox",
     "MemoryReplayStore": "webhooks",
     "MemorySecretBackend": "secrets",
     "MemorySessionStore": "identity",
@@ -34,6 +36,7 @@ __all__ = [
     "MemoryEndpointStore",
     "MemoryLimitStore",
     "MemoryMembershipStore",
+    "MemoryOutbox",
     "MemoryReplayStore",
     "MemorySecretBackend",
     "MemorySessionStore",

@@ -12,27 +12,19 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from functools import partial
-from inspect import isawaitable
 from types import TracebackType
 from typing import Any, Final, Self
 
 from ..core.clock import Clock, SystemClock
 from ..core.errors import ConfigurationError, TenantConflict, UsageError
-from ..core.event import AuditEvent, EventSink, Outcome
+from ..core.event import AuditEvent, Outcome
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
 from ..core.tenant import TenantContext
 from .frames import refuse_generator
+from .trail import INSTALLED, Sink, arecord, said
 
-__all__ = [
-    "ELEVATED",
-    "ELEVATION_ENDED",
-    "ElevatedContext",
-    "elevate",
-    "elevated",
-    "install_elevation_sink",
-    "without_elevation",
-]
+__all__ = ["ELEVATED", "ELEVATION_ENDED", "ElevatedContext", "elevate", "elevated", "without_elevation"]
 
 ELEVATED: Final = "tenancy.elevated"
 ELEVATION_ENDED: Final = "tenancy.elevation_ended"
@@ -42,25 +34,6 @@ _LOG: Final = logging.getLogger("wellstreak_trust.tenancy")
 _MINUTE_NS: Final = 60 * 10**9
 _PLATFORM: Final = "system"  # an elevation belongs to no tenant's trail
 _CLOCK: Final = SystemClock()
-
-Sink = EventSink | Callable[[AuditEvent], object]
-
-
-class _Default:
-    """Holds the sink that `Trust` installs."""
-
-    __slots__ = ("sink",)
-
-    def __init__(self) -> None:
-        self.sink: Sink | None = None
-
-
-_DEFAULT: Final = _Default()
-
-
-def install_elevation_sink(sink: Sink | None) -> None:
-    """Makes `sink` (an `EventSink`, or a callable of one event) the trail of every `elevate` without its own."""
-    _DEFAULT.sink = sink
 
 
 class elevate:
@@ -91,11 +64,11 @@ class elevate:
         *,
         clock: Clock = _CLOCK,
     ) -> None:
-        if not _said(reason) or not _said(ticket):
+        if not said(reason) or not said(ticket):
             raise UsageError("an elevation needs a reason and a ticket", hint="elevate('outage', 'OPS-12', minutes=15)")
         if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes <= MAX_MINUTES:
             raise UsageError(f"minutes is more than 0 and at most {MAX_MINUTES}")
-        sink = audit if audit is not None else _DEFAULT.sink
+        sink = audit if audit is not None else INSTALLED.sink
         if sink is None:
             raise ConfigurationError(
                 "an elevation without a trail is refused",
@@ -163,10 +136,7 @@ class elevate:
             data={"ticket": self.ticket, "minutes": str(self.minutes)},
             occurred_at=self._clock.now(),
         )
-        emit: Any = getattr(self._audit, "aemit", self._audit)
-        done = emit(event)
-        if isawaitable(done):
-            await done
+        await arecord(self._audit, event)
 
     def _begin(self) -> Self:
         self._deadline = self._clock.monotonic_ns() + int(self.minutes * _MINUTE_NS)
@@ -235,7 +205,3 @@ def elevated() -> bool:
 def without_elevation() -> Callable[[], None]:
     """The running code is not elevated until the returned function is called."""
     return partial(_ELEVATION.reset, _ELEVATION.set(None))
-
-
-def _said(text: object) -> bool:
-    return isinstance(text, str) and bool(text.strip())

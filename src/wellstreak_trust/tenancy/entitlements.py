@@ -3,14 +3,16 @@
 Everything that is not known denies: an unknown feature, an unknown status, no subscription, a source that is down.
 A source that fails is answered for by its last snapshot while that is younger than `max_stale`; after that the
 feature's own `on_unknown` decides. Metered use is taken before the effect, by one conditional UPDATE.
+
+What a snapshot alone decides is decided once and kept until the next moment at which it could change, so a check costs
+a look into two dictionaries.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from ..core.clock import Clock, SystemClock, to_micros
@@ -18,13 +20,17 @@ from ..core.entropy import random_hex
 from ..core.errors import ConfigurationError, EntitlementDenied, HostError, Unavailable, UsageError
 from ..core.sansio import suspends, synced
 from ..core.tenant import TenantContext
-from .subscription import EntitlementDecision, EntitlementSnapshot, Feature, Reason, standing
+from .subscription import Access, EntitlementDecision, EntitlementSnapshot, Reason, answer, standing
 
-__all__ = ["EntitlementSource", "Entitlements", "Hold", "Reservation", "StaticEntitlements", "UsageStore"]
+__all__ = ["EntitlementSource", "Entitlements", "Hold", "Reservation", "SeatCounter", "UsageStore"]
 
 _LOG: Final = logging.getLogger("wellstreak_trust.tenancy")
 _CAPACITY: Final = 10_000
 _LARGEST: Final = 2**53 - 1
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+_NO_SUBSCRIPTION: Final = EntitlementDecision(False, "no_subscription")
+_SOURCE_UNAVAILABLE: Final = EntitlementDecision(False, "source_unavailable")
 
 
 class EntitlementSource(Protocol):
@@ -32,6 +38,14 @@ class EntitlementSource(Protocol):
 
     async def snapshot(self, tenant_id: str, /) -> EntitlementSnapshot | None:
         """The tenant's subscription, None if it has none. Whatever it raises counts as unreachable."""
+        ...
+
+
+class SeatCounter(Protocol):
+    """Knows how many seats are taken; `Memberships` does."""
+
+    async def aseats_taken(self, tenant_id: str, /) -> int:
+        """Members and open invitations."""
         ...
 
 
@@ -62,8 +76,8 @@ class UsageStore(Protocol):
         """Adds the amount if the sum stays within `limit`, in one conditional statement; the sum, or None."""
         ...
 
-    async def commit(self, hold_id: str, /) -> bool:
-        """Makes an open hold final; False if it is not open."""
+    async def commit(self, hold_id: str, used: int | None = None, /) -> bool:
+        """Makes an open hold final, giving back what it holds beyond `used`; False if it is not open."""
         ...
 
     async def release(self, hold_id: str, /) -> bool:
@@ -89,25 +103,25 @@ class Reservation:
     decision: EntitlementDecision
 
 
-class StaticEntitlements:
-    """Subscriptions held by this process, for tests and for hosts that load them at start."""
+class _Held:
+    """A snapshot with the answers that stand from `since` until `until`, not asked for again while it is fresh."""
 
-    suspends: bool = False
+    __slots__ = ("answers", "asked", "fresh_from", "fresh_until", "since", "snapshot", "until")
 
-    def __init__(self, snapshots: Mapping[str, EntitlementSnapshot] | None = None) -> None:
-        self._snapshots: dict[str, EntitlementSnapshot] = dict(snapshots or {})
+    def __init__(self, snapshot: EntitlementSnapshot, since: datetime, until: datetime) -> None:
+        self.snapshot: EntitlementSnapshot = snapshot
+        self.since: datetime = since
+        self.until: datetime = until
+        self.answers: dict[str, EntitlementDecision] = {}
+        self.asked: datetime = _FIRST
+        self.fresh_from: datetime = _LAST
+        self.fresh_until: datetime = _FIRST
 
-    async def snapshot(self, tenant_id: str) -> EntitlementSnapshot | None:
-        """What was applied last."""
-        return self._snapshots.get(tenant_id)
-
-    def apply(self, tenant_id: str, snapshot: EntitlementSnapshot) -> bool:
-        """Takes a billing event; False for a version at or below the one held: late events change nothing."""
-        held = self._snapshots.get(tenant_id)
-        if held is not None and snapshot.version <= held.version:
-            return False
-        self._snapshots[tenant_id] = snapshot
-        return True
+    def told(self, now: datetime, fresh_for: timedelta) -> None:
+        """The source said so at `now`; a clock that is set back asks again."""
+        self.asked = now
+        if fresh_for:
+            self.fresh_from, self.fresh_until = max(now, self.since), min(self.until, now + fresh_for)
 
 
 class Entitlements:
@@ -116,8 +130,11 @@ class Entitlements:
     Args:
         source: the subscriptions.
         usage: counters of metered features; without it a metered feature is a configuration error.
-        grace: how long after `period_end` a past-due subscription still works.
+        seats: counts the seats that are taken; likewise for seat features.
+        grace: how long a past-due subscription still works.
         max_stale: how old a snapshot may be before `on_unknown` decides.
+        fresh_for: how long a snapshot is answered from without asking the source again. A change in billing is then
+            seen that much later.
     """
 
     def __init__(
@@ -125,19 +142,26 @@ class Entitlements:
         source: EntitlementSource,
         usage: UsageStore | None = None,
         *,
+        seats: SeatCounter | None = None,
         grace: timedelta = timedelta(days=7),
         max_stale: timedelta = timedelta(minutes=15),
+        fresh_for: timedelta = timedelta(),
         clock: Clock | None = None,
     ) -> None:
-        if grace < timedelta() or max_stale < timedelta():
-            raise ConfigurationError("grace and max_stale are not negative", reason="entitlements")
-        self.suspends: bool = suspends(source, usage)
+        if grace < timedelta() or max_stale < timedelta() or not timedelta() <= fresh_for <= max_stale:
+            raise ConfigurationError(
+                "grace, max_stale and fresh_for are not negative, and fresh_for is at most max_stale",
+                reason="entitlements",
+            )
+        self.suspends: bool = suspends(source, usage, seats)
         self._source: EntitlementSource = source
         self._usage: UsageStore | None = usage
+        self._seats: SeatCounter | None = seats
         self._grace: timedelta = grace
         self._max_stale: timedelta = max_stale
+        self._fresh_for: timedelta = fresh_for
         self._clock: Clock = clock or SystemClock()
-        self._last: dict[str, EntitlementSnapshot] = {}
+        self._held: dict[str, _Held] = {}
 
     async def acheck(self, ctx: TenantContext, feature: str, amount: int = 1) -> EntitlementDecision:
         """Whether `amount` of `feature` would be granted now; changes nothing, never raises for an outage.
@@ -145,16 +169,27 @@ class Entitlements:
         Raises:
             UsageError: an amount below 1.
         """
-        found, snapshot = await self._judge(ctx.tenant_id, feature, _amount(amount))
-        if not found.allowed or found.limit is None or snapshot is None:
+        found, snapshot = await self._judge(ctx.tenant_id, feature, amount)
+        if found.limit is None or not found.allowed or snapshot is None:
             return found
+        metered = snapshot.features[feature].metered
         try:
-            used = await self._counter().used(ctx.tenant_id, feature, _period(snapshot))
+            used = await (
+                self._counter().used(ctx.tenant_id, feature, _period(snapshot))
+                if metered
+                else self._seat_counter().aseats_taken(ctx.tenant_id)
+            )
         except Unavailable:
             return replace(found, allowed=False, reason="source_unavailable")
-        return _metered(found, used, amount)
+        return _counted(found, used + amount, used, snapshot.features[feature].overage)
 
     check: Final = synced(acheck)
+
+    async def aaccess(self, ctx: TenantContext) -> Access:
+        """What the subscription as a whole gives: ``allow``, ``read_only`` or ``deny``; for banners and wide gates."""
+        return (await self._whole(ctx.tenant_id))[0]
+
+    access: Final = synced(aaccess)
 
     async def arequire(self, ctx: TenantContext, feature: str | None = None) -> None:
         """Passes while `feature` is granted; without one, while the subscription itself is good.
@@ -162,38 +197,61 @@ class Entitlements:
         Raises:
             EntitlementDenied: with the reason.
         """
-        if feature is None:
-            found, _ = await self._judge(ctx.tenant_id, "", 1, Feature())
-        else:
+        if feature is not None:
             found = await self.acheck(ctx, feature)
+        else:
+            access, reason = await self._whole(ctx.tenant_id)
+            found = EntitlementDecision(access == "allow", reason)
         if not found.allowed:
             raise _denied(found)
 
     require: Final = synced(arequire)
 
+    async def _whole(self, tenant_id: str) -> tuple[Access, Reason]:
+        found, snapshot = await self._judge(tenant_id, "", 1)
+        now = self._clock.now()
+        if snapshot is None:
+            return "deny", found.reason
+        if snapshot.older_than(self._max_stale, now):
+            return "deny", "source_unavailable"
+        return standing(snapshot, now, self._grace)
+
     async def areserve(self, ctx: TenantContext, feature: str, amount: int = 1) -> Reservation:
         """Takes `amount` before the effect.
 
         Raises:
-            EntitlementDenied: with the reason. UsageError: an amount below 1. Unavailable: the counter is down.
+            EntitlementDenied: with the reason. Unavailable: the counter is down.
+            UsageError: an amount below 1, or a seat feature, whose seats are taken by inviting.
         """
-        found, snapshot = await self._judge(ctx.tenant_id, feature, _amount(amount))
+        found, snapshot = await self._judge(ctx.tenant_id, feature, amount)
         if not found.allowed:
             raise _denied(found)
         if found.limit is None or snapshot is None:
             return Reservation(feature, amount, None, found)
+        declared = snapshot.features[feature]
+        if not declared.metered:
+            raise UsageError("seats are not reserved", hint="Memberships.invite takes one, under the workspace's lock")
         hold = Hold(random_hex(), ctx.tenant_id, feature, _period(snapshot), amount)
-        used = await self._counter().take_if(hold, found.limit)
+        used = await self._counter().take_if(hold, found.limit + declared.overage)
         if used is None:
             taken = await self._counter().used(ctx.tenant_id, feature, hold.period)
-            raise _denied(replace(_metered(found, taken, amount), allowed=False, reason="limit_reached"))
-        return Reservation(feature, amount, hold, replace(found, used=used, remaining=max(0, found.limit - used)))
+            raise _denied(replace(_counted(found, taken, taken, 0), allowed=False, reason="limit_reached"))
+        return Reservation(feature, amount, hold, _counted(found, used, used, declared.overage))
 
     reserve: Final = synced(areserve)
 
-    async def acommit(self, reservation: Reservation) -> bool:
-        """Makes the use final; False if it was committed or released before."""
-        return reservation.hold is not None and await self._counter().commit(reservation.hold.id)
+    async def acommit(self, reservation: Reservation, used: int | None = None) -> bool:
+        """Makes the use final; False if it was committed or released before.
+
+        Args:
+            used: what it came to, where the reservation was an estimate; the rest is given back.
+
+        Raises:
+            UsageError: `used` below 0 or above what was reserved.
+        """
+        if used is not None and (type(used) is not int or not 0 <= used <= reservation.amount):
+            raise UsageError("used is at most what was reserved", hint="reserve the most that it can come to")
+        return reservation.hold is not None and await self._counter().commit(reservation.hold.id, used)
 
     commit: Final = synced(acommit)
 
@@ -204,44 +262,58 @@ class Entitlements:
     release: Final = synced(arelease)
 
     async def _judge(
-        self, tenant_id: str, feature: str, amount: int, included: Feature | None = None
+        self, tenant_id: str, feature: str, amount: int
     ) -> tuple[EntitlementDecision, EntitlementSnapshot | None]:
-        """Everything but the counter; and the snapshot it rests on. `included` stands in for what the plan says."""
+        """Everything but the counter; and the snapshot it rests on."""
+        if type(amount) is not int or not 1 <= amount <= _LARGEST:
+            raise UsageError("an amount is an int of at least 1")
         now = self._clock.now()
-        snapshot, reachable = await self._snapshot(tenant_id, now)
-        if snapshot is None:
-            return EntitlementDecision(False, "no_subscription" if reachable else "source_unavailable"), None
-        stale = snapshot.stale(now)
-        if included is None and isinstance(feature, str):
-            included = snapshot.features.get(feature)
-        if included is None:
-            return EntitlementDecision(False, "unknown_feature", stale=stale), snapshot
-        reason = self._standing(snapshot, included, now)
-        decision = EntitlementDecision(
-            reason == "allowed", reason, included.limit, resets_at=snapshot.period_end, stale=stale
-        )
-        return (decision if included.limit is not None else replace(decision, resets_at=None)), snapshot
+        held = self._held.get(tenant_id)
+        if held is None or not held.fresh_from <= now < held.fresh_until:
+            try:
+                held = self._told(tenant_id, await self._source.snapshot(tenant_id), held, now)
+            except HostError:
+                raise
+            except Exception as error:  # whatever a source raises means "not known now"
+                _LOG.warning("entitlement source failed: %s", type(error).__name__)
+                if held is None:
+                    return _SOURCE_UNAVAILABLE, None
+                held = self._dated(held, now)
+            if held is None:
+                return _NO_SUBSCRIPTION, None
+        found = held.answers.get(feature) if type(feature) is str else None
+        if found is None:
+            found = answer(held.snapshot, feature, now, grace=self._grace, max_stale=self._max_stale)
+            if found.reason != "unknown_feature":  # names that nobody declared must not fill the memory
+                held.answers[feature] = found
+        return found, held.snapshot
 
-    def _standing(self, snapshot: EntitlementSnapshot, feature: Feature, now: datetime) -> Reason:
-        if snapshot.older_than(self._max_stale, now):
-            return "allowed" if feature.on_unknown == "allow" else "source_unavailable"
-        return standing(snapshot, feature, now, self._grace)
+    def _told(
+        self, tenant_id: str, found: EntitlementSnapshot | None, held: _Held | None, now: datetime
+    ) -> _Held | None:
+        """What the source said, with the answers that stand already if it is what it said before."""
+        if found is None:
+            self._held.pop(tenant_id, None)
+            return None
+        if held is not None and held.snapshot is found and held.since <= now < held.until:
+            held.told(now, self._fresh_for)
+            return held
+        if len(self._held) >= _CAPACITY and tenant_id not in self._held:
+            self._held.pop(next(iter(self._held)), None)
+        made = self._held[tenant_id] = self._made(found, now, now)
+        return made
 
-    async def _snapshot(self, tenant_id: str, now: datetime) -> tuple[EntitlementSnapshot | None, bool]:
-        """The source's answer and True; or, when it fails, the last answer, dated, and False."""
-        try:
-            found = await self._source.snapshot(tenant_id)
-        except HostError:
-            raise  # a bug of the host is not an outage
-        except Exception as error:  # the source is the host's code or a driver: any failure means "not known now"
-            _LOG.warning("entitlement source failed: %s", type(error).__name__)
-            return self._last.get(tenant_id), False
-        self._last.pop(tenant_id, None)
-        if found is not None:
-            if len(self._last) >= _CAPACITY:
-                self._last.pop(next(iter(self._last)), None)
-            self._last[tenant_id] = found if found.as_of is not None else replace(found, as_of=now)
-        return found, True
+    def _dated(self, held: _Held, now: datetime) -> _Held:
+        """The last answer of a source that is down: a copy of an earlier moment."""
+        snapshot = held.snapshot if held.snapshot.as_of is not None else replace(held.snapshot, as_of=held.asked)
+        return self._made(snapshot, held.asked, now)
+
+    def _made(self, snapshot: EntitlementSnapshot, asked: datetime, now: datetime) -> _Held:
+        turns = list(snapshot.turns(self._grace, self._max_stale))
+        since = max((turn for turn in turns if turn <= now), default=_FIRST)
+        made = _Held(snapshot, since, min((turn for turn in turns if turn > now), default=_LAST))
+        made.told(asked, self._fresh_for)
+        return made
 
     def _counter(self) -> UsageStore:
         if self._usage is None:
@@ -252,22 +324,31 @@ class Entitlements:
             )
         return self._usage
 
-
-def _amount(amount: int) -> int:
-    if type(amount) is not int or not 1 <= amount <= _LARGEST:
-        raise UsageError("an amount is an int of at least 1")
-    return amount
+    def _seat_counter(self) -> SeatCounter:
+        if self._seats is None:
+            raise ConfigurationError(
+                "a seat feature needs to know the members",
+                hint="Entitlements(source, seats=memberships)",
+                reason="seat_counter",
+            )
+        return self._seats
 
 
 def _period(snapshot: EntitlementSnapshot) -> int:
     return to_micros(snapshot.period_end) if snapshot.period_end is not None else 0
 
 
-def _metered(found: EntitlementDecision, used: int, amount: int) -> EntitlementDecision:
+def _counted(found: EntitlementDecision, total: int, used: int, overage: int) -> EntitlementDecision:
+    """The decision for a use that brings the counter to `total`."""
     limit = found.limit or 0
-    fits = used + amount <= limit
+    fits = total <= limit + overage
     return replace(
-        found, allowed=fits, reason="allowed" if fits else "limit_reached", used=used, remaining=max(0, limit - used)
+        found,
+        allowed=fits,
+        reason="allowed" if fits else "limit_reached",
+        used=used,
+        remaining=max(0, limit - used),
+        over=fits and total > limit,
     )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from threading import Lock
 
 from ..core.errors import TenantNotFound
+from ..core.event import AuditEvent
+from ..core.outbox import MemoryOutbox
 from ..core.tenant import Membership
 from .entitlements import Hold
+from .office import Tell
 from .workspace import Rule, WorkspaceState
 
 __all__ = ["MemoryMembershipStore", "MemoryUsageStore"]
@@ -23,21 +27,31 @@ class MemoryMembershipStore:
 
     def __init__(self, *, allow_memory: bool = False) -> None:
         self.volatile: bool = not allow_memory
+        self.outbox: MemoryOutbox = MemoryOutbox()
         self._lock: Lock = Lock()
         self._workspaces: dict[str, WorkspaceState] = {}
 
-    async def claim(self, state: WorkspaceState) -> bool:
+    async def claim(self, state: WorkspaceState, events: Iterable[AuditEvent] = (), /) -> bool:
         """Stores a new workspace; False if the tenant id is taken."""
         with self._lock:
-            return self._workspaces.setdefault(state.tenant_id, state) is state
+            if state.tenant_id in self._workspaces:
+                return False
+            self.outbox.append(events)  # first, because it may refuse
+            self._workspaces[state.tenant_id] = state
+            return True
 
-    async def transact(self, tenant_id: str, rule: Rule) -> tuple[WorkspaceState, WorkspaceState]:
+    async def transact(
+        self, tenant_id: str, rule: Rule, tell: Tell | None = None, /
+    ) -> tuple[WorkspaceState, WorkspaceState]:
         """Applies `rule` under the lock; raises `TenantNotFound`."""
         with self._lock:
             before = self._workspaces.get(tenant_id)
             if before is None:
                 raise TenantNotFound("no such workspace")
-            after = self._workspaces[tenant_id] = rule(before)
+            after = rule(before)
+            if tell is not None:
+                self.outbox.append(tell(before, after))
+            self._workspaces[tenant_id] = after
             return before, after
 
     async def load(self, tenant_id: str) -> WorkspaceState | None:
@@ -92,18 +106,17 @@ class MemoryUsageStore:
             self._open[hold.id] = hold
             return total
 
-    async def commit(self, hold_id: str) -> bool:
-        """Makes an open hold final."""
-        with self._lock:
-            return self._open.pop(hold_id, None) is not None
-
-    async def release(self, hold_id: str) -> bool:
-        """Gives an open hold back, once."""
+    async def commit(self, hold_id: str, used: int | None = None, /) -> bool:
+        """Makes an open hold final, giving back what it holds beyond `used`."""
         with self._lock:
             hold = self._open.pop(hold_id, None)
-            if hold is not None:
-                self._used[hold.tenant_id, hold.feature, hold.period] -= hold.amount
+            if hold is not None and used is not None:
+                self._used[hold.tenant_id, hold.feature, hold.period] -= hold.amount - used
             return hold is not None
+
+    async def release(self, hold_id: str, /) -> bool:
+        """Gives an open hold back, once."""
+        return await self.commit(hold_id, 0)
 
     async def used(self, tenant_id: str, feature: str, period: int) -> int:
         """What is taken, holds included."""

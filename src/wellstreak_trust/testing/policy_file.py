@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -27,13 +26,12 @@ from typing import Any, Final
 from ..authz import Policy
 from ..authz.schema import resembling
 from ..core.errors import UsageError
-from ..core.principal import Principal
+from ..core.principal import GIVEN, Principal
 from .policy import NOW, PolicyTable
 
 __all__ = ["policy_of", "read_table"]
 
 _KEYS: Final = frozenset(("policy", "preset", "now", "subjects", "resources", "context", "expect"))
-_FIELDS: Final = frozenset(each.name for each in fields(Principal) if each.init)
 
 
 def read_table(path: Path) -> PolicyTable:
@@ -93,7 +91,7 @@ def _table(path: Path, value: object, place: str) -> Mapping[str, Any]:
 
 
 def _principal(path: Path, name: str, given: Mapping[str, Any]) -> Principal:
-    _refuse_unknown(path, given, _FIELDS)
+    _refuse_unknown(path, given, frozenset(GIVEN))
     values = {"id": name, **given}
     if "auth_time" in values:
         values["auth_time"] = _time(path, values["auth_time"])

@@ -10,6 +10,7 @@ from typing import Any
 from ..authz import Policy, RuleFacts
 from ..authz.logic import All, Either, negated
 from ..authz.spelling import spelled
+from ..core.errors import PolicyError
 from .policy import PolicyTable
 
 __all__ = ["Mutant", "MutationReport", "mutants", "mutate"]
@@ -60,10 +61,16 @@ def mutate(policy: Policy, tables: Iterable[PolicyTable]) -> MutationReport:
 
 
 def mutants(policy: Policy) -> Iterator[Mutant]:
-    """Every mutant, without those whose `diff` to the policy is empty: no table could tell them apart."""
+    """Every mutant, without those whose `diff` to the policy is empty: no table could tell them apart.
+
+    Nor those whose condition, spelt out, is beyond what a document may hold; that rule's other mutants remain.
+    """
     original = policy.document
     for fault, path, value in _faults(original, policy.rules()):
-        changed = Policy.from_dict(_edited(original, path, value))
+        try:
+            changed = Policy.from_dict(_edited(original, path, value))
+        except PolicyError:
+            continue
         if policy.diff(changed):
             yield Mutant(fault, changed)
 

@@ -271,6 +271,9 @@ class SecretShredded(Conflict, code="secret_shredded", title="The credential was
 class LeaseHeld(Conflict, code="lease_held"):
     """Somebody else is refreshing this; retry shortly."""
 
+    retryable: Final = True
+    retry_after: timedelta | None = timedelta(seconds=1)
+
 
 class ConnectionNotActive(Conflict, code="connection_not_active", title="The connection is not active"):
     """The gate of an integration is closed: 409 where the tenant must act, 503 where waiting helps."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .connections import SqlConnectionStore as SqlConnectionStore
     from .endpoints import SqlEndpointStore as SqlEndpointStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
+    from .outbox import SqlOutbox as SqlOutbox
     from .recipients import SqlRecipientStore as SqlRecipientStore
     from .replay import SqlReplayStore as SqlReplayStore
     from .secrets import SqlSecretBackend as SqlSecretBackend
@@ -30,6 +31,7 @@ _ROOMS = {
     "SqlEntitlements": "usage",
     "SqlMembershipStore": "memberships",
     "SqlOneTimeTokenStore": "tokens",
+    "SqlOutbox": "outbox",
     "SqlRecipientStore": "recipients",
     "SqlReplayStore": "replay",
     "SqlSecretBackend": "secrets",
@@ -49,6 +51,7 @@ __all__ = [
     "SqlEntitlements",
     "SqlMembershipStore",
     "SqlOneTimeTokenStore",
+    "SqlOutbox",
     "SqlPort",
     "SqlRecipientStore",
     "SqlReplayStore",

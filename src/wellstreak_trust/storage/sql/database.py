@@ -88,6 +88,7 @@ class Database(_Schema):
     def __init__(self, engine: Engine, *, lock_timeout: timedelta = _PATIENCE) -> None:
         self.engine: Engine = engine
         self._ours: Engine = _ours(engine, lock_timeout)
+        self._reads: Engine = self._ours.execution_options(**{_READ: True})
         # A StaticPool gives one connection to everybody: threads take turns or roll each other back.
         self._turn: AbstractContextManager[object] = RLock() if isinstance(engine.pool, StaticPool) else nullcontext()
 
@@ -102,11 +103,11 @@ class Database(_Schema):
         return self._run(work, read)
 
     def _run(self, work: Work[T], read: bool) -> T:
-        with self._turn, translated(), self._ours.connect() as connection:
-            if read:
-                connection = connection.execution_options(**{_READ: True})
-            with connection.begin():
+        if read:  # nothing to commit: the one SELECT begins by itself, and closing ends it
+            with self._turn, translated(), self._reads.connect() as connection:
                 return work(connection)
+        with self._turn, translated(), self._ours.begin() as connection:
+            return work(connection)
 
     def threaded(self) -> ThreadedDatabase:
         """The same database for an async host: every call hops to a worker thread."""
@@ -146,7 +147,9 @@ class AsyncDatabase(_Schema):
 
     def __init__(self, engine: AsyncEngine, *, lock_timeout: timedelta = _PATIENCE) -> None:
         self.engine: AsyncEngine = engine
-        self._ours: AsyncEngine = type(engine)(_ours(engine.sync_engine, lock_timeout))
+        ours = _ours(engine.sync_engine, lock_timeout)
+        self._ours: AsyncEngine = type(engine)(ours)
+        self._reads: AsyncEngine = type(engine)(ours.execution_options(**{_READ: True}))
         shared = isinstance(engine.pool, StaticPool)
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if shared else nullcontext()
 
@@ -156,11 +159,11 @@ class AsyncDatabase(_Schema):
         A cancelled caller leaves no open transaction: it is rolled back before the cancellation goes on.
         """
         with translated():
-            async with self._turn, self._ours.connect() as connection:
-                if read:
-                    connection = await connection.execution_options(**{_READ: True})
-                async with connection.begin():
+            if read:
+                async with self._turn, self._reads.connect() as connection:
                     return await connection.run_sync(work)
+            async with self._turn, self._ours.begin() as connection:
+                return await connection.run_sync(work)
 
     def join(self, connection: AsyncConnection) -> JoinedAsyncDatabase:
         """A port inside the host's own transaction."""
@@ -171,6 +174,7 @@ class JoinedDatabase:
     """Runs inside the host's transaction on a blocking connection."""
 
     suspends = False
+    joined = True
 
     def __init__(self, connection: Connection) -> None:
         self._connection: Connection = connection
@@ -185,6 +189,7 @@ class JoinedAsyncDatabase:
     """Runs inside the host's transaction on an asynchronous connection."""
 
     suspends = True
+    joined = True
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection: AsyncConnection = connection
@@ -202,9 +207,10 @@ def create_all(engine: Engine) -> int:
     return Database(engine).create_all()
 
 
-def insert(connection: Connection, table: Table) -> Any:
+def insert(connection: Connection | str, table: Table) -> Any:
     """The dialect's INSERT, for ``on_conflict_do_update`` and ``on_conflict_do_nothing``."""
-    if connection.dialect.name == "postgresql":
+    dialect = connection if isinstance(connection, str) else connection.dialect.name
+    if dialect == "postgresql":
         from sqlalchemy.dialects import postgresql
 
         return postgresql.insert(table)

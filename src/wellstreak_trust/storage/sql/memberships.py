@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Integer, Table, Text, select
 
-from ...core.clock import from_micros, to_micros
 from ...core.errors import TenantNotFound
+from ...core.event import AuditEvent
 from ...core.tenant import Membership
+from ...tenancy.office import Tell
+from ...tenancy.rows import invited_from, invited_row, member_from, member_row, offer_from, state_row
 from ...tenancy.workspace import Invited, Rule, WorkspaceState, changes
 from .database import SqlPort, insert
+from .outbox import SqlOutbox, append
 from .schema import metadata
 
 __all__ = ["SqlMembershipStore"]
@@ -23,6 +27,7 @@ _WORKSPACES: Final = Table(
     Column("name", Text, nullable=False),
     Column("seats", Integer),
     Column("version", BigInteger, nullable=False),
+    Column("transfer", Text),
 )
 _MEMBERS: Final = Table(
     "wst_membership",
@@ -31,6 +36,9 @@ _MEMBERS: Final = Table(
     Column("principal_id", Text, primary_key=True),
     Column("roles", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False, server_default="member"),
+    Column("suspended", Text, nullable=False, server_default="[]"),
+    Column("support", Text),
     Index("wst_membership_principal", "principal_id"),
 )
 _INVITATIONS: Final = Table(
@@ -45,6 +53,7 @@ _INVITATIONS: Final = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("status", Text, nullable=False),
 )
+COLUMNS_OF_2: Final = (_WORKSPACES.c.transfer, _MEMBERS.c.kind, _MEMBERS.c.suspended, _MEMBERS.c.support)
 
 
 class SqlMembershipStore:
@@ -52,23 +61,27 @@ class SqlMembershipStore:
 
     def __init__(self, database: SqlPort) -> None:
         self.suspends: bool = database.suspends
+        self.outbox: SqlOutbox = SqlOutbox(database)
         self._database: SqlPort = database
 
-    async def claim(self, state: WorkspaceState) -> bool:
+    async def claim(self, state: WorkspaceState, events: Iterable[AuditEvent] = (), /) -> bool:
         """Stores a new workspace; False if the tenant id is taken."""
 
         def work(connection: Connection) -> bool:
-            row = {"tenant_id": state.tenant_id, **_settings(state)}
+            row = {"tenant_id": state.tenant_id, **_row(state_row(state))}
             stored = connection.execute(
                 insert(connection, _WORKSPACES).values(row).on_conflict_do_nothing().returning(_WORKSPACES.c.tenant_id)
             ).first()
             if stored is not None:
                 _write(connection, WorkspaceState(state.tenant_id), state)
+                append(connection, events)
             return stored is not None
 
         return await self._database.run(work)
 
-    async def transact(self, tenant_id: str, rule: Rule) -> tuple[WorkspaceState, WorkspaceState]:
+    async def transact(
+        self, tenant_id: str, rule: Rule, tell: Tell | None = None, /
+    ) -> tuple[WorkspaceState, WorkspaceState]:
         """Applies `rule` under the row lock (SQLite: the database's, taken by BEGIN IMMEDIATE)."""
 
         def work(connection: Connection) -> tuple[WorkspaceState, WorkspaceState]:
@@ -77,6 +90,8 @@ class SqlMembershipStore:
                 raise TenantNotFound("no such workspace")
             after = rule(before)
             _write(connection, before, after)
+            if tell is not None:
+                append(connection, tell(before, after))
             return before, after
 
         return await self._database.run(work)
@@ -117,13 +132,16 @@ def _load(connection: Connection, tenant_id: str, *, shared: bool) -> WorkspaceS
         row.version,
         {member.principal_id: _membership(member) for member in members},
         {invited.id: _invited(invited) for invited in invitations},
+        offer_from(_values(row, "transfer")["transfer"]),
     )
 
 
 def _write(connection: Connection, before: WorkspaceState, after: WorkspaceState) -> None:
     tenant_id, found = after.tenant_id, changes(before, after)
     if after.version != before.version:
-        connection.execute(_WORKSPACES.update().where(_WORKSPACES.c.tenant_id == tenant_id).values(_settings(after)))
+        connection.execute(
+            _WORKSPACES.update().where(_WORKSPACES.c.tenant_id == tenant_id).values(_row(state_row(after)))
+        )
     if found.gone:
         connection.execute(
             _MEMBERS.delete().where(_MEMBERS.c.tenant_id == tenant_id, _MEMBERS.c.principal_id.in_(found.gone))
@@ -133,9 +151,10 @@ def _write(connection: Connection, before: WorkspaceState, after: WorkspaceState
             _INVITATIONS.delete().where(_INVITATIONS.c.tenant_id == tenant_id, _INVITATIONS.c.id.in_(found.dropped))
         )
     for member in found.members:
-        _put(connection, _MEMBERS, {"tenant_id": tenant_id, **_member_row(member)})
+        row = {"tenant_id": tenant_id, "principal_id": member.principal_id, **_row(member_row(member))}
+        _put(connection, _MEMBERS, row)
     for invited in found.invitations:
-        _put(connection, _INVITATIONS, {"tenant_id": tenant_id, **_invited_row(invited)})
+        _put(connection, _INVITATIONS, {"tenant_id": tenant_id, "id": invited.id, **_row(invited_row(invited))})
 
 
 def _put(connection: Connection, table: Table, row: dict[str, Any]) -> None:
@@ -144,41 +163,18 @@ def _put(connection: Connection, table: Table, row: dict[str, Any]) -> None:
     connection.execute(insert(connection, table).values(row).on_conflict_do_update(index_elements=keys, set_=changed))
 
 
-def _settings(state: WorkspaceState) -> dict[str, Any]:
-    return {"name": state.name, "seats": state.seats, "version": state.version}
+def _row(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: json.dumps(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def _member_row(member: Membership) -> dict[str, Any]:
-    return {"principal_id": member.principal_id, "roles": _names(member.roles), "version": member.version}
-
-
-def _invited_row(invited: Invited) -> dict[str, Any]:
-    return {
-        "id": invited.id,
-        "digest": invited.digest,
-        "email": invited.email,
-        "roles": _names(invited.roles),
-        "inviter_id": invited.inviter_id,
-        "expires_at": to_micros(invited.expires_at),
-        "status": invited.status,
-    }
+def _values(row: Any, *texts: str) -> dict[str, Any]:
+    values = dict(row._mapping)
+    return {**values, **{name: json.loads(values[name]) for name in texts if values[name] is not None}}
 
 
 def _membership(row: Any) -> Membership:
-    return Membership(row.tenant_id, row.principal_id, frozenset(json.loads(row.roles)), row.version)
+    return member_from(row.tenant_id, row.principal_id, _values(row, "roles", "suspended", "support"))
 
 
 def _invited(row: Any) -> Invited:
-    return Invited(
-        row.id,
-        row.digest,
-        row.email,
-        frozenset(json.loads(row.roles)),
-        row.inviter_id,
-        from_micros(row.expires_at),
-        row.status,
-    )
-
-
-def _names(roles: frozenset[str]) -> str:
-    return json.dumps(sorted(roles))
+    return invited_from(row.id, _values(row, "roles"))

@@ -11,14 +11,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text, func, inspect, select, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    func,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.schema import CreateColumn
 
 from ...core.clock import SystemClock, to_micros
 from ...core.errors import ConfigurationError
 
-__all__ = ["MIGRATIONS", "Migration", "create", "metadata"]
+__all__ = ["MIGRATIONS", "Migration", "add_columns", "create", "metadata"]
 
 metadata: Final = MetaData()
 
@@ -45,7 +58,25 @@ def _first(connection: Connection) -> None:
     del connection  # the first tables are made by `create` itself
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (Migration(1, "first tables", _first),)
+def _memberships_of_kinds(connection: Connection) -> None:
+    from .memberships import COLUMNS_OF_2 as MEMBERSHIPS
+    from .usage import COLUMNS_OF_2 as SUBSCRIPTIONS
+
+    add_columns(connection, *MEMBERSHIPS, *SUBSCRIPTIONS)
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    Migration(1, "first tables", _first),
+    Migration(2, "kinds of membership, ownership on offer, past-due subscriptions", _memberships_of_kinds),
+)
+
+
+def add_columns(connection: Connection, *columns: Column[Any]) -> None:
+    """Adds columns that a later release brought; those that stand already are left as they are."""
+    for column in columns:
+        if column.name not in {held["name"] for held in inspect(connection).get_columns(column.table.name)}:
+            spelled = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.execute(text(f"ALTER TABLE {column.table.name} ADD COLUMN {spelled}"))
 
 
 def create(connection: Connection) -> int:

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from ...core.clock import from_micros, to_micros
-from ...core.principal import Principal
+from ...core.principal import GIVEN, Principal
 from ...identity.session_store import SessionRow
 from .database import SqlPort, insert
 from .schema import metadata
@@ -251,7 +251,7 @@ def _dump(principal: Principal) -> str:
 
 def _plain(principal: Principal) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in Principal.__slots__:
+    for name in GIVEN:
         value = getattr(principal, name)
         if name != "id" and value == getattr(_BLANK, name):
             continue  # so that a field that Principal gains later reads as its default in old rows

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...secrets.rows import Change, Head, Locked, Rule, SecretBackend, SecretRow, TenantKeyRow
+from ...secrets.rows import Change, Head, Locked, Resealed, Rule, SecretBackend, SecretRow, TenantKeyRow, Whole
 
 __all__ = [
     "CHECKS",
     "a_failed_rule_leaves_nothing",
+    "a_key_turns_once",
+    "a_lease_is_written_alone",
     "keys_are_claimed_once",
     "keys_move_only_from_where_they_stood",
     "pages_follow_code_points",
     "rows_come_back_whole",
+    "secrets_are_found_whole",
+    "secrets_are_rewritten_in_batches",
     "shredding_destroys_keys_only",
     "the_store_is_named_once",
     "versions_are_told_apart",
@@ -159,6 +163,101 @@ async def keys_move_only_from_where_they_stood(backend: SecretBackend) -> None:
     assert (await backend.keys_outside(uri, ("check-move-", 0), 100))[:2] == tuple(rows[1:3])
 
 
+async def a_lease_is_written_alone(backend: SecretBackend) -> None:
+    """A change of the head only, and one that takes a second version along."""
+    tenant_id, name = "check-lease", "a"
+    await backend.claim_key(_key(tenant_id))
+    for _ in range(2):
+        await backend.change(tenant_id, name, None, _adds(tenant_id, name))
+    leased = _head(tenant_id, name, 2, 2)._replace(lease_owner="me", lease_until=_AT)
+    await backend.change(tenant_id, name, None, lambda _: Change(leased, _row(tenant_id, name, 9), "head"))
+    found = await backend.read(tenant_id, name, None)
+    assert found is not None
+    assert (found.head, found.current) == (leased, _row(tenant_id, name, 2))
+    third, ended = _row(tenant_id, name, 3), _row(tenant_id, name, 2)._replace(not_after=_AT, row_mac=b"ended")
+    head = _head(tenant_id, name, 3, 3)
+    await backend.change(tenant_id, name, None, lambda _: Change(head, third, "insert", ended))
+    assert await backend.whole(tenant_id, name) == Whole(name, head, (_row(tenant_id, name), ended, third))
+
+
+async def secrets_are_found_whole(backend: SecretBackend) -> None:
+    """All versions in order; nothing for what is not there; names and tenants page by code points."""
+    tenant_id = "check-whole-2é"
+    await backend.claim_key(_key(tenant_id))
+    for name in ("b", "a", "a/b", "a"):
+        await backend.change(tenant_id, name, None, _adds(tenant_id, name))
+    both = (_row(tenant_id, "a", 1), _row(tenant_id, "a", 2))
+    assert await backend.whole(tenant_id, "a") == Whole("a", _head(tenant_id, "a", 2, 2), both)
+    assert await backend.whole(tenant_id, "c") == Whole("c", None, ())
+    assert await backend.names(tenant_id, "", 2) == ("a", "a/b")
+    assert await backend.names(tenant_id, "a/b", 2) == ("b",)
+    assert await backend.names(tenant_id, "b", 2) == ()
+    await backend.claim_key(_key("check-whole-3"))
+    assert (await backend.tenants("check-whole-2", 2))[:2] == (tenant_id, "check-whole-3")
+    assert await backend.keys_of(tenant_id) == (_key(tenant_id),)
+
+
+async def a_key_turns_once(backend: SecretBackend) -> None:
+    """The new key follows the newest, and is the one active key; what nothing is under can be retired."""
+    tenant_id, name = "check-turn", "a"
+    first, second, third = (_key(tenant_id, version) for version in (1, 2, 3))
+    assert not await backend.turn_key_if(second), "a tenant without keys has none to turn"
+    await backend.claim_key(first)
+    assert not await backend.turn_key_if(third)
+    await backend.change(tenant_id, name, None, _adds(tenant_id, name))
+    assert await backend.turn_key_if(second)
+    assert not await backend.turn_key_if(second)
+    assert await backend.keys_of(tenant_id) == (first._replace(state="decrypt_only"), second)
+    assert await backend.keys_in_use(tenant_id) == {1}
+    assert await backend.retire_keys(tenant_id) == ()
+    assert await backend.turn_key_if(third)
+    assert await backend.retire_keys(tenant_id) == (2,)
+    gone = second._replace(wrapped=None, state="destroyed")
+    assert await backend.keys_of(tenant_id) == (first._replace(state="decrypt_only"), gone, third)
+
+
+async def secrets_are_rewritten_in_batches(backend: SecretBackend) -> None:
+    """Each batch is one transaction over the next names; what the rule gives is written, the rest stays."""
+    tenant_id, names = "check-rewrite", ("a", "b", "c")
+    await backend.claim_key(_key(tenant_id))
+    for name in (*names, "c"):
+        await backend.change(tenant_id, name, None, _adds(tenant_id, name))
+    seen: list[Whole] = []
+
+    def moves(whole: Whole) -> Resealed | None:
+        seen.append(whole)
+        if whole.head is None or whole.name == "b":
+            return None
+        head = whole.head._replace(revision=9, key_version=2, head_mac=b"new")
+        return Resealed(head, tuple(row._replace(envelope=b"new", key_version=2) for row in whole.rows))
+
+    assert await backend.rewrite(tenant_id, 2, "", 2, moves) == "b"
+    assert [whole.name for whole in seen] == ["a", "b"]
+    assert await backend.rewrite(tenant_id, 2, "b", 2, moves) == "c"
+    assert await backend.rewrite(tenant_id, 2, "c", 2, moves) is None
+    assert await backend.rewrite(tenant_id, 2, "", 3, lambda whole: None) == "b", "what has moved is not locked again"
+    assert await backend.rewrite(tenant_id, 1, "b", 3, lambda whole: None) == "c"
+    assert [len(whole.rows) for whole in seen] == [1, 1, 2]
+    assert (await backend.whole(tenant_id, "b")).head == _head(tenant_id, "b")
+    last = await backend.whole(tenant_id, "c")
+    assert last.head is not None
+    assert (last.head.revision, last.head.key_version, last.head.head_mac) == (9, 2, b"new")
+    assert {(row.envelope, row.key_version) for row in last.rows} == {(b"new", 2)}
+
+    def fails(whole: Whole) -> Resealed | None:
+        if whole.name == "b":
+            raise _Refused
+        return moves(whole)
+
+    before = await backend.whole(tenant_id, "a")
+    try:
+        await backend.rewrite(tenant_id, 3, "", 3, fails)
+    except _Refused:
+        assert await backend.whole(tenant_id, "a") == before
+    else:
+        raise AssertionError("the rule's error was lost")
+
+
 async def shredding_destroys_keys_only(backend: SecretBackend) -> None:
     """Wrapped bytes are gone, rows stay as tombstones, a second call finds nothing to do."""
     tenant_id, name = "check-shred", "a"
@@ -181,5 +280,9 @@ CHECKS: Final = (
     a_failed_rule_leaves_nothing,
     pages_follow_code_points,
     keys_move_only_from_where_they_stood,
+    a_lease_is_written_alone,
+    secrets_are_found_whole,
+    a_key_turns_once,
+    secrets_are_rewritten_in_batches,
     shredding_destroys_keys_only,
 )
