@@ -24,6 +24,7 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    collate,
     column,
     create_engine,
     delete,
@@ -362,6 +363,30 @@ def column_in_a_function_with_sql(s: Session) -> Any:
 def alias_with_sql(s: Session) -> Any:
     both = Plan.__table__.alias(unquoted("x, project"))
     return "S2" if s.scalar(select(func.count()).select_from(both)) != 1 else ""
+
+
+@attack
+def text_that_brackets_hide(s: Session) -> Any:
+    """SQLite takes [ and ] for quotes of names."""
+    return rows(s.execute(select(literal_column("1 as ['], secret from project where 2 <> [']"))))
+
+
+@attack
+def collation_with_sql(s: Session) -> Any:
+    return rows(s.execute(select(collate(literal("a"), unquoted("nocase, (select max(secret) from project)")))))
+
+
+@attack
+def length_with_sql(s: Session) -> Any:
+    length: Any = "1), (select max(secret) from project"
+    return rows(s.execute(select(cast(literal("a"), String(length)))))
+
+
+@attack
+def schema_with_sql(s: Session) -> Any:
+    schema = unquoted("(select 1 as tenant_id, max(secret) as secret from project) as x, main")
+    connection = s.connection().execution_options(schema_translate_map={None: schema})
+    return rows(connection.execute(select(Project.secret)))
 
 
 @attack

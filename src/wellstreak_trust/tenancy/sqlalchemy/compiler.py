@@ -381,7 +381,7 @@ class GuardedCompiler:
 
     def _judge(self, fragment: str, *, ends_statement: bool = False) -> None:
         if self._guards:
-            word = harmful(fragment, ends_statement=ends_statement)
+            word = harmful(fragment, self.dialect.name, ends_statement=ends_statement)
             if word is not None:
                 self.verdict.refuse(f"SQL text that holds {word!r}", _FRAGMENT)
 
