@@ -427,6 +427,29 @@ def function_around_a_bare_table(s: Session) -> Any:
     return rows(s.execute(select(func.json_group_array(table("project", column("secret")).c.secret))))
 
 
+def described(name: str, *columns: Column[Any]) -> Table:
+    return Table(name, MetaData(), Column("id", Integer, primary_key=True), *columns)
+
+
+@attack
+def parent_under_another_key(s: Session) -> None:
+    again = described("task", Column("tenant_id", String), Column("project_id", Integer, key="points"))
+    s.execute(update(again).where(again.c.id == 1).values(points=2))
+
+
+@attack
+def tenant_under_another_key(s: Session) -> Any:
+    s.execute(update(Project).where(Project.id == 1).values(name="t1"))
+    again = described("project", Column("tenant_id", String, key="x"), Column("name", String, key="tenant_id"))
+    s.execute(update(again).where(again.c.id == 1).values(x="t2"))
+
+
+@attack
+def tenant_twice_in_two_cases(s: Session) -> None:
+    again = described("project", Column("tenant_id", String), Column("TENANT_ID", String, key="x"))
+    s.execute(update(again).where(again.c.id == 1).values(x="t2"))
+
+
 @attack
 def table_in_another_case(s: Session) -> Any:
     return rows(s.execute(select(Table("PROJECT", MetaData(), Column("secret")).c.secret)))

@@ -287,6 +287,7 @@ class GuardedCompiler:
         owned = self.rules.tables.owned(name)
         if owned is not None:
             self.verdict.tables[name] = None
+            self.verdict.misdescribed(owned, base_table(table), written=True)
         elif not self.rules.tables.shared(name):
             self.verdict.refuse(f"the table {name} is of no known class", "declare it in TenantGuard(shared=[...])")
         return owned
