@@ -24,6 +24,7 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    collate,
     column,
     create_engine,
     delete,
@@ -365,6 +366,30 @@ def alias_with_sql(s: Session) -> Any:
 
 
 @attack
+def text_that_brackets_hide(s: Session) -> Any:
+    """SQLite takes [ and ] for quotes of names."""
+    return rows(s.execute(select(literal_column("1 as ['], secret from project where 2 <> [']"))))
+
+
+@attack
+def collation_with_sql(s: Session) -> Any:
+    return rows(s.execute(select(collate(literal("a"), unquoted("nocase, (select max(secret) from project)")))))
+
+
+@attack
+def length_with_sql(s: Session) -> Any:
+    length: Any = "1), (select max(secret) from project"
+    return rows(s.execute(select(cast(literal("a"), String(length)))))
+
+
+@attack
+def schema_with_sql(s: Session) -> Any:
+    schema = unquoted("(select 1 as tenant_id, max(secret) as secret from project) as x, main")
+    connection = s.connection().execution_options(schema_translate_map={None: schema})
+    return rows(connection.execute(select(Project.secret)))
+
+
+@attack
 def cte_with_sql(s: Session) -> Any:
     inner = select(literal(1).label("n")).cte(unquoted("x as (select secret from project), y"))
     return rows(s.execute(select(literal_column("x.secret")).select_from(inner)))
@@ -400,6 +425,29 @@ def ddl_that_watches(s: Session) -> Any:
 @attack
 def function_around_a_bare_table(s: Session) -> Any:
     return rows(s.execute(select(func.json_group_array(table("project", column("secret")).c.secret))))
+
+
+def described(name: str, *columns: Column[Any]) -> Table:
+    return Table(name, MetaData(), Column("id", Integer, primary_key=True), *columns)
+
+
+@attack
+def parent_under_another_key(s: Session) -> None:
+    again = described("task", Column("tenant_id", String), Column("project_id", Integer, key="points"))
+    s.execute(update(again).where(again.c.id == 1).values(points=2))
+
+
+@attack
+def tenant_under_another_key(s: Session) -> Any:
+    s.execute(update(Project).where(Project.id == 1).values(name="t1"))
+    again = described("project", Column("tenant_id", String, key="x"), Column("name", String, key="tenant_id"))
+    s.execute(update(again).where(again.c.id == 1).values(x="t2"))
+
+
+@attack
+def tenant_twice_in_two_cases(s: Session) -> None:
+    again = described("project", Column("tenant_id", String), Column("TENANT_ID", String, key="x"))
+    s.execute(update(again).where(again.c.id == 1).values(x="t2"))
 
 
 @attack

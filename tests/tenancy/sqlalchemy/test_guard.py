@@ -407,6 +407,18 @@ def test_ways_of_quoting_hide_nothing(fragment: str) -> None:
     assert harmful(fragment) is not None
 
 
+def test_dialects_quote_in_ways_of_their_own() -> None:
+    hidden = "1 as ['], secret from project where 2 <> [']"
+    assert harmful(hidden, "sqlite") == "from"
+    assert harmful("json_extract(x, '$[\"from\"]')", "sqlite") is None
+    assert harmful("[group by from]", "sqlite") is None
+    assert harmful("(array['a', 'b'])[(select 1)]", "postgresql") == "select"
+    assert harmful("'\\' or name = ' or 1 = 1", "mysql") is not None
+    assert harmful("1 # '", "mysql") is not None
+    assert harmful("data #>> '{a}'", "postgresql") is None
+    assert harmful_definition("create table [x'] as select 1 as [']", "sqlite") == "select"
+
+
 def test_alembic_upgrades_on_a_guarded_engine(lite: house.House) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext

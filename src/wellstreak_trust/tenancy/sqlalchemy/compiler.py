@@ -287,6 +287,7 @@ class GuardedCompiler:
         owned = self.rules.tables.owned(name)
         if owned is not None:
             self.verdict.tables[name] = None
+            self.verdict.misdescribed(owned, base_table(table), written=True)
         elif not self.rules.tables.shared(name):
             self.verdict.refuse(f"the table {name} is of no known class", "declare it in TenantGuard(shared=[...])")
         return owned
@@ -381,7 +382,7 @@ class GuardedCompiler:
 
     def _judge(self, fragment: str, *, ends_statement: bool = False) -> None:
         if self._guards:
-            word = harmful(fragment, ends_statement=ends_statement)
+            word = harmful(fragment, self.dialect.name, ends_statement=ends_statement)
             if word is not None:
                 self.verdict.refuse(f"SQL text that holds {word!r}", _FRAGMENT)
 

@@ -131,7 +131,7 @@ class Gate:
             if verdict.tables or verdict.refusal is not None or verdict.mode == LIFTED:
                 self._judge(statement, context, verdict)
         elif compiled is not None and context.isddl:
-            self._judge_definition(statement)
+            self._judge_definition(statement, context.dialect.name)
         elif compiled is not None:
             self.rules.unscoped("a statement compiled elsewhere", "execute the statement itself", statement)
         elif not is_unscoped() and context.root_connection.in_transaction() and not _asked_by_insiders():
@@ -214,10 +214,10 @@ class Gate:
     def _value(self, type_: Any, company: bool) -> Any:
         return bindparam(None, self.rules.late(type_, company)(), type_=type_)
 
-    def _judge_definition(self, definition: str) -> None:
+    def _judge_definition(self, definition: str, dialect: str) -> None:
         if is_unscoped():
             return
-        word = harmful_definition(definition)
+        word = harmful_definition(definition, dialect)
         if word is not None:
             self.rules.unscoped(f"DDL that holds {word!r}", _DEFINE, definition)
         elif current_tenant() is not None and not definition.lstrip().lower().startswith(_CREATES):

@@ -21,6 +21,9 @@ from typing import Final
 __all__ = ["PLAIN", "RUNS_SQL", "harmful", "harmful_definition"]
 
 _QUOTED: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`""")
+_BRACKETED: Final = re.compile(_QUOTED.pattern + r"|\[[^\]]*\]")
+_BRACKETS: Final = frozenset(("sqlite", "mssql"))  # [a name]
+_HASHES: Final = frozenset(("mysql", "mariadb"))  # a comment after #, and \' inside texts
 _TOKEN: Final = re.compile(r"--|/\*|[A-Za-z_][A-Za-z0-9_$]*|[();'\"`$]")
 _ESCAPED: Final = re.compile(r"\b(?:[eE]'|[uU]&['\"])")  # what its backslashes mean is not what we read
 _QUERIES: Final = frozenset(("select", "union", "intersect", "except", "table", "join", "into", "values", "returning"))
@@ -45,14 +48,12 @@ _DEFINITION: Final = re.compile(
 _RUNS: Final = re.compile(r"\b(?:select|as[\s(]+(?:table|values|execute|with))\b")
 
 
-def harmful_definition(definition: str) -> str | None:
+def harmful_definition(definition: str, dialect: str = "") -> str | None:
     """What makes the text of a definition more than one: a query, a second statement, or code that runs later.
 
     None for one that only defines. GRANT names the privilege SELECT.
     """
-    if _ESCAPED.search(definition):
-        return "E'"
-    plain = _plain(definition).lower()
+    plain = _plain(definition, dialect).lower()
     sign = re.search(r"--|/\*|['\"`$]|;(?!\s*\Z)", plain)
     if sign is not None:
         return sign[0]
@@ -65,22 +66,25 @@ def harmful_definition(definition: str) -> str | None:
     return next((name for name in re.findall(r"(\w+) ?\(", words) if RUNS_SQL.fullmatch(name)), None)
 
 
-def _plain(fragment: str) -> str:
-    """Without what is quoted, except names of functions that run SQL."""
-    return _QUOTED.sub(lambda found: name if RUNS_SQL.fullmatch(name := found[0][1:-1].lower()) else " ", fragment)
+def _plain(fragment: str, dialect: str) -> str:
+    """Without what is quoted, except names of functions that run SQL, and "`" for what cannot be told."""
+    if _ESCAPED.search(fragment) or (dialect in _HASHES and "\\" in fragment):
+        return "`"
+    quoted = _BRACKETED if dialect in _BRACKETS else _QUOTED
+    plain = quoted.sub(lambda found: name if RUNS_SQL.fullmatch(name := found[0][1:-1].lower()) else " ", fragment)
+    return "`" if dialect in _HASHES and "#" in plain else plain
 
 
-def harmful(fragment: str, *, ends_statement: bool = False) -> str | None:
+def harmful(fragment: str, dialect: str = "", *, ends_statement: bool = False) -> str | None:
     """The word that makes a fragment harmful, or None.
 
     Args:
+        dialect: whose ways of quoting are read.
         ends_statement: whether it stands behind the conditions.
     """
-    if _ESCAPED.search(fragment):
-        return "E'"
     depth, before = 0, ""
     token: str
-    for token in _TOKEN.findall(_plain(fragment)):
+    for token in _TOKEN.findall(_plain(fragment, dialect)):
         word = token.lower()
         if word == "(":
             depth += 1

@@ -176,10 +176,7 @@ class Plan:
                 self._verdict.refuse(f"the table {name} is of no known class", _REGISTER)
             return []
         self._verdict.tables[name] = None
-        lacking = [column.name for column in owned.columns if column.key not in element.c]
-        if lacking:
-            hint = "use the mapped class or its table"
-            self._verdict.refuse(f"a second description of {name} lacks {lacking[0]}", hint)
+        if self._verdict.misdescribed(owned, table, written=False):
             return []
         self.covered.add(hash(element))
         return [Occurrence(element, owned, equal)]

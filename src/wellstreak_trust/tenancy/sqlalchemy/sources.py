@@ -5,7 +5,7 @@ its recursive half adds. So columns of subqueries and CTEs are followed to the c
 is what the statement writes under its name: who mentions the first half of a recursive one reads the whole.
 
 Nothing else is followed. What computes (a function, arithmetic, CASE) is a source of its own, and proves nothing. A
-CAST is seen through only where it keeps every value: to a text of any length, or within one kind of type.
+CAST is seen through only where it keeps every value: to a text that is long enough, or within one kind of type.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CHAR, NCHAR, CompoundSelect, Numeric, Select, SmallInteger, String
-from sqlalchemy.sql.elements import Cast, ColumnElement, Grouping, Label
+from sqlalchemy.sql.elements import BindParameter, Cast, ColumnElement, Grouping, Label
 from sqlalchemy.sql.selectable import CTE, ScalarSelect, SelectStatementGrouping
 
 if TYPE_CHECKING:
@@ -32,9 +32,15 @@ def bare(value: Any) -> Any:
 
 def _keeps(cast: Cast[Any]) -> bool:
     type_: Any = cast.type
-    if getattr(type_, "length", None) is not None or isinstance(type_, CHAR | NCHAR | Numeric | SmallInteger):
+    before: Any = cast.clause.type
+    length = getattr(type_, "length", None)
+    if length is not None:  # values of binds may be longer than their type
+        fits = not isinstance(cast.clause, BindParameter) and 0 < (getattr(before, "length", None) or 0) <= length
+        if not fits:
+            return False
+    if isinstance(type_, CHAR | NCHAR | Numeric | SmallInteger):
         return False
-    return isinstance(type_, String) or type_._type_affinity is cast.clause.type._type_affinity
+    return isinstance(type_, String) or type_._type_affinity is before._type_affinity
 
 
 def sources(compiler: GuardedCompiler, value: Any) -> Iterator[Any]:

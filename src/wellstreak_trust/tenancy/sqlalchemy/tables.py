@@ -66,6 +66,24 @@ class Owned:
         """The columns that say whose a row is."""
         return tuple(column for column in (self.tenant, self.company) if column is not None)
 
+    def unlike(self, described: Any, *, written: bool) -> str | None:
+        """The column that another description of this table lacks, renames or has twice, of those the guard goes by.
+
+        Foreign keys matter where they are written, or tell whose a row is.
+        """
+        if described is self.table:
+            return None
+        names = {column.name for column in self.columns}
+        pointers = [column for parent in self.parents for column in parent.columns]
+        own_keys = [key for parent in self.parents if parent.table is self.table for key in parent.keys]
+        told = (*pointers, *own_keys) if written or self.tenant is None else ()
+        for column in (*self.columns, *told):
+            name, key = column.name, column.key
+            found = [(c.key, c.name) for c in described.c if c.key == key or c.name.lower() == name.lower()]
+            if found != [(key, name)] and (found or name in names or self.tenant is None):
+                return name
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Classes:

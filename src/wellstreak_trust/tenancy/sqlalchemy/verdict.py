@@ -7,9 +7,9 @@ the *shape* of a statement is decided once and everything that depends on *value
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from .tables import Parent
+from .tables import Owned, Parent
 
 __all__ = ["COMPANY", "LIFTED", "TENANT", "Equal", "Points", "Verdict"]
 
@@ -68,3 +68,11 @@ class Verdict:
         """Keeps the first reason."""
         if self.refusal is None:
             self.refusal, self.hint, self.write = what, hint, write
+
+    def misdescribed(self, owned: Owned, table: Any, *, written: bool) -> bool:
+        """Refuses a second description of an owned table that the guard would misread."""
+        unlike = owned.unlike(table, written=written)
+        if unlike is not None:
+            what = f"a second description of {owned.table.fullname} lacks {unlike}, or has it otherwise"
+            self.refuse(what, "use the mapped class or its table")
+        return unlike is not None
