@@ -11,10 +11,11 @@ from wellstreak_trust.tenancy.django.registry import Table
 @pytest.fixture(autouse=True)
 def known(monkeypatch):
     monkeypatch.setattr(config.CONFIG, "_shared", frozenset(("house_cache",)))  # Django has no settings here
+    monkeypatch.setattr(config.CONFIG, "_models", frozenset())
     told = registry._Registry()
     told.tables = {
         "project": Table("project", (("tenant_id", "tenant_id"),)),
-        "Task": Table("Task", (("t", "tenant_id"),)),
+        "task": Table("Task", (("t", "tenant_id"),)),
     }
     told.shared = {"root", "entry", "django_session"}
     monkeypatch.setattr(registry, "_REGISTRY", told)
