@@ -83,7 +83,7 @@ class TenantModel(models.Model):
     def _do_update(self, base_qs: Any, using: Any, pk_val: Any, *args: Any, **kwargs: Any) -> Any:
         """Private to Django, and the one place that knows whose UPDATE it is; without it `proof.held` holds nothing."""
         with saving(self, pk_val):
-            return super()._do_update(base_qs, using, pk_val, *args, **kwargs)  # type: ignore[misc]  # as the stubs leave it out
+            return super()._do_update(base_qs, using, pk_val, *args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """As Django's.
