@@ -168,9 +168,12 @@ def references_of(fields: Iterable[Any]) -> list[tuple[Any, list[Any]]]:
     """
     if _REGISTRY.waiting or not _REGISTRY.complete:
         _settle()
-    found = []
+    found, model, told = [], None, {}
     for each in fields:
-        said = _REGISTRY.references.get(plain_name(each.model._meta.db_table), {}).get(each.column, ())
+        if each.model is not model:
+            model = each.model
+            told = _REGISTRY.references.get(plain_name(model._meta.db_table), {})
+        said = told.get(each.column, ())
         keys = [each] if each.remote_field is not None and each not in said else []
         if keys or said:
             found.append((each, [*keys, *said]))
@@ -223,8 +226,8 @@ def _settle() -> None:
 def _settle_references(model: Any) -> None:
     held = _REGISTRY.references.setdefault(plain_name(model._meta.db_table), {})
     for each in model._meta.local_concrete_fields:
-        if each.remote_field is not None and each not in held.setdefault(each.column, []):
-            held[each.column].append(each)
+        if each.remote_field is not None and each not in held.get(each.column, ()):
+            held.setdefault(each.column, []).append(each)
 
 
 def _add(table: Table) -> None:
