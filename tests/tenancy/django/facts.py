@@ -438,9 +438,84 @@ def historical_models_are_guarded_from_the_day_they_have_a_tenant(below):
     before = ProjectState()
     before.add_model(ModelState("house", "Project", [(name, each.clone()) for name, each in fields.items()],
                                 {"db_table": "project"}))  # fmt: skip
-    early = before.apps.get_model("house", "Project")
-    policies = below.sql("select count(*) from pg_policies where tablename = 'project'") if below.pg else [(0,)]
-    assert early.objects.count() == (4 if policies == [(0,)] else 0)
+    late = before.apps.get_model("house", "Project")
+    raises(NoTenant, late.objects.count)  # the state leaves it out, and the database has it
+    with house.scope("t1"):
+        assert late.objects.count() == 3
+        raises(CrossTenantWrite, late.objects.create, name="n", secret="x")
+
+
+@only("sqlite", "postgresql")
+def before_the_column_is_added_the_table_is_nobodys(below):
+    fields = [("id", models.BigAutoField(primary_key=True)), ("name", models.TextField())]
+    before = ProjectState()
+    before.add_model(ModelState("house", "Code", fields, {"db_table": "code"}))
+    early = before.apps.get_model("house", "Code")
+    below.sql("alter table code rename column tenant_id to later")
+    try:
+        assert early.objects.count() == 2
+        assert early.objects.update(name="n") == 2
+    finally:
+        below.sql("alter table code rename column later to tenant_id")
+
+
+def a_corrupt_key_may_be_written_back_unchanged(below):
+    with house.scope("t1"):
+        task = Task.objects.get(pk=3)
+        for title in ("mended", "twice"):
+            task.title = title
+            task.save()
+        assert below.sql("select title, project_id from task where id = 3") == [("twice", 2)]
+        task.project_id = 1
+        task.save()
+        task.project_id = 2  # what it was loaded with, and not what it is
+        raises(CrossTenantWrite, task.save)
+        other = Task.objects.get(pk=3)
+        other.project_id = 2
+        raises(CrossTenantWrite, other.save)
+        moved = Task.objects.get(pk=1)
+        moved.project_id = 2
+        raises(CrossTenantWrite, moved.save)
+        raises(CrossTenantWrite, Task.objects.filter(pk=1).update, project_id=2)
+    below.sql("update task set project_id = 2 where id = 3")
+    with house.scope("t1"):
+        task = Task.objects.get(pk=3)
+        task.pk = 1  # another row was not loaded with it
+        raises(CrossTenantWrite, task.save)
+
+
+def another_model_of_a_table_knows_its_keys(below):
+    from django.apps.registry import Apps
+
+    class Numbers(models.Model):
+        project_id = models.BigIntegerField()
+        title = models.TextField()
+
+        class Meta:
+            app_label, db_table, managed, apps = "house", '"TASK"' if not below.pg else '"task"', False, Apps()
+
+    class Tenants(models.Model):
+        whose = models.TextField(db_column="tenant_id")
+        name = models.TextField()
+
+        class Meta:
+            app_label, db_table, managed, apps = "house", "tag", False, Apps()
+
+    with house.scope("t1"):
+        assert sorted(Numbers.objects.values_list("pk", flat=True)) == [1, 3]
+        raises(CrossTenantWrite, Numbers.objects.filter(pk=1).update, project_id=2)
+        raises(CrossTenantWrite, Tenants.objects.create, whose="t2", name="n")
+        raises(CrossTenantWrite, Tenants.objects.filter(pk=1).update, whose="t2")
+        assert Numbers.objects.filter(pk=1).update(project_id=3) == 1
+
+
+def what_imports_the_guards_private_names_is_out_of_reach(below):
+    from wellstreak_trust.tenancy.django.statements import Compiled
+
+    if "rls" not in str(connection.settings_dict["NAME"]):
+        with house.scope("t1"), connection.cursor() as cursor:
+            cursor.execute(Compiled("select count(*) from project"))
+            assert cursor.fetchone() == (3,)
 
 
 # --- checks -------------------------------------------------------------------------------------------------------

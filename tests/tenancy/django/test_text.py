@@ -8,19 +8,26 @@ from wellstreak_trust.tenancy.django import config, registry, text
 from wellstreak_trust.tenancy.django.registry import Table
 
 
+def _forget():
+    text._complaint.cache_clear()
+    text._residue_complaint.cache_clear()
+    text._VERDICTS.clear()
+
+
 @pytest.fixture(autouse=True)
 def known(monkeypatch):
     monkeypatch.setattr(config.CONFIG, "_shared", frozenset(("house_cache",)))  # Django has no settings here
+    monkeypatch.setattr(config.CONFIG, "_models", frozenset())
     told = registry._Registry()
     told.tables = {
         "project": Table("project", (("tenant_id", "tenant_id"),)),
-        "Task": Table("Task", (("t", "tenant_id"),)),
+        "task": Table("Task", (("t", "tenant_id"),)),
     }
     told.shared = {"root", "entry", "django_session"}
     monkeypatch.setattr(registry, "_REGISTRY", told)
-    text._complaint.cache_clear()
+    _forget()
     yield
-    text._complaint.cache_clear()
+    _forget()
 
 
 HARMLESS = [
@@ -120,6 +127,8 @@ REFUSED = [
     "select $a$, secret from project, $a$",
     "select custom('select title from \"Task\"')",
     "select * from root, lateral (select * from project) p",
+    "select * from 'project'",
+    "select * from root, 'Project'",
 ]
 
 
@@ -156,3 +165,45 @@ def test_fragment(sql):
 )
 def test_refused_fragment(sql):
     assert text.fragment_complaint(sql)
+
+
+OWN = 'SELECT "project"."name" FROM "project" WHERE ("project"."tenant_id" = %s)'
+
+
+@pytest.mark.parametrize(
+    ("sql", "named", "pieces"),
+    [
+        (OWN, ("project",), []),
+        (f'SELECT "root"."id" FROM "root" WHERE "root"."id" IN ({OWN})', (), [OWN]),
+        (f"SELECT COUNT(*) FROM ({OWN}) subquery", (), [OWN]),
+        (f"({OWN}) UNION ({OWN})", (), [OWN, OWN]),
+        ('SELECT EXTRACT(YEAR FROM "project"."name") FROM "project"', ("project",), []),
+        ('INSERT INTO "project" ("name") VALUES (%s), (%s), (%s)', ("project",), []),
+        ('SELECT 1 FROM "project" INNER JOIN "project" T2 ON ("project"."id" = T2."id")', ("project", "project"), []),
+    ],
+)
+def test_statement(sql, named, pieces):
+    assert text.statement_complaint(sql, named, pieces) == ""
+
+
+@pytest.mark.parametrize(
+    ("sql", "named", "pieces"),
+    [
+        (OWN.replace('"project"."name"', "(select max(secret) from project)"), ("project",), []),
+        (OWN.replace('"project"."name"', "secret from project --"), ("project",), []),
+        (OWN.replace('"project"."name"', "'"), ("project",), []),
+        (OWN.replace('"project"."name"', "1) union (select 2"), ("project",), []),
+        (OWN, (), []),
+        (f'SELECT ({OWN}), (SELECT secret FROM "project") FROM "root"', (), [OWN]),
+        ('SELECT "all_projects"."id" FROM "all_projects"', (), []),
+        ("SELECT 1 FROM \"root\" WHERE name = (select secret from 'project')", (), []),
+    ],
+)
+def test_refused_statement(sql, named, pieces):
+    assert text.statement_complaint(sql, named, pieces)
+
+
+def test_what_breaks_out():
+    assert not text.breaks_out("a = %s AND (b IN (%s, %s))")
+    assert text.breaks_out("1 = 1) or (1 = 1")
+    assert text.breaks_out("1 = 1 --")

@@ -24,7 +24,7 @@ from django.db import models
 
 from .fields import TenantForeignKey, TenantOneToOneField
 from .managers import TenantQuerySet
-from .registry import TENANT, is_tenant_model, tables
+from .registry import TENANT, is_tenant_model, plain_name, tables
 
 __all__ = ["check_models"]
 
@@ -65,7 +65,7 @@ def _judged(model: Any, declared: set[str]) -> Iterator[CheckMessage]:
     if is_shared:
         yield Error(f"{model._meta.label} is a TenantModel and declared shared.", obj=model, id="wst.tenancy.E004")
     if not model._meta.proxy:
-        table = tables().get(model._meta.db_table)
+        table = tables().get(plain_name(model._meta.db_table))
         if table is None or not (table.columns or table.owners):
             yield Error(f"{model._meta.label} has no {TENANT}.", obj=model, id="wst.tenancy.E002")
         yield from _keys(model)

@@ -7,6 +7,7 @@ out a subclass of that class, and the subclass
 * restricts each alias on a tenant table where it stands in the statement: a base table in WHERE, a joined table in its
   ON, so that a left join shows NULL where it would have shown a foreign row;
 * stamps and checks the rows of an INSERT, the values of an UPDATE and the targets of foreign keys in both;
+* reads the finished text, so that a host's own expressions, templates and lookups do not read past all that (`whole`);
 * marks what it made, so that `statements` can refuse SQL that no compiler made.
 
 All of it happens when SQL is made, which for Django is when it runs. So a query set that was built at import, in
@@ -31,10 +32,12 @@ from ...core.errors import CrossTenantWrite, NoTenant, UnscopedStatement
 from ...core.tenant import TenantContext
 from .acting import acting, claim
 from .fragments import TEXTUAL, judge, judge_tables
-from .predicates import OwnRows, condition
+from .predicates import Enclosed, OwnRows, condition, enclosed
+from .proof import held
 from .references import check_keys, check_scope_values, unproven
-from .registry import Owner, Table, tables_of
+from .registry import Owner, Table, guarded, plain_name, references_of, tables
 from .statements import Compiled, Upsert, foreign_conflict, touch
+from .whole import Whole, add_piece
 
 __all__ = ["install"]
 
@@ -69,8 +72,15 @@ class _Select:
     where: Any
     returning_fields: Any
 
+    _named: tuple[str, ...] = ()  # the tenant tables that the statement names by right
+
     def as_sql(self, *args: Any, **kwargs: Any) -> Any:
-        sql, params = super().as_sql(*args, **kwargs)  # type: ignore[misc]  # mixed into a compiler
+        whole = Whole(self.connection)
+        try:
+            sql, params = super().as_sql(*args, **kwargs)  # type: ignore[misc]  # mixed into a compiler
+        finally:
+            whole.end()
+        whole.judge(sql, self._named)
         return Compiled(sql), params
 
     def compile(self, node: Any) -> Any:
@@ -81,12 +91,15 @@ class _Select:
 
     def get_from_clause(self) -> Any:
         """Called once all joins are known and before WHERE is written."""
-        query, known = self.query, tables_of(self.query)
-        used = [
-            (alias, source, known[source.table_name])
-            for alias, source in query.alias_map.items()
-            if source.table_name in known and query.alias_refcount[alias]
-        ]
+        query, named, used = self.query, [], []
+        for alias, source in query.alias_map.items():
+            name = plain_name(source.table_name)
+            if name in tables() and query.alias_refcount[alias]:
+                named.append(name)
+                table = guarded(name, query, self.connection)
+                if table is not None:
+                    used.append((alias, source, table))
+        self._named = tuple(named)
         context = self._context() if used else None
         if query.extra_tables:
             judge_tables(query.extra_tables)
@@ -107,7 +120,7 @@ class _Select:
             else:
                 joins[alias] = _OwnJoin(source, sql, params)
         if own:
-            self.where = _all_of(*own, self.where) if self.where else _all_of(*own)
+            self.where = _all_of(*own, Enclosed(self.where)) if self.where else _all_of(*own)
         if not joins:
             return super().get_from_clause()  # type: ignore[misc]  # as above
         query.alias_map.update(joins)
@@ -120,7 +133,10 @@ class _Select:
         """The tenant table that a write is about; asked twice of each compiler."""
         held: Any = self.__dict__.get("_wst_table", self)
         if held is self:
-            held = self.__dict__["_wst_table"] = tables_of(self.query).get(self.query.model._meta.db_table)
+            name = self.query.model._meta.db_table
+            if plain_name(name) in tables():
+                self._named = (plain_name(name),)
+            held = self.__dict__["_wst_table"] = guarded(name, self.query, self.connection)
         found: Table | None = held
         return found
 
@@ -145,12 +161,16 @@ def _covered(query: Any, alias: str, source: Any, owner: Owner) -> bool:
     Either the alias was joined from its owner, which is restricted itself, or an inner join leads on to it.
     """
     parent = query.alias_map.get(source.parent_alias)
-    if parent is not None and parent.table_name == owner.table and source.join_cols == ((owner.target, owner.column),):
+    if (
+        parent is not None
+        and plain_name(parent.table_name) == owner.table
+        and source.join_cols == ((owner.target, owner.column),)
+    ):
         return True
     return any(
         join.parent_alias == alias
         and join.join_type == INNER
-        and join.table_name == owner.table
+        and plain_name(join.table_name) == owner.table
         and join.join_cols == ((owner.column, owner.target),)
         and query.alias_refcount[other]
         for other, join in query.alias_map.items()
@@ -172,9 +192,11 @@ class _OwnJoin:
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         sql, params = self.join.as_sql(compiler, connection)
-        if not sql.endswith(")"):
+        table, on, terms = sql.partition(" ON (")
+        if not on or not sql.endswith(")"):
             raise UnscopedStatement("a join without an ON clause on a tenant table", hint="use inner or left joins")
-        return f"{sql[:-1]} AND {self.sql})", [*params, *self.params]
+        add_piece(connection, self.sql)
+        return f"{table} ON ({enclosed(terms[:-1])} AND {self.sql})", [*params, *self.params]
 
 
 class _Insert(_Select):
@@ -183,8 +205,13 @@ class _Insert(_Select):
     _upserts: bool = False
 
     def as_sql(self, *args: Any, **kwargs: Any) -> Any:
-        statements = super(_Select, self).as_sql(*args, **kwargs)  # type: ignore[misc]  # a list, for INSERT
-        table = self._table()
+        table, whole = self._table(), Whole(self.connection)
+        try:
+            statements = super(_Select, self).as_sql(*args, **kwargs)  # type: ignore[misc]  # a list, for INSERT
+        finally:
+            whole.end()
+        for sql, _ in statements:
+            whole.judge(sql, self._named)
         if table is not None:
             touch(self.connection)
             if self.query.update_fields and (context := self._context()) is not None:
@@ -193,15 +220,12 @@ class _Insert(_Select):
         return [(Compiled(sql), params) for sql, params in statements]
 
     def execute_sql(self, returning_fields: Any = None) -> Any:
-        query, table, columns, keys = self.query, self._table(), [], []
-        for field in query.fields:
-            columns.append(field.column)
-            if field.remote_field is not None:
-                keys.append(field)
+        query, table = self.query, self._table()
         if table is not None:
-            self._claim(table, columns)
+            self._claim(table, query.fields)
+        keys = [(key, unproven(query.objs, field, key)) for field, keys in references_of(query.fields) for key in keys]
         if keys:
-            check_keys(self.connection, query, [(field, unproven(query.objs, field)) for field in keys])
+            check_keys(self.connection, query, keys)
         rows = super().execute_sql(returning_fields)  # type: ignore[misc]  # as above
         return self._returned(rows) if self._upserts and returning_fields else rows
 
@@ -214,8 +238,9 @@ class _Insert(_Select):
             raise foreign_conflict()
         return rows
 
-    def _claim(self, table: Table, columns: list[str]) -> None:
-        if any(column not in columns for column, _ in table.columns):
+    def _claim(self, table: Table, fields: Any) -> None:
+        attributes = {field.column: field.attname for field in fields}
+        if any(attributes.get(column) != name for column, name in table.columns):
             raise CrossTenantWrite("an INSERT leaves out the column that names the tenant", hint="use the whole model")
         names = table.names
         for instance in self.query.objs:
@@ -235,7 +260,7 @@ class _Insert(_Select):
                 "this database's upsert cannot be kept to own rows", hint="update_or_create(...), row by row"
             )
         quote = operations.quote_name
-        own, values = condition(table, quote(table.name), context, quote)
+        own, values = condition(table, quote(query.get_meta().db_table), context, quote)
         kept = Upsert(sql.replace(suffix, f"{suffix} WHERE {own}"))
         kept.rows = 0 if self.returning_fields else len(query.objs)
         return kept, (*params, *values)
@@ -250,8 +275,8 @@ class _Update(_Select):
         context = self._context() if table is not None and self.query.values else None
         if table is not None and context is not None:
             quote = self.connection.ops.quote_name
-            own = OwnRows(*condition(table, quote(table.name), context, quote))
-            self.query.where = _all_of(own, self.query.where)
+            own = OwnRows(*condition(table, quote(self.query.get_meta().db_table), context, quote))
+            self.query.where = _all_of(own, Enclosed(self.query.where))
         return done
 
     def execute_sql(self, result_type: Any) -> Any:
@@ -259,7 +284,12 @@ class _Update(_Select):
         context = self._context() if table is not None and query.values else None
         if table is not None and context is not None:
             check_scope_values(query, table, context)
-        keys = [(field, [value]) for field, _, value in query.values if field.remote_field is not None]
+        keys = [
+            (key, [] if held(query, field, value) else [value])
+            for field, _, value in query.values
+            for _, keys in references_of([field])
+            for key in keys
+        ]
         if keys:
             check_keys(self.connection, query, keys)
         return super().execute_sql(result_type)  # type: ignore[misc]  # as above
@@ -273,9 +303,9 @@ class _Delete(_Select):
         context = self._context() if table is not None else None
         if table is not None and context is not None:
             quote = self.connection.ops.quote_name
-            own = OwnRows(*condition(table, quote(table.name), context, quote, any_owner=True))
+            own = OwnRows(*condition(table, quote(query.get_meta().db_table), context, quote, any_owner=True))
             query = query.clone()
-            query.where = _all_of(own, query.where)
+            query.where = _all_of(own, Enclosed(query.where))
         return super()._as_sql(query)  # type: ignore[misc]  # as above
 
 

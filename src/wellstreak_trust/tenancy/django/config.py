@@ -31,6 +31,7 @@ class _Config:
         self._observe: bool | None = None
         self._rls: bool | None = None
         self._shared: frozenset[str] | None = None
+        self._models: frozenset[str] | None = None
 
     @property
     def observe(self) -> bool:
@@ -66,9 +67,16 @@ class _Config:
             self._shared = frozenset(name.lower() for name in named)
         return self._shared
 
+    @property
+    def shared_models(self) -> frozenset[str]:
+        """Labels of models and apps without tenant."""
+        if self._models is None:
+            self._models = frozenset(getattr(settings, "WELLSTREAK_SHARED_MODELS", ()))
+        return self._models
+
     def forget(self, **kwargs: Any) -> None:
         """Receives Django's `setting_changed`."""
-        self._observe = self._rls = self._shared = None
+        self._observe = self._rls = self._shared = self._models = None
 
 
 CONFIG: Final = _Config()

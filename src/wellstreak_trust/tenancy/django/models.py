@@ -12,6 +12,7 @@ from . import compiler, statements
 from .acting import claim, fits
 from .fields import ScopeField
 from .managers import TenantManager
+from .proof import kept, saving
 from .registry import COMPANY, TENANT
 
 __all__ = ["CompanyModel", "TenantModel"]
@@ -75,8 +76,14 @@ class TenantModel(models.Model):
         context = claim(self, self._wst_scope, stamp=True)
         super().save_base(*args, **kwargs)
         if context is not None and self.__dict__.get(TENANT) == context.tenant_id:
-            key = (self._meta.pk.attname,), (self.pk,)
+            names, values = kept(self, context)
+            key = (self._meta.pk.attname, *names), (self.pk, *values)
             self._state.wst_proof = (context.tenant_id, context.company_id, *key)  # type: ignore[attr-defined]  # as above
+
+    def _do_update(self, base_qs: Any, using: Any, pk_val: Any, *args: Any, **kwargs: Any) -> Any:
+        """Private to Django, and the one place that knows whose UPDATE it is; without it `proof.held` holds nothing."""
+        with saving(self, pk_val):
+            return super()._do_update(base_qs, using, pk_val, *args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """As Django's.

@@ -19,7 +19,7 @@ from django.db.migrations.operations.base import Operation
 from ...core.errors import ConfigurationError
 from .. import setting
 from ..postgres import ddl
-from .registry import COMPANY, TENANT, Owner, Table, table_of, tables
+from .registry import COMPANY, TENANT, Owner, Table, plain_name, tables
 
 __all__ = ["EnableTenantRLS", "TenantForeignKeyConstraint"]
 
@@ -95,8 +95,8 @@ class EnableTenantRLS(_PostgresOperation):
             for field in model._meta.local_many_to_many
             if field.remote_field.through._meta.auto_created
         ]
-        found = [tables()[name] for name in names if name in tables()]
-        if not found or found[0].name != names[0]:
+        found = [tables()[name] for name in map(plain_name, names) if name in tables()]
+        if not found or plain_name(found[0].name) != plain_name(names[0]):
             raise ConfigurationError(
                 f"{model._meta.label} is no tenant model", hint="derive it from TenantModel", reason="tenancy_rls"
             )
@@ -146,8 +146,8 @@ class TenantForeignKeyConstraint(_PostgresOperation):
 
     def _names(self, model: Any, quote: Any) -> tuple[Any, str, str, str]:
         field = model._meta.get_field(self.field_name)
-        target = table_of(field)
-        own = tables().get(model._meta.db_table)
+        target = tables().get(plain_name(field.target_field.model._meta.db_table))
+        own = tables().get(plain_name(model._meta.db_table))
         if target is None or own is None or not (target.columns and own.columns):
             raise ConfigurationError(
                 f"{model._meta.label}.{self.field_name} does not join two tables with a {TENANT}",
@@ -169,4 +169,4 @@ def _owner_rule(owner: Owner, alias: str, quote: Any) -> str:
     table = tables()[owner.table]
     inner = quote(f"wst_{owner.table}"[:63])
     rule = f"{inner}.{quote(owner.target)} = {alias}.{quote(owner.column)} AND {_rule(table, inner, quote)}"
-    return f"EXISTS (SELECT 1 FROM {quote(owner.table)} {inner} WHERE {rule})"  # noqa: S608 - quoted names of the host's
+    return f"EXISTS (SELECT 1 FROM {quote(table.name)} {inner} WHERE {rule})"  # noqa: S608 - quoted names of the host's

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ...core.errors import UnscopedStatement
 from ...core.tenant import TenantContext
-from .acting import value_for
+from ..unscoped import is_unscoped
+from .acting import refuse, value_for
 from .registry import Owner, Table, tables
+from .text import breaks_out
+from .whole import add_piece
 
-__all__ = ["OwnRows", "condition"]
+__all__ = ["Enclosed", "OwnRows", "condition", "enclosed"]
 
 Quote = Callable[[str], str]
 
@@ -57,9 +61,10 @@ def condition(
 
 def _owned(owner: Owner, alias: str, context: TenantContext, quote: Quote, depth: int) -> tuple[str, list[str]]:
     inner = quote(f"wst{depth}")
-    sql, params = condition(tables()[owner.table], inner, context, quote, depth=depth + 1)
+    table = tables()[owner.table]
+    sql, params = condition(table, inner, context, quote, depth=depth + 1)
     own = f"{inner}.{quote(owner.target)} = {alias}.{quote(owner.column)} AND {sql}"
-    return f"EXISTS (SELECT 1 FROM {quote(owner.table)} {inner} WHERE {own})", params  # noqa: S608 - quoted names of the host's
+    return f"EXISTS (SELECT 1 FROM {quote(table.name)} {inner} WHERE {own})", params  # noqa: S608 - quoted names of the host's
 
 
 class OwnRows:
@@ -76,4 +81,41 @@ class OwnRows:
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[str]]:
         """What Django's compiler asks of every node."""
+        add_piece(connection, self.sql)
         return self.sql, self.params
+
+
+class Enclosed:
+    """A host's condition beside `OwnRows`, which it can neither leave nor hide."""
+
+    __slots__ = ("node",)
+
+    contains_aggregate = False
+    contains_over_clause = False
+
+    def __init__(self, node: Any) -> None:
+        self.node: Any = node
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """As `OwnRows.as_sql`.
+
+        Raises:
+            UnscopedStatement: the condition closes a parenthesis that it did not open, or holds a comment.
+        """
+        sql, params = compiler.compile(self.node)
+        return enclosed(sql), params
+
+
+def enclosed(sql: str) -> str:
+    """`sql` in parentheses of its own; raises as `Enclosed`."""
+    if not sql:
+        return sql
+    if breaks_out(sql) and not is_unscoped():
+        refuse(
+            UnscopedStatement(
+                "a condition closes a parenthesis that it did not open, or holds a comment",
+                hint="use expressions, or unscoped(reason)",
+            ),
+            sql,
+        )
+    return f"({sql})"

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
-from django.db.models.expressions import Case, Col, Expression, F, Value
+from django.db.models.expressions import Case, Col, Expression, F, Subquery, Value, When
 from django.db.models.functions import Cast, Coalesce
 from django.db.models.sql import InsertQuery, Query
 
@@ -26,12 +26,14 @@ from ..context import current_tenant
 from .acting import acting, refuse, value_for
 from .predicates import condition
 from .proof import proves
-from .registry import Table, table_of, tables
+from .registry import Table, plain_name, table_of, tables
 from .statements import Compiled, touch
 
 __all__ = ["check_keys", "check_scope_values", "unproven"]
 
 _CHUNK: Final = 500  # SQLite takes 999 parameters
+
+_READ: Final = frozenset((Case, Cast, Coalesce, Col, Subquery, Value, When))
 
 Keys = list[tuple[Any, list[Any]]]
 
@@ -56,33 +58,39 @@ def check_keys(connection: Any, query: Any, keys: Keys) -> None:
         NoTenant: outside every scope.
         CrossTenantWrite: it does not.
     """
-    asked: dict[tuple[str, str], set[Any]] = {}
+    asked: dict[tuple[Table, str], set[Any]] = {}
+    here = plain_name(query.get_meta().db_table)
     for field, values in keys:
-        table = table_of(field)
+        table = table_of(field, connection)
         if table is None:
             continue
         target = field.target_field
-        held = asked.setdefault((table.name, target.column), set())
+        held = asked.setdefault((table, target.column), set())
         for value in values:
             held.update(_prepared(value, field, query, connection))
-        if table.name == query.get_meta().db_table:
+        if plain_name(table.name) == here:
             held -= _inserted_along(query, target, connection)
     for content_type, value in _generic(query):
         found = _generic_target(content_type)
         if found is not None:
-            held = asked.setdefault((found.model._meta.db_table, found.column), set())
+            held = asked.setdefault((tables()[plain_name(found.model._meta.db_table)], found.column), set())
             held.add(found.get_db_prep_save(value, connection))
-    for (name, column), wanted in asked.items():
-        _check(connection, query, tables()[name], column, wanted)
+    for (table, column), wanted in asked.items():
+        _check(connection, query, table, column, wanted)
 
 
-def unproven(instances: Iterable[Any], field: Any) -> list[Any]:
-    """The values of a foreign key, less those whose related instance proves that they are own rows."""
+def unproven(instances: Iterable[Any], field: Any, key: Any) -> list[Any]:
+    """The values of a foreign key, less those whose related instance proves that they are own rows.
+
+    Args:
+        field: of the instances' own model.
+        key: the foreign key that it is, or that another model of the same table says it is.
+    """
     context = current_tenant()
     found = []
     for instance in instances:
         value = getattr(instance, field.attname)
-        parent = field.get_cached_value(instance, default=None)
+        parent = field.get_cached_value(instance, default=None) if field is key else None
         if context is None or parent is None or not proves(parent, field.target_field.attname, value, context):
             found.append(value)
     return found
@@ -130,16 +138,17 @@ def _literals(value: Any, field: Any, query: Any) -> Iterator[Any]:
 def _outcomes(value: Any, field: Any, query: Any) -> Iterator[Any]:
     if isinstance(value, F):
         value = value.resolve_expression(query, allow_joins=False, for_save=True)
+    known = _is_itself(value)
     inner = value if isinstance(value, Query) else getattr(value, "query", None)
-    if isinstance(value, Value):
+    if known and isinstance(value, Value):
         yield value.value
-    elif isinstance(value, Case):
+    elif known and isinstance(value, Case) and all(map(_is_itself, value.cases)):
         for branch in (*(case.result for case in value.cases), value.default):
             yield from _literals(branch, field, query)
-    elif type(value) in {Cast, Coalesce} and not value.extra.keys() & {"template", "function"}:  # bulk_update casts
+    elif known and isinstance(value, Cast | Coalesce):  # bulk_update casts
         for source in value.get_source_expressions():
             yield from _literals(source, field, query)
-    elif not (
+    elif not known or not (
         (isinstance(value, Col) and _holds_own_keys(value.target, field))
         or (isinstance(inner, Query) and _selects_keys(inner, field))
     ):
@@ -149,6 +158,12 @@ def _outcomes(value: Any, field: Any, query: Any) -> Iterator[Any]:
         )
 
 
+def _is_itself(value: Any) -> bool:
+    """Whether Django writes `value` as its class says: no class derived from it, no template of the host's."""
+    told = {*getattr(value, "extra", ()), *vars(value)}
+    return isinstance(value, Query) or (type(value) in _READ and not told & {"template", "function", "arg_joiner"})
+
+
 def _holds_own_keys(column: Any, field: Any) -> bool:
     """Whether a column of the row that is written holds keys of what `field` points at, and of own rows alone.
 
@@ -156,15 +171,28 @@ def _holds_own_keys(column: Any, field: Any) -> bool:
     """
     if column is field:
         return True
-    owned = column.model._meta.db_table in tables()
+    owned = plain_name(column.model._meta.db_table) in tables()
     return owned and column.remote_field is not None and column.target_field is getattr(field, "target_field", None)
 
 
 def _selects_keys(inner: Any, field: Any) -> bool:
-    """Whether a subquery, which is restricted itself, selects nothing but the key that `field` refers to."""
+    """Whether a subquery, which is restricted itself, selects nothing but the key that `field` refers to.
+
+    Each part of a union must; one that names no columns takes those of the whole, as Django compiles it.
+    """
+    if inner.combinator:
+        parts = [part if part.values_select else _selecting(part, inner) for part in inner.combined_queries]
+        return bool(parts) and all(_selects_keys(part, field) for part in parts)
     chosen: tuple[Any, ...] = tuple(inner.select or ())
     target = getattr(field, "target_field", None)
     return len(chosen) == 1 and isinstance(chosen[0], Col) and chosen[0].target is target
+
+
+def _selecting(part: Any, whole: Any) -> Any:
+    if whole.values_select:
+        part = part.clone()
+        part.set_values((*whole.extra_select, *whole.values_select, *whole.annotation_select))
+    return part
 
 
 def _inserted_along(query: Any, target: Any, connection: Any) -> set[Any]:
@@ -198,4 +226,4 @@ def _generic_target(content_type: Any) -> Any:
     from django.contrib.contenttypes.models import ContentType
 
     model = ContentType.objects.get_for_id(content_type).model_class()
-    return model._meta.pk if model is not None and model._meta.db_table in tables() else None
+    return model._meta.pk if model is not None and plain_name(model._meta.db_table) in tables() else None

@@ -15,6 +15,11 @@ A whole statement is refused when it
 A fragment (`RawSQL`, ``extra(where=...)``) is refused for the same, and when it could close a parenthesis that it did
 not open.
 
+A statement that a compiler made names tenant tables by right: those that the compiler restricted. Any more of them, or
+one less, was named or hidden by text of the host's: a template, an expression or a lookup that writes its own SQL, a
+field's placeholder. So its text is read too, with what inner compilers have made cut out, and must name as many tenant
+tables as the compiler knows of. What was read once is remembered by its text, so this costs one look-up a statement.
+
 It is a net for a host's own text, not a judge of hostile SQL: whoever can inject SQL meets row level security, or
 nothing.
 """
@@ -22,15 +27,16 @@ nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from .config import CONFIG
-from .registry import known_tables, tables
+from .registry import known_tables, tables, version
 
-__all__ = ["complaint", "fragment_complaint"]
+__all__ = ["breaks_out", "complaint", "fragment_complaint", "statement_complaint"]
 
 _TOKEN: Final = re.compile(
     r"""(?P<skip>\s+|--[^\n]*|/\*.*?(?:\*/|\Z))
@@ -64,6 +70,12 @@ _SAVEPOINT: Final = re.compile(r'(?:SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVE
 _NEW_AND_EMPTY: Final = frozenset("table index unique sequence temporary temp".split())
 
 
+_MANY: Final = re.compile(r"%s(?:, ?%s)+")
+_ROWS: Final = re.compile(r"\((?:%s)?\)(?:, ?\((?:%s)?\))+")
+_KEPT: Final = 2048
+_VERDICTS: Final[dict[Any, str]] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
     kind: str
@@ -74,12 +86,69 @@ def complaint(sql: str) -> str:
     """Why a whole statement must not run unscoped, in words that follow "SQL"; empty where it may."""
     if _SAVEPOINT.fullmatch(sql):
         return ""  # each has a name of its own: not worth remembering
-    return _complaint(sql, (len(tables()), len(known_tables()), CONFIG.shared_tables), fragment=False)
+    return _complaint(sql, _known(), fragment=False)
 
 
 def fragment_complaint(sql: str) -> str:
     """The same of a piece of a statement that a compiler made."""
-    return _complaint(sql, (len(tables()), len(known_tables()), CONFIG.shared_tables), fragment=True)
+    return _complaint(sql, _known(), fragment=True)
+
+
+def statement_complaint(sql: str, named: tuple[str, ...], pieces: list[str]) -> str:
+    """The same of a statement that a compiler made.
+
+    Args:
+        named: the tenant tables that it names by right, in any order, each as often as it stands there.
+        pieces: what inner compilers made of it.
+    """
+    key = (sql, named, len(pieces), version(), CONFIG.shared_tables, CONFIG.shared_models)
+    found = _VERDICTS.get(key)
+    if found is None:
+        found = _statement_complaint(sql, named, pieces)
+        if len(_VERDICTS) >= _KEPT:
+            _VERDICTS.clear()
+        if len(sql) < _KEPT:
+            _VERDICTS[key] = found
+    return found
+
+
+def _statement_complaint(sql: str, named: Iterable[str], pieces: Iterable[str]) -> str:
+    for piece in sorted(set(pieces), key=len, reverse=True):  # a longer one may hold a shorter one
+        sql = sql.replace(piece, "SELECT")
+    return _residue_complaint(_shortened(sql), tuple(sorted(named)), _known())
+
+
+@lru_cache(maxsize=_KEPT)
+def _residue_complaint(sql: str, named: tuple[str, ...], known: object) -> str:
+    tokens = list(_tokens(sql))
+    if not _closed(tokens, sql):
+        return "holds a comment, a second statement or a parenthesis too many"
+    found = _text_complaint(tokens)
+    if found:
+        return found
+    owned, theirs = Counter(name for name in _relations(tokens) if name in tables()), Counter(named)
+    for name in (owned - theirs) + (theirs - owned):
+        return f"names the tenant table {name} where the guard does not restrict it"
+    return _unknown_complaint(tokens)
+
+
+def breaks_out(condition: str) -> bool:
+    """Whether a condition could close a parenthesis around it, or hide what comes after it."""
+    return _breaks_out(_shortened(condition) if len(condition) > _KEPT else condition)
+
+
+@lru_cache(maxsize=_KEPT)
+def _breaks_out(condition: str) -> bool:
+    return not _closed(list(_tokens(condition)), condition)
+
+
+def _shortened(sql: str) -> str:
+    """Lists of parameters say nothing, and are of any length."""
+    return _ROWS.sub("(%s)", _MANY.sub("%s", sql))
+
+
+def _known() -> object:
+    return version(), CONFIG.shared_tables, CONFIG.shared_models
 
 
 @lru_cache(maxsize=512)
@@ -93,33 +162,34 @@ def _complaint(sql: str, known: object, *, fragment: bool) -> str:
         return f"begins with {words[0].upper()}"
     if len(words) > 1 and words[0] == "create" and words[1] in _NEW_AND_EMPTY and "select" not in words:
         return ""
+    return _text_complaint(tokens) or _relation_complaint(tokens)
+
+
+def _text_complaint(tokens: list[_Token]) -> str:
     for index, token in enumerate(tokens):
         following = tokens[index + 1].text if index + 1 < len(tokens) else ""
         if token.kind in {"word", "name"} and following == "(" and _RUNS_TEXT.fullmatch(token.text):
             return f"calls {token.text}"
         if token.kind != "mark" and _speaks_of_settings(token.text):
             return "speaks of the settings that row level security reads"
-        if token.kind == "text" and any(name in _owned() for name in _relations(list(_tokens(token.text)))):
+        if token.kind == "text" and any(name in tables() for name in _relations(list(_tokens(token.text)))):
             return "holds a text that reads from a tenant table"
-    return _relation_complaint(tokens)
-
-
-def _relation_complaint(tokens: list[_Token]) -> str:
-    local, owned = _local_names(tokens), _owned()
-    for name in _relations(tokens):
-        if name in owned:
-            return f"reads or writes the tenant table {name}"
-        if name not in local and not _BUILT_IN.fullmatch(name) and name not in _shared():
-            return f"names {name}, which no model describes (see WELLSTREAK_SHARED_TABLES)"
     return ""
 
 
-def _owned() -> set[str]:
-    return {name.lower() for name in tables()}
+def _relation_complaint(tokens: list[_Token]) -> str:
+    for name in _relations(tokens):
+        if name in tables():
+            return f"reads or writes the tenant table {name}"
+    return _unknown_complaint(tokens)
 
 
-def _shared() -> set[str]:
-    return {name.lower() for name in known_tables()} | CONFIG.shared_tables
+def _unknown_complaint(tokens: list[_Token]) -> str:
+    local, shared = _local_names(tokens), known_tables() | CONFIG.shared_tables | tables().keys()
+    for name in _relations(tokens):
+        if name not in local and name not in shared and not _BUILT_IN.fullmatch(name):
+            return f"names {name}, which no model describes as shared (see WELLSTREAK_SHARED_TABLES)"
+    return ""
 
 
 def _speaks_of_settings(text: str) -> bool:
@@ -189,8 +259,7 @@ def _relations(tokens: list[_Token]) -> Iterator[str]:
             selects[depth] = True
         elif expected and not (token.kind == "word" and token.text in _NOT_A_RELATION):
             name, index = _dotted(tokens, index)
-            if token.kind != "text":
-                yield name
+            yield name if token.kind != "text" else name.lower()  # SQLite takes a string for a table's name
             expected = False
         index += 1
 
