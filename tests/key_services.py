@@ -52,7 +52,7 @@ def _http(answer: Callable[[str, str, Any], tuple[int, Any]], tls: Path | None =
     """Serves JSON: `answer(method, path, body)` gives status and document."""
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+        protocol_version = "HTTP/1.0"  # one request a connection: nobody writes to one that an error has closed
 
         def _serve(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
