@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wellstreak_trust.core import FixedClock, SystemClock, UsageError
-from wellstreak_trust.core.clock import aware, from_micros, rfc3339, to_micros
+from wellstreak_trust.core.clock import aware, from_micros, micros, rfc3339, to_micros
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -51,3 +51,9 @@ def test_micros_are_exact_and_text_order_is_time_order(moment: datetime) -> None
 def test_rfc3339_is_utc() -> None:
     east = datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
     assert rfc3339(east) == "2026-01-01T00:00:00.000000Z"
+
+
+def test_micros_read_the_clock_as_it_tells_the_time() -> None:
+    assert micros(FixedClock(NOON))() == to_micros(NOON)
+    before = to_micros(SystemClock().now())
+    assert before <= micros(SystemClock())() <= to_micros(SystemClock().now())

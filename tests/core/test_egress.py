@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from wellstreak_trust.core import SystemClock
@@ -34,3 +37,34 @@ def test_urls_that_are_never_asked(url: str) -> None:
     with pytest.raises(EgressFailed) as refused:
         Egress(SystemClock()).send("GET", url)
     assert refused.value.code == "bad_url"
+
+
+def test_a_name_that_no_resolver_takes() -> None:
+    with pytest.raises(EgressFailed) as refused:
+        Egress(SystemClock()).send("GET", f"https://{'a' * 64}.example/")
+    assert refused.value.code == "bad_url"
+
+
+def test_a_name_without_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+    with pytest.raises(EgressFailed) as refused:
+        Egress(SystemClock()).send("GET", "https://h.example/")
+    assert refused.value.code == "unreachable"
+
+
+def test_a_connection_that_stays_open_is_read_to_the_end_of_the_body() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+
+        def serve() -> bytes:
+            peer, _ = listening.accept()
+            with peer:
+                asked = peer.recv(4096)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+                peer.recv(1)  # open until the other side closes
+            return asked
+
+        asked = pool.submit(serve)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        answer = Egress(SystemClock(), allow_private=True).send("GET", url)
+        assert asked.result().startswith(b"GET / HTTP/1.1\r\n")
+    assert (answer.status, answer.body) == (200, b"hi")

@@ -129,6 +129,7 @@ def test_errors_cross_process_borders(kind: type[TrustError]) -> None:
 
 def test_access_denied_has_four_public_faces() -> None:
     assert errors.AccessDenied(_Decision("no_grant")).status == 403
+    assert errors.AccessDenied(_Decision("approval_required")).problem()["code"] == errors.ApprovalRequired.code
     concealed = errors.AccessDenied(_Decision("tenant_mismatch", conceal=True))
     assert concealed.problem() == errors.NotFound().problem()
     nobody = errors.AccessDenied(_Decision("unauthenticated"))
