@@ -32,7 +32,6 @@ _HASHES: Final[dict[str, Callable[[bytes], _Hash]]] = {
 }
 _INNER: Final = bytes(octet ^ 0x36 for octet in range(256))
 _OUTER: Final = bytes(octet ^ 0x5C for octet in range(256))
-_SMALL: Final = 2_048  # below this a copy costs less than a second call
 _LABEL: Final = b"wellstreak_trust webhook key id"
 
 
@@ -132,20 +131,22 @@ def _hmac(octets: bytes, hash_of: Callable[[bytes], _Hash], encoding: Encoding) 
     inner, outer = hash_of(block.translate(_INNER)).copy, hash_of(block.translate(_OUTER)).copy
 
     def hexadecimal(before: bytes, body: bytes, after: bytes = b"") -> str:
-        state = inner()
-        if len(body) < _SMALL:
-            state.update(before + body)
-        else:
-            state.update(before)
-            state.update(body)
+        state, result = inner(), outer()
+        state.update(before)
+        state.update(body)
         if after:
             state.update(after)
-        result = outer()
         result.update(state.digest())
         return result.hexdigest()
 
     def other(before: bytes, body: bytes, after: bytes = b"") -> str:
-        return encode(bytes.fromhex(hexadecimal(before, body, after)), encoding)
+        state, result = inner(), outer()
+        state.update(before)
+        state.update(body)
+        if after:
+            state.update(after)
+        result.update(state.digest())
+        return encode(result.digest(), encoding)
 
     return hexadecimal if encoding == "hex" else other
 

@@ -165,7 +165,7 @@ class WebhookVerifier:
             age = (self._clock() if now is None else to_micros(aware(now, "now"))) - at
             if age > self._past or -age > self._future:
                 raise _late(age)
-        return VerifiedWebhook(self._origin, octets, key_id, at, (before, after, found, None))
+        return VerifiedWebhook(self._origin, octets, (key_id, at, before, after, found, None))
 
     @property
     def acknowledgement(self) -> ChallengeResponse:
@@ -185,7 +185,7 @@ class WebhookVerifier:
             raise _late(moment - proof.at)
         if proof.until is not None and moment > proof.until:
             raise _late(moment - proof.until)
-        return VerifiedWebhook(self._origin, body, proof.key_id, proof.at, (b"", b"", found, proof))
+        return VerifiedWebhook(self._origin, body, (proof.key_id, proof.at, b"", b"", found, proof))
 
     def _address(self, url: str | None, method: str, body: bytes) -> Fields:
         """What the signature takes from the request line."""
