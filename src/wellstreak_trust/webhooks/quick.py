@@ -51,7 +51,7 @@ def quick(
 
 def _fits(scheme: Scheme) -> bool:
     """HMAC of one header's signature, with nothing behind the body and the time where it is read without parsing it."""
-    if scheme.rule is not None or len(scheme.headers) != 1 or scheme.mac.algorithm not in _HMAC:
+    if scheme.rule is not None or scheme.opening or len(scheme.headers) != 1 or scheme.mac.algorithm not in _HMAC:
         return False
     content, fields = Content.parse(scheme.content)
     time = scheme.timestamp
