@@ -35,7 +35,7 @@ class Origin:
 
 
 # Which key signed and when, in microseconds; what was signed in front of the body and behind it; the headers that were
-# read, by lower-case name; what a rule found. One value, because to build an event of many costs as much as to parse it.
+# read, by lower-case name; what a rule found. One value, because to build an event of many costs as much as parsing it.
 Facts = tuple[str, int | None, bytes, bytes, dict[str, str], "Proof | None"]
 
 

@@ -15,7 +15,7 @@ status that makes a provider do the right thing: 401 and 400 give up, 409 and 50
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
