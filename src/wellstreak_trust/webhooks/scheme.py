@@ -137,7 +137,8 @@ class Scheme:
         reads: further headers that a rule reads.
         opening: what every body begins with; for providers whose handshake has any other text signed for anybody.
         challenge: the handshake the provider opens an endpoint with; empty for none.
-        confirmed: what this row was checked against: ``vector``, ``peer``, ``docs``, or ``memory`` (unconfirmed).
+        confirmed: what this row was checked against: a published ``vector``, a live ``peer`` in the tests, public
+            ``code``, or the provider's ``docs``.
 
     Raises:
         ConfigurationError: fields that contradict each other, or a content whose borders could be shifted.
@@ -153,7 +154,7 @@ class Scheme:
     id: Source | None = None
     type: Source | None = None
     challenge: str = ""
-    confirmed: Literal["vector", "peer", "docs", "memory"] = "docs"
+    confirmed: Literal["vector", "peer", "code", "docs"] = "docs"
     rule: Rule | None = None
     reads: tuple[str, ...] = ()
     opening: bytes = b""

@@ -1,16 +1,26 @@
-"""Where each provider documents how it signs; read by the reference table and by nobody else."""
+"""Where each provider documents how it signs, and code that does it; read by the reference table and by nobody else."""
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["SOURCES"]
+__all__ = ["CODE", "SOURCES"]
 
 _STANDARD: Final = "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"
 _HUBSPOT: Final = (
     "https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation"
 )
 _SVIX: Final = "https://docs.svix.com/receiving/verifying-payloads/how-manual"
+
+CODE: Final[dict[str, str]] = {
+    "airtable": "https://github.com/gtalarico/pyairtable/blob/main/pyairtable/models/webhook.py",
+    "flutterwave": "https://dev.to/ayopee/how-to-verify-paystack-flutterwave-monnify-and-squad-webhooks-correctly-in-nodejs-and-python-684",
+    "forgejo": "https://codeberg.org/forgejo/forgejo/src/branch/forgejo/services/webhook/shared/payloader.go",
+    "gocardless": "https://github.com/gocardless/gocardless-pro-python/blob/master/gocardless_pro/webhooks.py",
+    "gogs": "https://github.com/gogs/gogs/blob/main/internal/database/webhook.go",
+    "sanity": "https://github.com/sanity-io/webhook-toolkit/blob/main/src/signature.ts",
+    "teams": "https://github.com/OfficeDev/Microsoft-Teams-Samples/blob/main/samples/outgoing-webhook/nodejs/app.js",
+}
 
 SOURCES: Final[dict[str, str]] = {
     "adyen_payments": "https://docs.adyen.com/development-resources/webhooks/verify-hmac-signatures",

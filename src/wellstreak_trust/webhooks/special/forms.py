@@ -16,7 +16,8 @@ from ...core.errors import MalformedBody
 __all__ = ["field", "multipart", "pairs"]
 
 _MOST: Final = 1_000
-_SPELLING: Final = re.compile(r"(?:[!-$'-<>-~]|%[0-9A-F]{2})*")  # printable ASCII without % & =
+# Printable ASCII without % & =; possessive, so that a long value is read in one go and never again.
+_SPELLING: Final = re.compile(r"(?:[!-$'-<>-~]++|%[0-9A-F]{2})*+")
 _BOUNDARY: Final = re.compile(
     r'multipart/form-data\s*;\s*boundary=(?:"([!-~]{1,70})"|([!-~]{1,70}))', re.IGNORECASE | re.ASCII
 )

@@ -311,6 +311,5 @@ SCHEMES: Final = (
             "'audience account@project.iam.gserviceaccount.com'",
             prefix="Bearer ",
         ),
-        confirmed="memory",
     ),
 )

@@ -15,6 +15,7 @@ from hashlib import sha1
 from hmac import compare_digest
 from typing import Any, ClassVar, Final
 
+from ...core.canonical import length_prefixed
 from ...core.errors import MalformedBody, MalformedHeader, MissingSignature, SignatureMismatch, WeakSecret
 from ..event import dig, load_json
 from ..key_source import KeySource
@@ -109,7 +110,12 @@ class MailgunRule(Rule):
 
 @dataclass(frozen=True, slots=True)
 class DropboxSignRule(Rule):
-    """An event's time and type; the body may be JSON, a form, or multipart with the JSON in its field."""
+    """An event's time and type; the body may be JSON, a form, or multipart with the JSON in its field.
+
+    Two customers may sign within one second, so time and type do not tell events apart. The replay key adds what the
+    event is about. That is not signed, which costs nothing: who can make a delivery pass once can choose its body
+    anyway, until the time is over.
+    """
 
     content: ClassVar[str] = "body `event.event_time` and `event.event_type`; the rest is NOT signed"
     signed: ClassVar[frozenset[str]] = frozenset(("timestamp",))
@@ -125,7 +131,17 @@ class DropboxSignRule(Rule):
         if not re.fullmatch(r"[a-z_]{1,64}", kind):
             raise MalformedHeader("the event type is not lower-case words")
         key, content = matched(keys, _HEX, [(stamp + kind).encode()], signature)
-        return Proof(key.id, content, at, type=kind)
+        return Proof(key.id, length_prefixed(content, *(dig(document, path) for path in _ABOUT)), at, type=kind)
+
+
+_ABOUT: Final = (
+    "event.event_metadata.related_signature_id",
+    "event.event_metadata.reported_for_account_id",
+    "event.event_metadata.reported_for_app_id",
+    "signature_request.signature_request_id",
+    "template.template_id",
+    "account.account_id",
+)
 
 
 def _json_part(arrived: Arrived) -> bytes:
@@ -178,7 +194,7 @@ SCHEMES: Final = (
         "dropbox_sign",
         (),
         rule=DropboxSignRule(),
-        timestamp=Timestamp(body="event.event_time"),
+        timestamp=Timestamp(body="event.event_time", past=3 * 86_400),  # of the event: retries for three days carry it
         reads=("Content-Type",),
     ),
     Scheme("msgraph", (), mac=Mac("token", "text"), rule=ClientStateRule(), challenge="msgraph"),
