@@ -7,14 +7,10 @@ an expected signature.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import product
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from ..core.clock import SystemClock
 from ..core.errors import (
@@ -37,12 +33,13 @@ from ..core.errors import (
 from ..core.http import Headers
 from ..core.secret import Secret
 from .codecs import SecretText
-from .event import load_json
+from .guesses import addresses, line_ends, renamed, spellings, texts
 from .key_source import KeySource, NoKeys
+from .keys import KeyRing, SigningSecret
 from .parse import HeaderSource
 from .scheme import Codec, Scheme
 from .schemes import lookup, schemes
-from .verify import verifier
+from .verify import RETIRED, verifier
 
 __all__ = ["Explanation", "explain"]
 
@@ -56,14 +53,7 @@ _CAUSES: Final[tuple[tuple[type[WebhookError], str], ...]] = (
     (WebhookKeyUnavailable, "key_unavailable"),
     (UnsupportedScheme, "wrong_scheme"),
 )
-_LINES: Final = ((b"\r\n", b"\n"), (b"\n", b"\r\n"))
-_LAYOUTS: Final[tuple[dict[str, Any], ...]] = (
-    {"separators": (",", ":")},
-    {},
-    {"indent": 2},
-    {"indent": 4},
-)
-_GO: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})  # how Go writes them
+_SHARED: Final = frozenset(("hmac-sha256", "hmac-sha1", "hmac-sha512", "sha256-concat", "token"))
 _CODECS: Final[tuple[Codec, ...]] = ("utf8", "base64", "hex", "whsec")
 
 
@@ -82,7 +72,7 @@ class _Delivery:
     scheme: Scheme
     headers: Headers
     body: bytes
-    secrets: tuple[SecretText, ...]
+    secrets: tuple[SecretText | SigningSecret, ...]
     url: str | None
     method: str
     now: datetime
@@ -107,7 +97,7 @@ def explain(
     provider: str | Scheme,
     headers: HeaderSource,
     body: bytes,
-    secrets: Sequence[SecretText],
+    secrets: KeyRing,
     url: str | None = None,
     *,
     method: str = "POST",
@@ -121,10 +111,10 @@ def explain(
 
     Causes: ``ok``, ``missing_header``, ``malformed_header``, ``duplicate_header``, ``wrong_scheme``,
     ``timestamp_unit``, ``stale``, ``future``, ``body_newline``, ``body_reserialised``, ``body_too_large``,
-    ``malformed_body``, ``wrong_url``, ``wrong_secret_codec``, ``wrong_secret``, ``untrusted_key``,
+    ``malformed_body``, ``wrong_url``, ``wrong_secret_codec``, ``retired_secret``, ``wrong_secret``, ``untrusted_key``,
     ``key_unavailable``.
     """
-    given = (secrets,) if isinstance(secrets, str | bytes | Secret) else tuple(secrets or ())
+    given = (secrets,) if isinstance(secrets, str | bytes | Secret | SigningSecret) else tuple(secrets or ())
     try:
         scheme = lookup(provider)
         kept = Headers(headers)
@@ -144,6 +134,10 @@ def _diagnose(delivery: _Delivery, error: WebhookError) -> Explanation:
     headers = delivery.scheme.headers
     if isinstance(error, MalformedBody) and headers and not any(header in delivery.headers for header in headers):
         return _missing(delivery, MissingSignature(f"no {headers[0]} header"))
+    if isinstance(error, MalformedBody):
+        found = _reserialised(delivery)
+        if found is not None:
+            return found
     for kind, cause in _CAUSES:
         if isinstance(error, kind):
             return Explanation(cause, error.hint or error.detail)
@@ -156,7 +150,9 @@ def _diagnose(delivery: _Delivery, error: WebhookError) -> Explanation:
     if isinstance(error, WeakSecret):
         return _codec(delivery) or Explanation("wrong_secret_codec", f"{error.detail}: {error.hint}")
     assert isinstance(error, SignatureMismatch)
-    for hypothesis in (_newline, _reserialised, _url, _codec, _scheme):
+    if error.detail == RETIRED:
+        return Explanation("retired_secret", f"{error.detail}: {error.hint}")
+    for hypothesis in (_newline, _reserialised, _url, _codec, _scheme, _lossy):
         found = hypothesis(delivery)
         if found is not None:
             return found
@@ -173,6 +169,10 @@ def _skew(error: TimestampOutOfTolerance) -> Explanation:
 
 def _missing(delivery: _Delivery, error: MissingSignature) -> Explanation:
     sent = delivery.headers
+    for name, _ in sent.items():
+        header = renamed(name, delivery.scheme.headers)
+        if header:
+            return Explanation("missing_header", f"{header} stands under {name}: pass the request's headers, by name")
     if not any(header in sent for header in delivery.scheme.headers):
         for name in schemes():
             if any(header in sent for header in lookup(name).headers):
@@ -186,23 +186,22 @@ def _malformed(delivery: _Delivery, error: MalformedHeader) -> Explanation:
         other = replace(time, unit="ms" if time.unit == "s" else "s")
         if delivery.fits(scheme=replace(delivery.scheme, timestamp=other)):
             return Explanation("timestamp_unit", f"the timestamp is in {'milli' * (time.unit == 's')}seconds")
+    for header in delivery.scheme.headers:
+        first, mark, second = (delivery.headers.get(header) or "").partition(",")
+        if mark and first.strip() == second.strip():
+            return Explanation(
+                "duplicate_header", f"{header} came twice and was joined by a comma: does a proxy repeat it?"
+            )
     return Explanation("malformed_header", ": ".join(filter(None, (error.detail, error.hint))))
 
 
 def _newline(delivery: _Delivery) -> Explanation | None:
-    body = delivery.body
-    bare = body.rstrip(b"\r\n")
-    bodies = [
-        bare,
-        body.strip(),
-        body + b"\n",
-        body + b"\r\n",
-        bare + b"\n",
-        bare + b"\r\n",
-        *(body.replace(*pair) for pair in _LINES),
-    ]
     return _first(
-        delivery, "body", bodies, "body_newline", "line ends were changed on the way: hand over the raw bytes untouched"
+        delivery,
+        "body",
+        line_ends(delivery.body),
+        "body_newline",
+        "line ends were changed on the way: hand over the raw bytes untouched",
     )
 
 
@@ -210,25 +209,10 @@ def _reserialised(delivery: _Delivery) -> Explanation | None:
     return _first(
         delivery,
         "body",
-        _spellings(delivery.body),
+        spellings(delivery.body),
         "body_reserialised",
-        "the JSON was parsed and written again: hand over the raw bytes, before any parser has seen them",
+        "the body was decoded and written again: hand over the raw bytes, before any parser has seen them",
     )
-
-
-def _spellings(body: bytes) -> Iterator[bytes]:
-    """What the provider may have sent, if this is what became of it."""
-    yield body.removeprefix(b"\xef\xbb\xbf")
-    with suppress(UnicodeError):
-        yield body.decode("utf-8").encode("latin-1")  # read as Latin-1 and written as UTF-8
-    try:
-        document = load_json(body)
-        for layout, ascii_only, ordered in product(_LAYOUTS, (False, True), (False, True)):
-            text = json.dumps(document, ensure_ascii=ascii_only, sort_keys=ordered, **layout)
-            for spelled in (text, text.replace("/", "\\/"), text.translate(_GO)):
-                yield spelled.encode("utf-8", "surrogatepass")
-    except (MalformedBody, RecursionError):
-        return
 
 
 def _url(delivery: _Delivery) -> Explanation | None:
@@ -237,37 +221,20 @@ def _url(delivery: _Delivery) -> Explanation | None:
     return _first(
         delivery,
         "url",
-        _addresses(delivery.url, delivery.headers),
+        addresses(delivery.url, delivery.headers),
         "wrong_url",
         lambda found: f"the provider signs {found}: configure the URL exactly as entered there",
     )
 
 
-def _addresses(url: str, headers: Headers) -> Iterator[str]:
-    """The usual slips: scheme, port, slash, query, and the names that proxies hide (tried here, never trusted)."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return
-    hosts = [host, headers.get("x-forwarded-host") or host, headers.get("host") or host]
-    forwarded = headers.get("x-forwarded-port") or ""
-    ports = ["", f":{port}" if port else "", ":443", ":80", f":{forwarded}" if forwarded else ""]
-    prefix = (headers.get("x-forwarded-prefix") or "").rstrip("/")
-    paths = [parts.path, parts.path.rstrip("/"), parts.path + "/", prefix + parts.path]
-    queries = ["", f"?{parts.query}" if parts.query else ""]
-    for scheme, name, suffix, path, query in product(("https", "http"), hosts, ports, paths, queries):
-        yield f"{scheme}://{name}{suffix}{path}{query}"
-
-
 def _codec(delivery: _Delivery) -> Explanation | None:
     mac = delivery.scheme.mac
-    if not mac.algorithm.startswith("hmac"):
+    if mac.algorithm not in _SHARED:
         return None
-    for codec in _CODECS:
+    for codec in dict.fromkeys((mac.codec, *_CODECS) if mac.algorithm != "token" else (mac.codec,)):
         scheme = replace(delivery.scheme, mac=replace(mac, codec=codec), also=())
         for secret in delivery.secrets:
-            for text, change in _texts(secret):
+            for text, change in texts(secret):
                 if (codec, change) != (mac.codec, "") and delivery.fits(scheme=scheme, secrets=(text,)):
                     return Explanation(
                         "wrong_secret_codec", f"the secret fits read as {codec}{change}: see Mac(codec=)"
@@ -275,20 +242,20 @@ def _codec(delivery: _Delivery) -> Explanation | None:
     return None
 
 
-def _texts(secret: SecretText) -> Iterator[tuple[str, str]]:
-    value = secret.reveal() if isinstance(secret, Secret) else secret
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    yield text, ""
-    yield text.strip(), " without the whitespace around it"
-    yield text.strip().removeprefix("whsec_"), " without its prefix"
-    yield f"whsec_{text.strip()}", " with the prefix whsec_"
-
-
 def _scheme(delivery: _Delivery) -> Explanation | None:
     for name in schemes():
         if name != delivery.scheme.name and delivery.fits(scheme=lookup(name)):
             return Explanation("wrong_scheme", f"it verifies as {name}")
     return None
+
+
+def _lossy(delivery: _Delivery) -> Explanation | None:
+    """What nobody can undo, so that no change fits: the mark that decoders leave where they gave up."""
+    if b"\xef\xbf\xbd" not in delivery.body or "body" not in delivery.scheme.signed:
+        return None
+    return Explanation(
+        "body_reserialised", "the body was decoded with errors replaced (U+FFFD stands in it): hand over the raw bytes"
+    )
 
 
 def _first(
