@@ -23,7 +23,7 @@ from wellstreak_trust.storage.sql import Database, SqlRecipientStore
 from wellstreak_trust.testing import signer
 from wellstreak_trust.testing.stores.recipients import CHECKS
 from wellstreak_trust.webhooks import MemoryRecipientStore, Message, Recipient, WebhookSender
-from wellstreak_trust.webhooks.sender import PLAN
+from wellstreak_trust.webhooks.sender import PLAN, standard_headers
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -253,3 +253,17 @@ def test_without_its_store_nothing_is_sent(server: str) -> None:
 def test_nothing_shows_a_secret() -> None:
     assert SECRET not in repr(to("https://example.com/"))
     assert "card" not in repr(Message(b"card"))
+
+
+def test_a_secret_that_ends_signs_no_longer(clock: FixedClock) -> None:
+    """The rings of recipients are those of verifiers."""
+    old, new = signer("standard_webhooks"), signer("standard_webhooks")
+    until = clock.now() + timedelta(days=1)
+    ring = (new.secret, webhooks.SigningSecret(old.secret, until))
+    message = Message(b"{}")
+    for at, count in ((clock.now(), 2), (until, 1)):
+        headers = standard_headers(message, ring, at)
+        assert headers["webhook-signature"].count("v1,") == count
+        assert new.verifier().verify(headers, b"{}", now=at).id == message.id
+    with pytest.raises(webhooks.WeakSecret):
+        standard_headers(message, ring[1:], until)

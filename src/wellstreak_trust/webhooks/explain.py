@@ -46,7 +46,6 @@ __all__ = ["Explanation", "explain"]
 _CAUSES: Final[tuple[tuple[type[WebhookError], str], ...]] = (
     (DuplicateHeader, "duplicate_header"),
     (BodyTooLarge, "body_too_large"),
-    (MalformedBody, "malformed_body"),
     (RawBodyRequired, "body_reserialised"),
     (UrlRequired, "wrong_url"),
     (UntrustedCertificate, "untrusted_key"),
@@ -131,25 +130,13 @@ def explain(
 
 
 def _diagnose(delivery: _Delivery, error: WebhookError) -> Explanation:
-    headers = delivery.scheme.headers
-    if isinstance(error, MalformedBody) and headers and not any(header in delivery.headers for header in headers):
-        return _missing(delivery, MissingSignature(f"no {headers[0]} header"))
-    if isinstance(error, MalformedBody):
-        found = _reserialised(delivery)
-        if found is not None:
-            return found
     for kind, cause in _CAUSES:
         if isinstance(error, kind):
             return Explanation(cause, error.hint or error.detail)
-    if isinstance(error, TimestampOutOfTolerance):
-        return _skew(error)
-    if isinstance(error, MissingSignature):
-        return _missing(delivery, error)
-    if isinstance(error, MalformedHeader):
-        return _malformed(delivery, error)
-    if isinstance(error, WeakSecret):
-        return _codec(delivery) or Explanation("wrong_secret_codec", f"{error.detail}: {error.hint}")
-    assert isinstance(error, SignatureMismatch)
+    return _JUDGES[type(error)](delivery, error)
+
+
+def _mismatch(delivery: _Delivery, error: SignatureMismatch) -> Explanation:
     if error.detail == RETIRED:
         return Explanation("retired_secret", f"{error.detail}: {error.hint}")
     for hypothesis in (_newline, _reserialised, _url, _codec, _scheme, _lossy):
@@ -161,7 +148,18 @@ def _diagnose(delivery: _Delivery, error: WebhookError) -> Explanation:
     )
 
 
-def _skew(error: TimestampOutOfTolerance) -> Explanation:
+def _weak(delivery: _Delivery, error: WeakSecret) -> Explanation:
+    return _codec(delivery) or Explanation("wrong_secret_codec", f"{error.detail}: {error.hint}")
+
+
+def _unfit(delivery: _Delivery, error: MalformedBody) -> Explanation:
+    headers = delivery.scheme.headers
+    if headers and not any(header in delivery.headers for header in headers):
+        return _missing(delivery, MissingSignature(f"no {headers[0]} header"))
+    return _reserialised(delivery) or Explanation("malformed_body", error.hint or error.detail)
+
+
+def _skew(delivery: _Delivery, error: TimestampOutOfTolerance) -> Explanation:
     if error.detail.endswith("ahead"):
         return Explanation("future", f"the sender's time is {error.detail}: is this machine's clock right?")
     return Explanation("stale", f"signed {error.detail}: an old delivery, a slow queue, or this machine's clock")
@@ -265,3 +263,13 @@ def _first(
         if value != getattr(delivery, field) and delivery.fits(**{field: value}):
             return Explanation(cause, hint if isinstance(hint, str) else hint(value))
     return None
+
+
+_JUDGES: Final[dict[type[WebhookError], Callable[[_Delivery, Any], Explanation]]] = {
+    SignatureMismatch: _mismatch,
+    MalformedBody: _unfit,
+    TimestampOutOfTolerance: _skew,
+    MissingSignature: _missing,
+    MalformedHeader: _malformed,
+    WeakSecret: _weak,
+}
