@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from ways import Answer, call_asgi, call_wsgi, django_settings
@@ -75,14 +75,16 @@ class Host:
         return self.handle(delivery)
 
 
-@dataclass
-class Way:
+class Way(NamedTuple):
+    """One framework; `response` makes an answer of its own kind."""
+
     name: str
     host: Host
     call: Callable[..., Answer]
     response: Callable[[int], Any]
 
     def ask(self, method: str, target: str, lines: Lines, body: bytes, **given: Any) -> Answer:
+        """Asks under a hostile Host field."""
         return self.call(method, target, [("Host", "evil.example"), *lines], body, **given)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hmac import compare_digest
 from hmac import digest as hmac_digest
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..core.clock import aware, to_micros
@@ -152,25 +153,21 @@ def _hmac(octets: bytes, hash_of: Callable[[bytes], _Hash], encoding: Encoding) 
     block = (octets if len(octets) <= size else hash_of(octets).digest()).ljust(size, b"\0")
     inner, outer = hash_of(block.translate(_INNER)).copy, hash_of(block.translate(_OUTER)).copy
 
-    def hexadecimal(before: bytes, body: bytes, after: bytes = b"") -> str:
+    def code(before: bytes, body: bytes, after: bytes) -> str:
         state, result = inner(), outer()
         state.update(before)
         state.update(body)
         if after:
             state.update(after)
         result.update(state.digest())
-        return result.hexdigest()
+        return text(result)
 
-    def other(before: bytes, body: bytes, after: bytes = b"") -> str:
-        state, result = inner(), outer()
-        state.update(before)
-        state.update(body)
-        if after:
-            state.update(after)
-        result.update(state.digest())
-        return encode(result.digest(), encoding)
+    text: Callable[[_Hash], str] = methodcaller("hexdigest") if encoding == "hex" else _encoding(encoding)
+    return code
 
-    return hexadecimal if encoding == "hex" else other
+
+def _encoding(encoding: Encoding) -> Callable[[_Hash], str]:
+    return lambda result: encode(result.digest(), encoding)
 
 
 def _verifier(octets: bytes, mac: Mac) -> Callable[[bytes, bytes], bool]:
