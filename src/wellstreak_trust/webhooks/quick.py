@@ -108,7 +108,7 @@ def _tagged(header: str, form: str, template: str, unit: str) -> _Read:
         if fits is None or not value.isascii():
             raise LookupError
         stamp, signature = fits.groups()
-        return signature, (front + stamp + behind).encode(), int(stamp) * scale
+        return signature, f"{front}{stamp}{behind}".encode(), int(stamp) * scale
 
     return read
 
@@ -151,21 +151,19 @@ def _accepting(
         found: dict[str, str] = {}
         try:
             for name in headers:
-                if lengths[len(name)]:
-                    key = name.lower()
-                    if key in wanted:
-                        value = headers[name]
-                        if key in found or type(value) is not str:
-                            return None
-                        found[key] = value
+                if lengths[len(name)] and (key := name.lower()) in wanted:
+                    value = headers[name]
+                    if key in found or type(value) is not str:
+                        return None
+                    found[key] = value
             signature, before, at = read(found)
         except (LookupError, TypeError, AttributeError):
             return None
         for key_id, code in ring:
             if compare_digest(code(before, body, b""), signature):
                 if at is not None:
-                    age = (clock() if now is None else to_micros(aware(now, "now"))) - at
-                    if age > past or -age > future:
+                    moment = clock() if now is None else to_micros(aware(now, "now"))
+                    if not moment - past <= at <= moment + future:
                         return None
                 return VerifiedWebhook(origin, body, (key_id, at, before, b"", found, None))
         return None
