@@ -316,6 +316,26 @@ def test_paypals_certificate_chains_to_an_authority_and_is_paypals(
     assert not paypal._HOST.fullmatch("evilpaypal.com")
 
 
+def test_a_chain_is_followed_once_a_minute_and_a_broken_root_is_not_all_of_them(tmp_path: Path) -> None:
+    made = Authority(tmp_path, "messageverificationcerts.paypal.com")
+    ours = signer("paypal", f"1AB23456CD789012E\n{made.key_pem.decode().strip()}")
+    source, asked = Fixed(made.leaf_pem, roots=(b"no certificate", made.root_der)), list[int]()
+    roots = source.roots
+    source.roots = lambda: [asked.append(1), *roots()][1:]  # type: ignore[method-assign]  # counts
+    clock = FixedClock(NOW)
+    verifier = webhooks.verifier("paypal", ["1AB23456CD789012E"], keys=source, clock=clock)
+    sent = ours.sign(at=NOW)
+    for _ in range(3):
+        assert verifier.verify(sent.headers, sent.body).id_signed
+        with pytest.raises(webhooks.SignatureMismatch):
+            verifier.verify(sent.headers, sent.body + b" ")
+    assert len(asked) == 1
+    clock.advance(timedelta(days=366))
+    late = ours.sign(at=clock.now())
+    with pytest.raises(UntrustedCertificate):
+        verifier.verify(late.headers, late.body)
+
+
 def test_plaid_asks_with_its_credentials_and_once_more_for_an_unknown_key() -> None:
     ours, other = signer("plaid"), signer("plaid")
     sent = ours.sign(at=NOW)
