@@ -13,9 +13,19 @@ from wellstreak_trust.testing import signer
 URL = "https://hooks.example.com/in"
 
 
+LIKE_X = webhooks.custom(
+    "like_x",
+    "x-twitter-webhooks-signature",
+    parser=webhooks.Plain("sha256="),
+    mac=webhooks.Mac(encoding="base64"),
+    challenge="x",
+)
+
+
+@pytest.mark.parametrize("scheme", ["x", LIKE_X], ids=["built in", "custom"])
 @pytest.mark.parametrize("token", ["abc", "12345", "null", "true", "AAAA", "dG9rZW4=", "a.b~c"])
-def test_the_answer_to_x_signs_no_delivery(token: str) -> None:
-    verifier = signer("x").verifier()
+def test_the_answer_to_x_signs_no_delivery(token: str, scheme: str | webhooks.Scheme) -> None:
+    verifier = signer(scheme).verifier()
     answer = verifier.challenge("GET", f"{URL}?crc_token={quote(token)}", {}, b"")
     assert answer is not None
     signature = json.loads(answer.body)["response_token"]

@@ -135,7 +135,6 @@ class Scheme:
         timestamp, id, type: where they stand; None where the provider sends none.
         rule: what of this data cannot say; `parser` and `content` are then unused.
         reads: further headers that a rule reads.
-        opening: what every body begins with; for providers whose handshake has any other text signed for anybody.
         challenge: the handshake the provider opens an endpoint with; empty for none.
         confirmed: what this row was checked against: a published ``vector``, a live ``peer`` in the tests, public
             ``code``, or the provider's ``docs``.
@@ -157,7 +156,6 @@ class Scheme:
     confirmed: Literal["vector", "peer", "code", "docs"] = "docs"
     rule: Rule | None = None
     reads: tuple[str, ...] = ()
-    opening: bytes = b""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -198,6 +196,11 @@ class Scheme:
     def needs_url(self) -> bool:
         """Whether the public URL is signed."""
         return self.rule.needs_url if self.rule is not None else "{url}" in self.content
+
+    @property
+    def opening(self) -> bytes:
+        """What every body begins with, where the handshake signs any other text for anybody who asks."""
+        return b"{" if self.challenge == "x" else b""
 
     @property
     def signed(self) -> frozenset[str]:

@@ -92,6 +92,7 @@ class WebhookVerifier:
         self._clock: Callable[[], int] = micros(settings.clock)
         self._max_body: int = settings.max_body
         self._needs_url: bool = scheme.needs_url
+        self._opening: bytes = scheme.opening
         self._joins_url: bool = scheme.rule is None and "{url}{body}" in scheme.content
         self._prover: Prover | None = Prover(scheme, keys) if scheme.rule is None else None
         self._gather: Callable[[HeaderSource], Fields] = _gatherer(scheme)
@@ -163,7 +164,7 @@ class WebhookVerifier:
         octets = body if type(body) is bytes else _octets(body)
         if len(octets) > self._max_body:
             raise BodyTooLarge(f"over {self._max_body} bytes", hint="max_body=, if the provider really sends more")
-        if not octets.startswith(self.scheme.opening):
+        if not octets.startswith(self._opening):
             raise MalformedBody("the body does not begin as this provider's do")
         found = self._gather(headers)
         if self._prover is None:

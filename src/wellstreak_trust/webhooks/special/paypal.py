@@ -114,7 +114,7 @@ class _Chains:
 
 
 def _authorities(source: KeySource) -> list[Any]:
-    """The roots that parse: a system's store holds some that break the rules, and they must not take the others along."""
+    """The roots that parse: a system's store holds some that break the rules, and they must not spoil the others."""
     from cryptography import x509
 
     found = []
