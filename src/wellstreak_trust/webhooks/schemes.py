@@ -116,6 +116,7 @@ _BODY_BASE64: Final = (
     ),
     _base64("x", "x-twitter-webhooks-signature", prefix="sha256=", challenge="x"),
     _base64("xero", "x-xero-signature"),
+    _base64("flutterwave_v4", "flutterwave-signature", type=_TYPE_IN_BODY, confirmed="code"),
     _base64("jobber", "X-Jobber-Hmac-SHA256"),
     _base64("heroku", "Heroku-Webhook-Hmac-SHA256", id=_IN_BODY),
     _base64("hookdeck", "X-Hookdeck-Signature", "X-Hookdeck-Signature-2"),
