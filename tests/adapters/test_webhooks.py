@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
+from time import sleep
 from typing import Any, NamedTuple
 
 import pytest
@@ -447,3 +448,51 @@ def test_under_a_trust_the_route_is_declared_public(tmp_path: Any) -> None:
     ]
     assert ([answer.status for answer in answers], seen) == ([200, 200], ["evt_6"])
     assert json.loads(answers[1].body)["code"] == "replayed"
+
+
+def test_many_identical_deliveries_at_once_have_one_effect(tmp_path: Any) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from flask import Flask
+    from sqlalchemy import create_engine
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    from wellstreak_trust.adapters import flask, starlette
+    from wellstreak_trust.storage.sql import AsyncDatabase, Database, SqlReplayStore
+
+    Database(create_engine(f"sqlite:///{tmp_path}/a.db", poolclass=NullPool)).create_all()
+    blocking = Database(create_engine(f"sqlite:///{tmp_path}/a.db", poolclass=NullPool))
+    awaited = AsyncDatabase(create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/a.db", poolclass=NullPool))
+    seen: list[str | None] = []
+
+    def slow(delivery: Delivery) -> None:
+        seen.append(delivery.event.id)
+        sleep(0.02)
+
+    async def aslow(delivery: Delivery) -> None:
+        seen.append(delivery.event.id)
+        await asyncio.sleep(0.02)
+
+    def receiver(store: Any) -> Receiver:
+        return Receiver(PARTIES["stripe"].verifier(), ReplayGuard(store))
+
+    first = Flask("hooks")
+    first.post("/in")(flask.webhook(receiver(SqlReplayStore(blocking)))(slow))
+    second = Starlette(
+        routes=[Route("/in", starlette.webhook(receiver(SqlReplayStore(awaited)))(aslow), methods=["POST"])]
+    )
+    sent = [PARTIES["stripe"].sign(b'{"id": "evt_%d"}' % number) for number in (1, 2)]
+    with ThreadPoolExecutor(8) as pool:
+        asked = [("POST", "/in", sent[0].headers.items(), sent[0].body)] * 40
+        answers = list(pool.map(lambda one: call_wsgi(first, *one), asked))
+
+    async def main() -> list[Answer]:
+        lines = sent[1].headers.items()
+        return await asyncio.gather(*(call_asgi(second, "POST", "/in", lines, sent[1].body) for _ in range(40)))
+
+    answers += asyncio.run(main())
+    assert sorted(map(str, seen)) == ["evt_1", "evt_2"]
+    assert {answer.status for answer in answers} <= {200, 409}
