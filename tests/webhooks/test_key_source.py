@@ -236,6 +236,10 @@ GOOD = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123abcd.p
         GOOD + "\n",
         GOOD.replace("/Simple", "/../Simple"),
         GOOD.replace("/Simple", "/x/Simple"),
+        GOOD.replace("eu-west-1", "s3-us-west-2"),  # a bucket that somebody called sns
+        GOOD.replace("eu-west-1", "s3"),
+        GOOD.replace("eu-west-1", "elb"),
+        GOOD.replace("eu-west-1", "s3-website-us-east-1"),
         "https://evil.example/?" + GOOD,
         "//" + GOOD.partition("//")[2],
         "file:///etc/passwd",
@@ -243,9 +247,18 @@ GOOD = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123abcd.p
     ],
 )
 def test_hosts_are_compared_by_label(url: Any) -> None:
-    assert trusted(GOOD, sns._HOST, sns._PATH) == GOOD
+    assert trusted(GOOD, sns.HOST, sns._PATH) == GOOD
     with pytest.raises(UntrustedCertificate):
-        trusted(url, sns._HOST, sns._PATH)
+        trusted(url, sns.HOST, sns._PATH)
+
+
+@pytest.mark.parametrize(
+    "region", "us-east-1 ap-southeast-2 us-gov-west-1 us-iso-east-1 il-central-1 mx-central-1 cn-north-1".split()
+)
+def test_regions(region: str) -> None:
+    china = ".cn" if region.startswith("cn") else ""
+    url = GOOD.replace("eu-west-1", region).replace("amazonaws.com", f"amazonaws.com{china}")
+    assert trusted(url, sns.HOST, sns._PATH) == url
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b"7", b"\xff", b'{"keys":7}', b'{"keys":[7]}', b"[" * 100_000])

@@ -22,6 +22,7 @@ from ..core.secret import Secret
 from .event import VerifiedWebhook, dig, load_json
 from .keys import SharedKey
 from .parse import HeaderSource, gatherer
+from .special import sns
 from .special.parts import CHALLENGE
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ _ECHOED: Final = re.compile(r"[A-Za-z0-9_.~+/=-]{1,512}").fullmatch
 _TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"))
 _JSON: Final = (("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff"))
 _PRINTED: Final = re.compile(r"[ -~]{1,512}").fullmatch
-_AWS: Final = re.compile(r"sns\.[a-z0-9-]{3,32}\.amazonaws\.com(\.cn)?").fullmatch
 _PING: Final = re.compile(rb'"type"\s*:\s*1\b')
 
 
@@ -192,7 +192,7 @@ def _sns(verifier: WebhookVerifier, opening: Opening) -> ChallengeResponse | Non
         return None
     url = dig(event.json(), "SubscribeURL")
     target = Target.parse(url)
-    if target.scheme != "https" or target.port is not None or not _AWS(target.host):
+    if target.scheme != "https" or target.port is not None or not sns.HOST.fullmatch(target.host):
         raise UntrustedCertificate("the subscription is not confirmed at that address")
     return ChallengeResponse(200, (), b"", Secret(url))
 
