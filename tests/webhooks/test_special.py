@@ -485,3 +485,17 @@ def test_a_covered_header_that_came_twice_is_not_there() -> None:
     assert check(scheme, public, lines, b"", url=URL).provider == "rfc9421"
     with pytest.raises(webhooks.MalformedHeader):
         check(scheme, public, [*lines[:2], ("X-Role", "admin"), ("X-Role", "admin")], b"", url=URL)
+
+
+def test_a_retry_of_pubsub_counts_itself_and_is_the_same_event() -> None:
+    ours = signer("pubsub")
+
+    def event(message: str, **more: Any) -> VerifiedWebhook:
+        document = {"subscription": "projects/p/subscriptions/s", "message": {"messageId": message}, **more}
+        sent = ours.sign(json.dumps(document).encode(), at=NOW)
+        return ours.verifier(clock=FixedClock(NOW)).verify(sent.headers, sent.body)
+
+    first, again = event("m1", deliveryAttempt=1), event("m1", deliveryAttempt=2)
+    assert (first.id, first.id_signed, first.replay_key) == ("m1", False, again.replay_key)
+    assert first.replay_key != event("m2").replay_key
+    assert event("").replay_key != event("", x=1).replay_key
