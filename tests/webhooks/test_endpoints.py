@@ -270,3 +270,11 @@ def test_the_query_of_the_request_is_part_of_the_signed_url(registry: EndpointRe
     for other in ("", query + "0", f"{query}&{query}", query.replace("SHA", "sha")):
         with pytest.raises(webhooks.WebhookError):
             registry.receive(token, delivery.headers, delivery.body, query=other)
+
+
+def test_a_token_stands_in_no_repr(registry: EndpointRegistry) -> None:
+    made = registry.register("t1", "github", signer("github").secret, url=URL)
+    token = made.token.reveal()
+    endpoint = registry.resolve(token)
+    assert token in endpoint.url
+    assert token not in repr(endpoint) + repr(made) + repr(registry.list("t1"))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from threading import Lock
@@ -103,7 +103,7 @@ class Endpoint:
     tenant_id: str
     provider: str
     status: EndpointStatus
-    url: str
+    url: str = field(repr=False)  # the token stands in it
     verifier: WebhookVerifier
 
     def verify(
