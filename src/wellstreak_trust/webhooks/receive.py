@@ -16,7 +16,7 @@ status that makes a provider do the right thing: 401 and 400 give up, 409 and 50
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from ..core.errors import ConfigurationError, Replayed, WebhookError
@@ -48,10 +48,10 @@ class Incoming:
     """
 
     method: str
-    query: str
-    headers: Sequence[tuple[str, str]]
-    read: Callable[[int], Awaitable[bytes]]
-    token: str = ""
+    query: str = field(repr=False)
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    read: Callable[[int], Awaitable[bytes]] = field(repr=False)
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
