@@ -138,3 +138,47 @@ def test_a_connection_that_stays_open_is_read_to_the_end_of_the_body() -> None:
         answer = Egress(SystemClock(), allow_private=True).send("GET", url)
         assert asked.result().startswith(b"GET / HTTP/1.1\r\n")
     assert (answer.status, answer.body) == (200, b"hi")
+
+
+def test_one_inner_address_among_others_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, 443)) for text in ("8.8.8.8", "10.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(EgressFailed) as refused:
+        Egress(SystemClock()).send("GET", "https://h.example/")
+    assert refused.value.code == "blocked_address"
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"])
+def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It would resolve the name itself, and so undo the check."""
+    monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+
+        def serve() -> None:
+            peer, _ = listening.accept()
+            with peer:
+                peer.recv(4096)
+                peer.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+
+        pool.submit(serve)
+        answer = Egress(SystemClock(), allow_private=True).send(
+            "GET", f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        )
+    assert answer.status == 204
+
+
+def test_an_endless_row_of_interim_answers_meets_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+
+        def serve() -> None:
+            peer, _ = listening.accept()
+            with peer, suppress(OSError):
+                peer.recv(4096)
+                while True:
+                    peer.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+
+        pool.submit(serve)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        with pytest.raises(EgressFailed) as refused:
+            Egress(SystemClock(), timedelta(seconds=0.4), allow_private=True).send("GET", url)
+        assert refused.value.code == "timeout"
