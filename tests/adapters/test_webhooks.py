@@ -450,6 +450,47 @@ def test_under_a_trust_the_route_is_declared_public(tmp_path: Any) -> None:
     assert json.loads(answers[1].body)["code"] == "replayed"
 
 
+def test_under_a_trust_of_django_too() -> None:
+    from django.conf import UserSettingsHolder, global_settings
+    from django.core.handlers.asgi import ASGIHandler
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.urls import path
+    from small import Small
+
+    from wellstreak_trust.adapters import django
+
+    seen: list[str | None] = []
+
+    def paid(delivery: Delivery) -> None:
+        seen.append(delivery.event.id)
+
+    async def apaid(delivery: Delivery) -> None:
+        paid(delivery)
+
+    receiver = Receiver(PARTIES["stripe"].verifier(), ReplayGuard(webhooks.MemoryReplayStore()))
+    opened = django.public("signed by Stripe")
+    holder = UserSettingsHolder(global_settings)
+    holder.SECRET_KEY, holder.ALLOWED_HOSTS, holder.WELLSTREAK_TRUST = "x" * 50, ["*"], Small().trust
+    holder.MIDDLEWARE = [
+        "wellstreak_trust.adapters.django.TrustMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+    ]
+    holder.ROOT_URLCONF = (
+        path("in", opened(django.webhook(receiver)(paid))),
+        path("ain", opened(django.webhook(receiver)(apaid))),
+    )
+    first, second = (PARTIES["stripe"].sign(b'{"id": "evt_%d"}' % number) for number in (7, 8))
+    with django_settings(holder):
+        django.assert_all_routes_declared()
+        wsgi, asgi = WSGIHandler(), ASGIHandler()
+        answers = [
+            call_wsgi(wsgi, "POST", "/in", first.headers.items(), first.body),
+            asyncio.run(call_asgi(asgi, "POST", "/ain", second.headers.items(), second.body)),
+            call_wsgi(wsgi, "POST", "/in", first.headers.items(), b"{}"),
+        ]
+    assert ([answer.status for answer in answers], seen) == ([200, 200, 401], ["evt_7", "evt_8"])
+
+
 def test_many_identical_deliveries_at_once_have_one_effect(tmp_path: Any) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
