@@ -164,6 +164,14 @@ class LimitRule:
         return "".join(parts)
 
 
+def most_of(rule: LimitRule) -> int:
+    """The largest limit that a rule of this kind can have."""
+    if not isinstance(rule.per, timedelta):
+        return _MAX_INTEGER
+    # Below one microsecond a unit, Redis could not tell two units apart.
+    return min(rule.per // _MICROSECOND, _MAX_EXACT if rule.algorithm == "exact" else _MAX_INTEGER)
+
+
 def _refuse(detail: str, hint: str) -> ConfigurationError:
     return ConfigurationError(detail, hint=hint, reason="limit_rule")
 
@@ -204,7 +212,6 @@ def _admit_period(rule: LimitRule) -> None:
     elif not isinstance(rule.per, timedelta) or not timedelta(seconds=1) <= rule.per <= _MAX_PER:
         raise _refuse("per is not a timedelta from one second to ten years", "per=timedelta(minutes=1)")
     elif rule.limit > rule.per // _MICROSECOND:
-        # Below one microsecond a unit, Redis could not tell two units apart.
         raise _refuse("more than 1,000,000 units a second", "count in larger units")
     elif rule.algorithm == "exact" and rule.limit > _MAX_EXACT:
         warnings.warn(

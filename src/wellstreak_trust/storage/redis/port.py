@@ -16,8 +16,9 @@ from typing import Any, Final
 from ...core.errors import ConfigurationError, MissingExtra, StoreMisconfigured, StoreUnavailable, TrustError
 
 try:
-    from redis import Redis
+    from redis import Redis, RedisCluster
     from redis.asyncio import Redis as AsyncRedis
+    from redis.asyncio import RedisCluster as AsyncRedisCluster
     from redis.asyncio.retry import Retry as AsyncRetry
     from redis.backoff import NoBackoff
     from redis.exceptions import (
@@ -55,7 +56,7 @@ class RedisPort:
         ConfigurationError: no time-out (`reason` is ``redis_timeout``), or no client.
     """
 
-    __slots__ = ("client", "suspends")
+    __slots__ = ("client", "clustered", "suspends")
 
     def __init__(self, client: Any) -> None:
         if not callable(getattr(client, "execute_command", None)):
@@ -69,6 +70,7 @@ class RedisPort:
             )
         self.client: Any = client
         self.suspends: bool = iscoroutinefunction(client.execute_command)
+        self.clustered: bool = isinstance(client, RedisCluster | AsyncRedisCluster)
 
     @classmethod
     def from_url(cls, url: str, *, asynchronous: bool = False, **options: Any) -> RedisPort:
