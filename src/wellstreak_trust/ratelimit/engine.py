@@ -129,8 +129,9 @@ class RateLimiter:
             if straight is not None:
                 return straight
         charges = await self._charges(keys, cost)
-        remembered = self._denials.refusal(charges, cost) if self._denials is not None else None
-        verdict = remembered or await self._decide(charges, cost, commit=True)
+        verdict = self._denials.refusal(charges, cost) if self._denials is not None else None
+        if verdict is None:
+            verdict = await self._decide(charges, cost, commit=True)
         if self._metrics is not None:
             self._count(self._metrics, verdict)
         return verdict

@@ -1,7 +1,8 @@
 """`PlanSource`: limits that depend on what the customer bought.
 
 A rule is declared once with the numbers of the smallest plan; the source says for a tenant which rules have other
-numbers. The bucket stays the same one, so a customer who changes plans neither loses nor gains what was counted.
+numbers. The bucket stays the same one: after a change of plan a `gcra` bucket is as full as it was before, in its new
+size, and the others keep their counts.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ end
 
 local function tally(key)
   local f, u, l, e = string.match(redis.call('GET', key) or '', '^(%d+):(%d+):(%d+):(%d+)$')
-  return {f = tonumber(f or 0), u = tonumber(u or 0), l = tonumber(l or 0), e = tonumber(e or 0)}
+  if not f or math.max(l + kept, tonumber(u)) <= now then return {f = 0, u = 0, l = 0, e = 0} end
+  return {f = tonumber(f), u = tonumber(u), l = tonumber(l), e = tonumber(e)}
 end
 
 local function write(key, t)
