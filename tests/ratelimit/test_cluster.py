@@ -25,7 +25,7 @@ from wellstreak_trust.ratelimit import (
     RedisLimitStore,
     RedisPort,
 )
-from wellstreak_trust.storage.redis.limits import _value
+from wellstreak_trust.storage.redis.limits import _leading
 
 HOUR = timedelta(hours=1)
 
@@ -125,10 +125,12 @@ def test_digests_need_the_secret(store: RedisLimitStore) -> None:
     assert len({each._digest(key) for each in (plain, keyed, other)}) == 3
 
 
-@pytest.mark.parametrize("values", [("a", "b"), ("1:a", "2:bb"), ("", "x"), ("é:", "日本:3"), ("9", ":")])
-def test_a_value_is_found_again_in_a_key(values: tuple[str, str]) -> None:
-    key = "prefix|" + "".join(f"{len(value)}:{value}" for value in values)
-    assert tuple(_value(key, len("prefix|"), index) for index in (0, 1)) == values
+@pytest.mark.parametrize("tenant", ["a", "1:a", "|", "日本:3", "9"])
+def test_a_bucket_is_placed_by_its_tenant_wherever_that_stands(tenant: str) -> None:
+    keys = {"client": "c:1|", "tenant": tenant}
+    for by in (("tenant",), ("client", "tenant"), ("tenant?", "client")):
+        assert _leading(str(LimitRule("a|b:c", 1, HOUR, by=by).key(keys))) == tenant
+    assert _leading(str(LimitRule("r", 1, HOUR, by=("client",)).key(keys))) == "c:1|"
 
 
 def test_an_address_is_enough(cluster_port: int) -> None:

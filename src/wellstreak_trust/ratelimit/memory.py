@@ -66,7 +66,8 @@ class MemoryLimitStore:
         """See `LimitStore`."""
         with self.lock:
             for rule, key, taken, actual, mark in settlements:
-                meter, state = rule.meter, self.states.get(key)
+                meter: Meter = rule.meter
+                state = self.states.get(key)
                 now = meter.now(clock)
                 if actual < taken:
                     state = meter.give(state, taken - actual, mark, now)
@@ -97,7 +98,7 @@ class MemoryLimitStore:
             admitted = True
             seen: list[tuple[Meter, int, Any, int | None]] = []
             for rule, key, units in charges:
-                meter = rule.meter
+                meter: Meter = rule.meter
                 now, state = meter.now(clock), self.states.get(key)
                 wait = meter.wait(state, units, now)
                 if wait != 0 and rule.enforced:

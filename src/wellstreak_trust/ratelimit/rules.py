@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal, get_args
 
 from ..core.errors import ConfigurationError, UsageError
-from .algorithms import Calendar, ExactLog, Gcra, Meter, Period
+from .algorithms import Calendar, ExactLog, Gcra, Period
 
 __all__ = ["Algorithm", "LimitRule", "Mode", "OnOutage", "Period"]
 
@@ -70,7 +70,7 @@ class LimitRule:
     """Units that can be admitted at once: the burst of ``gcra``, else the limit."""
     prefix: str = field(init=False, repr=False, compare=False)
     """What the store keys of this rule begin with."""
-    meter: Meter = field(init=False, repr=False, compare=False)
+    meter: Gcra | ExactLog | Calendar = field(init=False, repr=False, compare=False)
     """The arithmetic of this rule, in process."""
 
     def __post_init__(self) -> None:
@@ -220,7 +220,7 @@ def _admit_period(rule: LimitRule) -> None:
         )
 
 
-def _meter(rule: LimitRule) -> Meter:
+def _meter(rule: LimitRule) -> Gcra | ExactLog | Calendar:
     if not isinstance(rule.per, timedelta):
         return Calendar(rule.limit, rule.per, rule.anchor_day)
     per = rule.per // _MICROSECOND * 1_000

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
@@ -14,7 +16,7 @@ from ...ratelimit import Charge, Level, LimitRule, Settlement
 from ...ratelimit.algorithms import Calendar, ExactLog, Gcra
 from .attempts import RedisAttempts
 from .leases import RedisLeases
-from .limit_scripts import CLEAR, SETTLE, TAKE
+from .limit_scripts import CLEAR, SETTLE, TAKE, TAKE_GCRA
 from .port import RedisPort
 
 __all__ = ["RedisLimitStore"]
@@ -44,7 +46,7 @@ class RedisLimitStore:
         ConfigurationError: a prefix with braces, which would move the hash tag, or a secret of another length.
     """
 
-    __slots__ = ("_clustered", "_port", "_prefix", "_secret", "suspends")
+    __slots__ = ("_clustered", "_port", "_prefix", "_secret", "_spelled", "suspends")
 
     def __init__(self, port: RedisPort, *, prefix: str = "wst", secret: bytes = b"") -> None:
         if not prefix or not prefix.isascii() or not prefix.isprintable() or set(prefix) & set("{}"):
@@ -56,6 +58,7 @@ class RedisLimitStore:
         self._secret: bytes = secret
         self._clustered: bool = bool(getattr(port, "clustered", False))
         self.suspends: bool = bool(getattr(port, "suspends", False))
+        self._spelled: Callable[[str], str] = lru_cache(maxsize=8192)(self._spell)
 
     async def take_if(
         self, charges: Sequence[Charge], clock: Clock, *, commit: bool = True
@@ -88,8 +91,12 @@ class RedisLimitStore:
         return RedisLeases(self._port, lambda key: f"{self._prefix}:lease:{self._digest(key)}")
 
     async def _take(self, charges: Sequence[Charge], commit: bool) -> tuple[bool, list[Level]]:
-        args = [b"1" if commit else b"0", *(_packed(charge.rule, charge.units) for charge in charges)]
-        return _levels(await self._port.script(TAKE, self._keys(charges), args), len(charges))
+        keys, way = [self._spelled(charge.key) for charge in charges], b"1" if commit else b"0"
+        if all(type(charge.rule.meter) is Gcra for charge in charges):
+            packed = b"".join([_packed_gcra(charge.rule, charge.units) for charge in charges])
+            return _gcra_levels(await self._port.script(TAKE_GCRA, keys, (way, packed)), charges, commit)
+        packed = b"".join([_packed(charge.rule, charge.units) for charge in charges])
+        return _levels(await self._port.script(TAKE, keys, (way, packed)), len(charges))
 
     async def _take_in_turn(
         self, groups: Sequence[Sequence[Charge]], charges: Sequence[Charge], clock: Clock, commit: bool
@@ -116,68 +123,117 @@ class RedisLimitStore:
         if not self._clustered:
             return [charges] if charges else []
         groups: dict[str, list[_Item]] = {}
-        for charge in sorted(charges, key=lambda charge: _tenant_at(charge.rule) is not None):
-            groups.setdefault(self._tag(charge), []).append(charge)
+        for charge in sorted(charges, key=lambda charge: _counts_by_tenant(charge.rule)):
+            groups.setdefault(_leading(charge.key), []).append(charge)
         return list(groups.values())
 
     def _keys(self, charges: Iterable[Charge | Settlement]) -> list[str]:
-        return [f"{self._prefix}:{{{self._tag(charge)}}}:{self._digest(charge.key)}" for charge in charges]
+        return [self._spelled(charge.key) for charge in charges]
 
-    def _tag(self, charge: Charge | Settlement) -> str:
-        return _tag(_value(charge.key, len(charge.rule.prefix), _tenant_at(charge.rule) or 0))
+    def _spell(self, key: str) -> str:
+        return f"{self._prefix}:{{{_tag(_leading(key))}}}:{self._digest(key)}"
 
     def _digest(self, key: str) -> str:
         octets = key.encode("utf-8", "surrogatepass")
-        return blake2b(octets, digest_size=16, key=self._secret, person=b"wst-limits").hexdigest()
+        return _text(blake2b(octets, digest_size=12, key=self._secret, person=b"wst-limits").digest())
 
 
-def _tenant_at(rule: LimitRule) -> int | None:
-    return next((at for at, name in enumerate(rule.by) if name in ("tenant", "tenant?")), None)
+def _counts_by_tenant(rule: LimitRule) -> bool:
+    return "tenant" in rule.by or "tenant?" in rule.by
 
 
-def _value(key: str, start: int, index: int) -> str:
-    """The value at `index` of a bucket's key, whose values are length-prefixed."""
-    for _ in range(index + 1):
-        mark = key.index(":", start) + 1
-        stop = mark + int(key[start : mark - 1])
-        value, start = key[mark:stop], stop
-    return value
+def _leading(key: str) -> str:
+    """The value that places a bucket: the tenant's, else the first. `LimitRule.key` prefixes all parts with a length.
+
+    The first two parts are the rule's algorithm and name; the names of its keys follow up to the bar, then the values.
+    """
+    names, at = _parts(key, 0, "|")
+    values, _ = _parts(key, at + 1, "")
+    names = names[2:]
+    return values[next((at for at, name in enumerate(names) if name in ("tenant", "tenant?")), 0)]
+
+
+def _parts(key: str, at: int, end: str) -> tuple[list[str], int]:
+    found = []
+    while key[at : at + 1] != end:
+        mark = key.index(":", at) + 1
+        at = mark + int(key[at : mark - 1])
+        found.append(key[mark:at])
+    return found, at
 
 
 @lru_cache(maxsize=8192)
 def _tag(value: str) -> str:
     # Six octets spread keys over the slots and tell nobody the value.
-    return blake2b(value.encode("utf-8", "surrogatepass"), digest_size=6, person=b"wst-slots").hexdigest()
+    return _text(blake2b(value.encode("utf-8", "surrogatepass"), digest_size=6, person=b"wst-slots").digest())
+
+
+def _text(digest: bytes) -> str:
+    return urlsafe_b64encode(digest).decode("ascii")  # a third shorter than hex, and there are as many as callers
 
 
 def _packed(rule: LimitRule, units: int, *more: int) -> bytes:
-    return _shape(rule) + struct.pack(f"<{1 + len(more)}d", min(units, _MOST), *more)
+    numbers = (min(units, _MOST), *more)
+    return _shape(rule.meter, rule.mode == "enforce") + struct.pack(f"<{len(numbers)}d", *numbers)
+
+
+def _packed_gcra(rule: LimitRule, units: int) -> bytes:
+    emission, tolerance = _microseconds(rule.meter)
+    return struct.pack("<4d", emission, tolerance, rule.mode == "enforce", min(units, _MOST))
 
 
 @lru_cache(maxsize=4096)
-def _shape(rule: LimitRule) -> bytes:
-    """Kind, three numbers in microseconds (rounded up, never looser), and whether the rule refuses."""
-    meter = rule.meter
+def _microseconds(meter: Gcra) -> tuple[int, int]:
+    """Emission and tolerance, rounded up: stricter, never looser."""
+    emission = -(-meter.emission // 1_000)
+    return emission, emission * (meter.tolerance // meter.emission)
+
+
+@lru_cache(maxsize=4096)
+def _shape(meter: Gcra | ExactLog | Calendar, enforced: bool) -> bytes:
+    """Kind, three numbers in microseconds, and whether the rule refuses."""
     if isinstance(meter, Gcra):
-        emission = -(-meter.emission // 1_000)
-        numbers = (1, emission, emission * rule.capacity, 0)
+        numbers = (1, *_microseconds(meter), 0)
     elif isinstance(meter, ExactLog):
-        numbers = (2, meter.per // 1_000, rule.limit, 0)
+        numbers = (2, meter.per // 1_000, meter.limit, 0)
     elif isinstance(meter, Calendar) and meter.period != "month":
         start, stop = meter.window(0)
-        numbers = (3, (stop - start) // 1_000, rule.limit, _WEEK_OFFSET if meter.period == "week" else 0)
+        numbers = (3, (stop - start) // 1_000, meter.limit, _WEEK_OFFSET if meter.period == "week" else 0)
     else:
-        numbers = (4, rule.anchor_day, rule.limit, 0)
-    return struct.pack("<5d", *numbers, rule.enforced)
+        assert isinstance(meter, Calendar)
+        numbers = (4, meter.anchor_day, meter.limit, 0)
+    return struct.pack("<5d", *numbers, enforced)
 
 
 def _levels(reply: Any, count: int) -> tuple[bool, list[Level]]:
-    """The reply, checked: an answer of another shape is no answer, and must not admit by accident."""
-    if type(reply) is not list or len(reply) != 1 + _FIELDS * count or any(type(number) is not int for number in reply):
-        raise StoreUnavailable("redis: an answer of another shape", hint="check what stands between us and the server")
+    numbers = _numbers(reply, 1 + _FIELDS * count)
     levels = []
-    for at in range(1, len(reply), _FIELDS):
-        wait, remaining, reset, taken, *mark = reply[at : at + _FIELDS]
+    for at in range(1, len(numbers), _FIELDS):
+        wait, remaining, reset, taken, *mark = numbers[at : at + _FIELDS]
         found = (*mark,) if taken else None
         levels.append(Level(None if wait < 0 else wait * 1_000, remaining, reset * 1_000, found))
-    return reply[0] == 1, levels
+    return numbers[0] == 1, levels
+
+
+def _gcra_levels(reply: Any, charges: Sequence[Charge], commit: bool) -> tuple[bool, list[Level]]:
+    numbers = _numbers(reply, 2 + 3 * len(charges))
+    allowed, now = numbers[0] == 1, numbers[1]
+    levels = []
+    for at, (rule, _, units) in enumerate(charges):
+        wait, depth, given = numbers[2 + 3 * at : 5 + 3 * at]
+        emission, tolerance = _microseconds(rule.meter)
+        left = (tolerance - depth) // emission if tolerance > depth else 0
+        mark = (now + depth, given, now) if allowed and commit and units and wait == 0 else None
+        levels.append(Level(None if wait < 0 else wait * 1_000, left, depth * 1_000, mark))
+    return allowed, levels
+
+
+def _numbers(reply: Any, count: int) -> list[int]:
+    """The reply, checked: an answer of another shape is no answer, and must not admit by accident."""
+    if isinstance(reply, bytes | str):
+        with suppress(ValueError):
+            text = reply if isinstance(reply, str) else reply.decode("ascii")
+            found = [int(number) for number in text.split(":")]
+            if len(found) == count:
+                return found
+    raise StoreUnavailable("redis: an answer of another shape", hint="check what stands between us and the server")
