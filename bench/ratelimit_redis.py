@@ -97,8 +97,8 @@ def outage(rig: Rig, name: str, begin: Callable[[], None], end: Callable[[], Non
         time.sleep(0.01)
     slow = sorted(times[:5])
     print(
-        f"{name:8} first calls up to {slow[-1]:5.1f} ms (target 60), then {median(times[5:]) * 1e3:5.1f} us (target 50),"
-        f" back after {time.perf_counter() - back:4.2f} s (target 2)"
+        f"{name:8} first calls up to {slow[-1]:5.1f} ms (target 60), then {median(times[5:]) * 1e3:5.1f} us (target 50)"
+        f", back after {time.perf_counter() - back:4.2f} s (target 2)"
     )
 
 
