@@ -11,6 +11,8 @@ from ..core.errors import ConfigurationError, MissingExtra, TrustError
 from ..core.http import RequestFacts
 from ..guard import Grant, Operation
 from ..trust import Trust
+from ..webhooks import Delivery, Incoming, Receiver, read_body
+from .hooks import received
 from .shared import Declaration, Edge, asked_of, declaration_of, declare, outcome_of_status, refuse_undeclared
 from .streams import scoped
 
@@ -22,7 +24,7 @@ except ImportError:
         "the Flask adapter needs Flask", hint="pip install 'wellstreak-trust[flask]'", reason="extra"
     ) from None
 
-__all__ = ["TrustExtension", "assert_all_routes_declared", "current_grant", "facts_of", "guarded", "public"]
+__all__ = ["TrustExtension", "assert_all_routes_declared", "current_grant", "facts_of", "guarded", "public", "webhook"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -168,6 +170,43 @@ def public(reason: str) -> Callable[[Callable[P, T]], Callable[P, Response]]:
             return make_response(current_app.ensure_sync(view)(*args, **kwargs))
 
         return declare(open_view, Declaration(reason=reason), of=view)
+
+    return decorate
+
+
+def webhook(
+    receiver: Receiver, *, parameter: str = "token"
+) -> Callable[[Callable[[Delivery], Any]], Callable[..., Response]]:
+    """Makes a view of a handler ``handler(delivery)``: the raw body is read once, verified, and processed once.
+
+    The handler's answer is the view's; without one, it is what the provider wants to read. Register the view for
+    POST, and for GET and HEAD too where the provider opens with a handshake by these.
+
+    Args:
+        parameter: of the route, which holds the endpoint's token, for receivers with a registry.
+    """
+
+    if receiver.suspends:
+        raise ConfigurationError(
+            "Flask cannot await this receiver", hint="build its stores over Database(engine)", reason="store_suspends"
+        )
+
+    def decorate(handler: Callable[[Delivery], Any]) -> Callable[..., Response]:
+        @wraps(handler)
+        def view(**path: Any) -> Response:
+            async def read(limit: int) -> bytes:
+                return read_body(request.stream, request.content_length, limit=limit)
+
+            async def handle(delivery: Delivery) -> Response | None:
+                answer = current_app.ensure_sync(handler)(delivery)
+                return None if answer is None else make_response(answer)
+
+            query, lines = request.query_string.decode("latin-1"), list(request.headers.items())
+            incoming = Incoming(request.method, query, lines, read, str(path.get(parameter, "")))
+            found = received(receiver, incoming, handle)
+            return found if isinstance(found, Response) else Response(found.body, found.status, list(found.headers))
+
+        return view
 
     return decorate
 

@@ -135,6 +135,7 @@ class Scheme:
         timestamp, id, type: where they stand; None where the provider sends none.
         rule: what of this data cannot say; `parser` and `content` are then unused.
         reads: further headers that a rule reads.
+        opening: what every body begins with; for providers whose handshake has any other text signed for anybody.
         challenge: the handshake the provider opens an endpoint with; empty for none.
         confirmed: what this row was checked against: ``vector``, ``peer``, ``docs``, or ``memory`` (unconfirmed).
 
@@ -155,6 +156,7 @@ class Scheme:
     confirmed: Literal["vector", "peer", "docs", "memory"] = "docs"
     rule: Rule | None = None
     reads: tuple[str, ...] = ()
+    opening: bytes = b""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -114,7 +114,7 @@ _BODY_BASE64: Final = (
     _base64(
         "typeform", "Typeform-Signature", prefix="sha256=", id=Source(body="event_id"), type=Source(body="event_type")
     ),
-    _base64("x", "x-twitter-webhooks-signature", prefix="sha256=", challenge="x"),
+    _base64("x", "x-twitter-webhooks-signature", prefix="sha256=", challenge="x", opening=b"{"),
     _base64("xero", "x-xero-signature"),
     _base64("jobber", "X-Jobber-Hmac-SHA256"),
     _base64("heroku", "Heroku-Webhook-Hmac-SHA256", id=_IN_BODY),

@@ -24,12 +24,13 @@ from ..rule import Arrived, Proof, Rule, matched
 from ..scheme import Mac, Scheme, Source, Timestamp
 from .forms import field, multipart, pairs
 
-__all__ = ["SCHEMES"]
+__all__ = ["CHALLENGE", "SCHEMES", "BraintreeKey"]
 
 _HEX: Final = Mac()
 _HEX1: Final = Mac("hmac-sha1")
 _seconds: Final = time_reader("s")
 _TOKEN: Final = re.compile(r"[0-9a-f]{50}")
+CHALLENGE: Final = re.compile(r"[a-f0-9]{20,32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +56,34 @@ class BraintreeRule(Rule):
         presented = dict(entry.split("|") for entry in entries if entry.count("|") == 1)
         if len(presented) != len(entries):
             raise MissingSignature("bt_signature is not a list of public_key|signature")
-        mine = [(public, key) for public, key in keys if public in presented]
+        mine = [key for key in keys if key.public in presented]
         if not mine:
             raise SignatureMismatch("signed for another public key", hint="the secret is 'public_key|private_key'")
-        public, key = mine[0]
+        if CHALLENGE.fullmatch(payload.rstrip("\n")):
+            # The handshake signs such texts for whoever asks (`challenge`), so here they prove nothing.
+            raise MalformedBody("the payload is what a handshake signs, and no notification")
         # The provider's own libraries also take the payload with the line feed that some stacks strip.
-        matched([key], _HEX1, (payload.encode(), payload.encode() + b"\n"), presented[public])
-        return Proof(key.id, payload.rstrip("\n").encode())
+        matched(mine[:1], _HEX1, (payload.encode(), payload.encode() + b"\n"), presented[mine[0].public])
+        return Proof(mine[0].id, payload.rstrip("\n").encode())
 
 
-def _braintree_key(text: str, allow_weak: bool) -> tuple[str, SharedKey]:
+class BraintreeKey(SharedKey):
+    """The pair of the control panel; `public` names it in requests."""
+
+    __slots__ = ("public",)
+
+    def __init__(self, public: str, private: str) -> None:
+        super().__init__(sha1(private.encode(), usedforsecurity=False).digest(), _HEX1)
+        self.public: str = public
+
+
+def _braintree_key(text: str, allow_weak: bool) -> BraintreeKey:
     public, mark, private = text.partition("|")
     if not mark or not public or not private or "|" in private:
         raise WeakSecret("not public_key|private_key", hint="both from the control panel, joined by |")
     if len(private) < 16 and not allow_weak:
         raise WeakSecret("the private key has under 16 characters", hint="allow_weak=True only for examples")
-    return public, SharedKey(sha1(private.encode(), usedforsecurity=False).digest(), _HEX1)
+    return BraintreeKey(public, private)
 
 
 @dataclass(frozen=True, slots=True)
