@@ -10,6 +10,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from ..core.errors import ConfigurationError, MissingExtra, TrustError
 from ..core.http import RequestFacts
 from ..guard import Grant, Operation
+from ..origin import new_nonce
 from ..trust import Trust
 from ..webhooks import Delivery, Incoming, Receiver, read_body
 from .hooks import received
@@ -24,7 +25,16 @@ except ImportError:
         "the Flask adapter needs Flask", hint="pip install 'wellstreak-trust[flask]'", reason="extra"
     ) from None
 
-__all__ = ["TrustExtension", "assert_all_routes_declared", "current_grant", "facts_of", "guarded", "public", "webhook"]
+__all__ = [
+    "TrustExtension",
+    "assert_all_routes_declared",
+    "csp_nonce",
+    "current_grant",
+    "facts_of",
+    "guarded",
+    "public",
+    "webhook",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,6 +79,7 @@ class TrustExtension:
         app.register_error_handler(TrustError, self._render)
         app.before_request(self._preflight)
         app.after_request(self._decorate)
+        app.context_processor(lambda: {"csp_nonce": csp_nonce})
 
     def _render(self, error: TrustError) -> Response:
         problem = self.edge.problem(error)
@@ -81,7 +92,7 @@ class TrustExtension:
     def _decorate(self, response: Response) -> Response:
         if request.method == "OPTIONS" and self.edge.preflight(facts_of()) is not None:
             return response
-        pairs = self.edge.decorate(facts_of(), list(response.headers))
+        pairs = self.edge.decorate(facts_of(), list(response.headers), _held("nonce"))
         response.headers.clear()
         response.headers.extend(pairs)
         return response
@@ -93,6 +104,15 @@ def facts_of() -> RequestFacts:
     if found is None:
         found = _edge().facts.wsgi(request.environ, route=request.endpoint)
         _hold("facts", found)
+    return found
+
+
+def csp_nonce() -> str:
+    """The nonce of this response's content security policy; templates have it as ``{{ csp_nonce() }}``."""
+    found: str | None = _held("nonce")
+    if found is None:
+        found = new_nonce()
+        _hold("nonce", found)
     return found
 
 

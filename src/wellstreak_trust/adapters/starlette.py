@@ -13,6 +13,7 @@ from ..core.event import Outcome
 from ..core.http import RequestFacts
 from ..core.tenant import TenantContext
 from ..guard import Grant, Operation, outcome_of, refuse_generators
+from ..origin import new_nonce
 from ..tenancy import tenant_scope
 from ..webhooks import Delivery, Incoming, Receiver, aread_body
 from .asgi import CURRENT_SCOPE, INTERNAL_ERROR, Receive, Scope, Send, TrustMiddleware, edge_of, routed, visit_of
@@ -35,6 +36,7 @@ except ImportError:
 __all__ = [
     "TrustMiddleware",
     "assert_all_routes_declared",
+    "csp_nonce",
     "declared_routes",
     "edge_of",
     "entered",
@@ -52,6 +54,13 @@ Declared = tuple[str, Declaration | None]
 def facts_of(connection: HTTPConnection) -> RequestFacts:
     """The facts of a request, with the matched route's name."""
     return routed(connection.scope)
+
+
+def csp_nonce(connection: HTTPConnection) -> str:
+    """The nonce of this response's content security policy, for its ``<script nonce=...>``; the same at every call."""
+    visit = visit_of(connection.scope)
+    visit.nonce = visit.nonce or new_nonce()
+    return visit.nonce
 
 
 @asynccontextmanager

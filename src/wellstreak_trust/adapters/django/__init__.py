@@ -14,9 +14,19 @@ except ImportError:
     ) from None
 
 from .hooks import webhook
-from .middleware import TrustMiddleware, edge, facts_of
+from .middleware import TrustMiddleware, csp, csp_nonce, edge, facts_of
 from .routes import assert_all_routes_declared
 from .views import guarded, public
 
-__all__ = ["TrustMiddleware", "assert_all_routes_declared", "edge", "facts_of", "guarded", "public", "webhook"]
+__all__ = [
+    "TrustMiddleware",
+    "assert_all_routes_declared",
+    "csp",
+    "csp_nonce",
+    "edge",
+    "facts_of",
+    "guarded",
+    "public",
+    "webhook",
+]
 del _django
