@@ -101,14 +101,21 @@ def defined(
     return moved(changed, "new_credential" if fresh else "changed", "redefined", now)
 
 
-def promoted(record: ConnectionRecord, judgement: Judgement, now: datetime) -> ConnectionRecord:
-    """The record after a run of probes against its candidate: a proof takes it into use, all else leaves things be."""
+def promoted(
+    record: ConnectionRecord, judgement: Judgement, now: datetime, secret_version: int | None
+) -> ConnectionRecord:
+    """The record after a run of probes against its candidate: a proof takes it into use, all else leaves things be.
+
+    Args:
+        secret_version: that of the credential which the run began with.
+    """
     candidate = record.candidate
     if candidate is None:
         return record
     if judgement.verdict != "proved":
         return replace(record, last_checked=now, candidate=replace(candidate, reason=judgement.code))
-    taken = replace(_in_use(record, candidate), state="testing", since=now)
+    proved = replace(candidate, secret_version=secret_version)
+    taken = replace(_in_use(record, proved), state="testing", since=now)
     return tested(taken, judgement, now)
 
 

@@ -101,22 +101,24 @@ class Tester:
     async def _candidate(self, held: ConnectionRecord, run: Runner) -> ConnectionStatus:
         candidate = held.candidate
         assert candidate is not None
+        # As with the generation in use: what a run proves is the credential that it began with.
+        current = await self.version(held.tenant_id, candidate.secret)
         begun = replace(
             held,
             generation=candidate.generation,
             config=candidate.config,
             secret=candidate.secret,
-            secret_version=candidate.secret_version,
+            secret_version=current,
             generation_since=candidate.since,
         )
-        current = await self.version(begun.tenant_id, begun.secret)
         results, check, judgement = await self._asked(begun, run, current)
+        unrotated = await self.version(held.tenant_id, candidate.secret) == current
 
         def rule(now_held: ConnectionRecord) -> ConnectionRecord:
             waits = now_held.candidate is not None and now_held.candidate.generation == candidate.generation
-            if not waits:
+            if not waits or not unrotated:
                 return now_held
-            after = promoted(now_held, judgement, check.at)
+            after = promoted(now_held, judgement, check.at, current)
             if after.generation == candidate.generation:
                 after = replace(after, conditions=conditions_after((), results, after.generation, check.at))
             return self._ledger.planned(after, check.at, judgement.retry_after)
