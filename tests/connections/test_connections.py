@@ -39,8 +39,8 @@ class Secrets:
     async def adescribe(self, tenant_id: str, name: str) -> Secrets:
         return self
 
-    async def aget(self, tenant_id: str, name: str) -> Secret[str]:
-        return Secret(f"token-{self.version}")
+    async def aget(self, tenant_id: str, name: str, *, version: int | None = None) -> Secret[str]:
+        return Secret(f"token-{version or self.version}")
 
 
 @dataclass
