@@ -127,9 +127,10 @@ def _json(document: Mapping[Any, Any]) -> bytes:
 def _faults(error: ValidationError) -> list[tuple[str, str]]:
     faults = []
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        place = [str(part) for part in fault["loc"] if isinstance(part, int) or part in _NAMES]
-        unknown = fault["type"] == "extra_forbidden"  # its name is the sender's text
-        faults.append((".".join(place[:-1] if unknown else place), _RULES.get(fault["type"], _WRONG_KIND)))
+        # The name of an unknown field is the sender's text.
+        known = fault["loc"][:-1] if fault["type"] == "extra_forbidden" else fault["loc"]
+        place = ".".join(str(part) for part in known if isinstance(part, int) or part in _NAMES)
+        faults.append((place, _RULES.get(fault["type"], _WRONG_KIND)))
     return faults
 
 
