@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 from ..core.clock import Clock
 from ..core.errors import DisclosureRejected
@@ -35,6 +44,7 @@ _RULES: Final[Mapping[str, str]] = {
     "value_error": "malformed",
 }
 _WRONG_KIND: Final = "wrong_kind"
+_ANYTHING: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 
 
 def _plain(text: str) -> str:
@@ -116,10 +126,8 @@ def validated(document: object, clock: Clock) -> DisclosureReport:
 
 def _json(document: Mapping[Any, Any]) -> bytes:
     """Documents come as JSON or as plain values; both are held to what JSON can say."""
-    from pydantic_core import to_json
-
     try:
-        return to_json(dict(document))
+        return _ANYTHING.dump_json(dict(document))
     except (ValueError, TypeError, RecursionError):
         raise DisclosureRejected(fields=(("", _WRONG_KIND),)) from None
 
