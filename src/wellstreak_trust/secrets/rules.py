@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, NoReturn
@@ -92,10 +93,10 @@ def not_found() -> SecretNotFound:
 
 def text_of(octets: bytes) -> str:
     """The text that was sealed. Raises `SecretTampered`."""
-    try:
+    with suppress(UnicodeDecodeError):
         return octets.decode()
-    except UnicodeDecodeError:
-        raise SecretTampered("a text that is no UTF-8 was sealed") from None
+    del octets  # as the codec's own error does, this frame would show them
+    raise SecretTampered("a text that is no UTF-8 was sealed")
 
 
 def verified(
