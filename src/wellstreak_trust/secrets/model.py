@@ -140,18 +140,22 @@ def _utf8(text: str) -> bytes | None:
 
 def labels_text(labels: Mapping[str, str] | None) -> str:
     """Canonical JSON of labels. Raises `UsageError` for anything but short texts."""
-    found = dict(labels or {})
-    if not all(isinstance(text, str) for text in found.values()):
-        raise UsageError("labels are texts", hint='labels={"team": "billing"}')
-    octets = canonical_json(found)
+    found = {} if labels is None else labels
+    if not isinstance(found, Mapping) or not all(isinstance(text, str) for text in found.values()):
+        raise UsageError("labels are a mapping of texts", hint='labels={"team": "billing"}')
+    octets = canonical_json(dict(found))
     if len(octets) > _LABELS_LARGEST or b"\\u0000" in octets:
         raise UsageError(f"labels are at most {_LABELS_LARGEST} bytes of JSON")
     return octets.decode()
 
 
 def micros_of(moment: datetime | None, name: str) -> int | None:
-    """A time as rows hold it. Raises `UsageError` for a naive one."""
-    return None if moment is None else to_micros(aware(moment, name))
+    """A time as rows hold it. Raises `UsageError` for a naive one, and for what is no time."""
+    if moment is None:
+        return None
+    if not isinstance(moment, datetime):
+        raise UsageError(f"{name} is a datetime", hint="datetime.now(UTC) + timedelta(hours=1)")
+    return to_micros(aware(moment, name))
 
 
 def info(head: Head, row: SecretRow) -> SecretInfo:
