@@ -174,14 +174,17 @@ class KeyRing:
             self._cache.abandon(claim, error)
             raise
 
-    async def create(self, tenant_id: str, version: int = 1) -> TenantKeyRow:
-        """A key of a tenant that had none of that version: a new one, or that of a process which was faster."""
+    async def create(self, tenant_id: str, version: int) -> EnvelopeKey | None:
+        """Gives a tenant a key of that version, unless another process was faster.
+
+        Returns the key only to a process that cannot open it: elsewhere a key is used when it has been seen to unwrap.
+        """
         key = _new(version)
         fresh = await self._wrapped(key, self._blank(tenant_id, version))
-        standing = await self._backend.claim_key(fresh)
-        if standing == fresh and not self.opens(fresh):  # it is seen here once and never again
-            self._cache.keep(_address(await self.store(), fresh), key)
-        return standing
+        if await self._backend.claim_key(fresh) != fresh or self.opens(fresh):
+            return None
+        self._cache.keep(_address(await self.store(), fresh), key)
+        return key
 
     def opens(self, row: TenantKeyRow) -> bool:
         """Whether this process can unwrap a key, as far as its provider tells: some only seal."""

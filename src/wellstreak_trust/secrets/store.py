@@ -17,7 +17,7 @@ from ..core.tenant import TenantContext
 from . import envelope
 from .borrow import Borrowed
 from .keeper import Keeper
-from .model import SecretInfo, SecretRef, Taken, Value, info, labels_text, micros_of
+from .model import SecretInfo, SecretRef, Taken, Value, info, labels_text, micros_of, storable
 from .refresh import LEASE, Fetch, Lost, Refresher
 from .rows import Change
 from .rules import Move, Written, context_of, moved, reverted, servable, text_of, written
@@ -278,7 +278,7 @@ class SecretStore(Keeper):
         Args:
             after: the last name of the page before. limit: 1 to 1,000.
         """
-        if not isinstance(after, str) or type(limit) is not int or not 0 < limit <= _MOST_LISTED:
+        if not storable(after) or type(limit) is not int or not 0 < limit <= _MOST_LISTED:
             raise UsageError(f"a page has 1 to {_MOST_LISTED} secrets and starts after a name")
         return tuple(info(found.head, found.row) for found in await self._vault.page(tenant_id, after, limit))
 
