@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from wellstreak_trust.core import FixedClock
+from wellstreak_trust.core import FixedClock, drive
 from wellstreak_trust.core.errors import KeyDisabled, KeyUnavailable, TrustError
 from wellstreak_trust.secrets import KeyChain, KeyContext, LocalKeyProvider, MemorySecretBackend, SecretStore
 from wellstreak_trust.secrets.marks import Marks
@@ -186,3 +186,32 @@ def test_an_error_of_a_provider_leaves_alone(step: str) -> None:
         store.rewrap() if step == "wrap" else store.get("t1", "a")
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
     assert not [entry for entry in caught.traceback if entry.name in ("_answers", "wrap", "unwrap")]
+
+
+def test_a_key_service_that_refuses_in_the_middle_keeps_what_it_has_granted() -> None:
+    """Or a service that grants fewer calls than a batch needs would never see the end."""
+    backend, old, new = MemorySecretBackend(), Service(), Service(OTHER_ID)
+    tenants = [f"t{number}" for number in range(5)]
+    for tenant in tenants:
+        SecretStore(backend, KeyChain([old])).put(tenant, "a", "value")
+    store, real = SecretStore(backend, KeyChain([new, old])), new._answers
+
+    def throttled() -> None:
+        real()
+        if new.calls % 3 == 0:
+            raise KeyUnavailable("throttled")
+
+    new._answers = throttled  # type: ignore[method-assign]  # every third call
+    for _ in range(2):
+        with pytest.raises(KeyUnavailable):
+            store.rewrap()
+    assert store.rewrap().rewrapped == 1
+    assert {row.kek_uri for tenant in tenants for row in drive(backend.keys_of(tenant))} == {new.uri}
+
+
+def test_a_tenant_whose_kek_is_lost_does_not_stop_the_others() -> None:
+    backend = MemorySecretBackend()
+    for tenant, key_id in (("a", "k_0000000000000000"), ("b", KEK_ID)):
+        SecretStore(backend, KeyChain([Service(key_id)])).put(tenant, "a", "value")
+    report = SecretStore(backend, KeyChain([Service(OTHER_ID), Service()])).rewrap()
+    assert (report.rewrapped, report.failed) == (1, (("a", 1),))

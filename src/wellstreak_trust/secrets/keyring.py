@@ -179,8 +179,8 @@ class KeyRing:
 
         Returns the key only to a process that cannot open it: elsewhere a key is used when it has been seen to unwrap.
         """
-        key = _new(version)
-        fresh = await self._wrapped(key, self._blank(tenant_id, version))
+        key = EnvelopeKey(SYSTEM_ENTROPY.octets(KEY_BYTES), version)
+        fresh = await self._row_of(key, tenant_id)
         if await self._backend.claim_key(fresh) != fresh or self.opens(fresh):
             return None
         self._cache.keep(_address(await self.store(), fresh), key)
@@ -192,7 +192,7 @@ class KeyRing:
 
     async def fresh(self, tenant_id: str, version: int) -> TenantKeyRow:
         """A new key under the active KEK, not stored yet."""
-        return await self._wrapped(_new(version), self._blank(tenant_id, version))
+        return await self._row_of(EnvelopeKey(SYSTEM_ENTROPY.octets(KEY_BYTES), version), tenant_id)
 
     async def rewrapped(self, row: TenantKeyRow) -> TenantKeyRow:
         """The same key under the active KEK, past the cache. Raises as `open`."""
@@ -205,15 +205,15 @@ class KeyRing:
         """Forgets the keys of a tenant."""
         self._cache.evict_tenant(store, tenant_id)
 
-    def _blank(self, tenant_id: str, version: int) -> TenantKeyRow:
-        return TenantKeyRow(tenant_id, version, "", None, b"", "active", to_micros(self._clock.now()))
+    async def _row_of(self, key: EnvelopeKey, tenant_id: str) -> TenantKeyRow:
+        value = check_value(key, await self.store(), tenant_id)
+        blank = TenantKeyRow(tenant_id, key.version, "", None, value, "active", to_micros(self._clock.now()))
+        return await self._wrapped(key, blank)
 
     async def _wrapped(self, key: EnvelopeKey, row: TenantKeyRow) -> TenantKeyRow:
-        store, active = await self.store(), self.chain.active
-        context = KeyContext(store, row.tenant_id, row.version)
+        active, context = self.chain.active, KeyContext(await self.store(), row.tenant_id, row.version)
         wrapped = await self._call(active, lambda: active.wrap(key.material, context))
-        value = check_value(key, store, row.tenant_id)
-        return row._replace(kek_uri=active.uri, wrapped=wrapped, check_value=value)
+        return row._replace(kek_uri=active.uri, wrapped=wrapped)
 
     async def _call(self, provider: KeyProvider, work: Callable[[], T]) -> T:
         """Lets the provider work, in a thread where somebody awaits us on a loop.
@@ -240,10 +240,6 @@ def _live(row: TenantKeyRow) -> TenantKeyRow:
     if checked_key(row).state == "destroyed":
         raise SecretShredded("the tenant's key was destroyed", hint="nothing can bring it back but a backup")
     return row
-
-
-def _new(version: int) -> EnvelopeKey:
-    return EnvelopeKey(SYSTEM_ENTROPY.octets(KEY_BYTES), version)
 
 
 def _unwrapped(provider: KeyProvider, store: str, row: TenantKeyRow) -> EnvelopeKey:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from ..core.errors import IntegrityError, SecretShredded
+from ..core.errors import IntegrityError, KeyUnknown, SecretShredded, Unavailable
 from . import envelope
 from .envelope import EnvelopeKey
 from .model import checked_tenant
@@ -39,20 +39,28 @@ class Moved(NamedTuple):
 
 
 async def rewrap(vault: Vault, batch: int, progress: Progress | None, *, dry_run: bool) -> RewrapReport:
-    """Brings every tenant key under the active KEK, in batches; done work is skipped when it is called again."""
+    """Brings every tenant key under the active KEK, in batches; done work is skipped when it is called again.
+
+    A key service that refuses in the middle, as for too many calls, ends it after what it has granted is written.
+    """
     done, failed, after = 0, list[tuple[str, int]](), ("", 0)
     uri = vault.ring.chain.active.uri
     while rows := await vault.backend.keys_outside(uri, after, batch):
-        moves = []
+        moves, outage = [], None
         for row in rows:
             try:
                 moves.append((row, await vault.ring.rewrapped(row)))
-            except IntegrityError:  # one bad row must not stop the rotation of all others
+            except (IntegrityError, KeyUnknown):  # one bad row must not stop the rotation of all others
                 failed.append((row.tenant_id, row.version))
+            except Unavailable as error:
+                outage = error
+                break
         done += len(moves) if dry_run else await vault.backend.rewrap_if(moves)
         after = rows[-1].tenant_id, rows[-1].version
         if progress is not None:
             progress(done)
+        if outage is not None:
+            raise outage
     return RewrapReport(done, tuple(failed), dry_run)
 
 
