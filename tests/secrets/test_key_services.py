@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -10,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import argon2
 import pytest
 
 import key_services
@@ -290,6 +292,13 @@ def test_a_damaged_request_is_noticed_by_cloud_kms(kits: Callable[[str], Kit]) -
     assert kits("gcp").provider.unwrap(kits("gcp").provider.wrap(KEY, CONTEXT), CONTEXT) == KEY
 
 
+def test_an_answer_of_a_key_whose_name_only_begins_alike_is_refused(kits: Callable[[str], Kit]) -> None:
+    provider, _, turn = kits("gcp")
+    turn("misrouted")
+    with pytest.raises(KeyUnavailable):
+        provider.wrap(KEY, CONTEXT)
+
+
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_opens_a_session_of_its_own(kits: Callable[[str], Kit]) -> None:
     provider = kits("pkcs11").provider
@@ -501,6 +510,34 @@ def test_a_passphrase_opens_its_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
         PassphraseKeyProvider.generate(tmp_path / "short.json", "short")
     assert not (tmp_path / "short.json").exists()
+
+
+def test_a_passphrase_that_cannot_be_used_is_told_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frames(error: BaseException | None) -> str:
+        shown = ""
+        while error is not None:
+            shown += repr(vars(error)) + repr(getattr(error, "object", ""))
+            shown += "".join(repr(frame.f_locals) for frame, _ in traceback.walk_tb(error.__traceback__) if _own(frame))
+            error = error.__cause__ or error.__context__
+        return shown
+
+    def starved(*arguments: Any) -> bytes:
+        raise argon2.exceptions.HashingError("Memory allocation error")
+
+    with pytest.raises(ConfigurationError) as caught:
+        PassphraseKeyProvider.generate(tmp_path / "a.json", PASSPHRASE + "\udcff", **QUICK)
+    assert "horse" not in frames(caught.value)
+    monkeypatch.setattr(argon2.low_level, "hash_secret_raw", starved)  # two gibibytes on a small machine
+    with pytest.raises(ConfigurationError) as caught:
+        PassphraseKeyProvider.generate(tmp_path / "a.json", PASSPHRASE, **QUICK)
+    assert "horse" not in frames(caught.value)
+    assert not (tmp_path / "a.json").exists()
+
+
+def _own(frame: Any) -> bool:
+    return "/wellstreak_trust/" in str(frame.f_code.co_filename)
 
 
 def test_an_edited_file_neither_eats_the_machine_nor_opens(tmp_path: Path) -> None:
