@@ -206,13 +206,13 @@ def _inserted(connection: Connection, table: Table, values: dict[str, Any]) -> b
 
 
 def _rewrite(connection: Connection, at: dict[str, Any], rule: Rewrite) -> str | None:
-    heads = [Head._make(row) for row in connection.execute(_LOCK_NEXT, at)]
+    heads = list(map(Head._make, connection.execute(_LOCK_NEXT, at).all()))
     if not heads:
         return None
     last = heads[-1].name
     rows: dict[str, list[SecretRow]] = {}
-    for found in connection.execute(_SPAN, {"tenant": at["tenant"], "called": at["called"], "last": last}):
-        row = SecretRow._make(found)
+    span = {"tenant": at["tenant"], "called": at["called"], "last": last}
+    for row in map(SecretRow._make, connection.execute(_SPAN, span).all()):
         rows.setdefault(row.name, []).append(row)
     turned = [(head, rule(Whole(head.name, head, tuple(rows.get(head.name, ()))))) for head in heads]
     new_heads, new_rows = [], []
