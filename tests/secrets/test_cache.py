@@ -86,7 +86,8 @@ def test_uses_and_entries_are_bounded(clock: FixedClock) -> None:
 
 
 @pytest.mark.parametrize(
-    "bounds", [{"max_age": timedelta(-1)}, {"max_entries": 0}, {"max_uses": 0}, {"grace": timedelta(-1)}]
+    "bounds",
+    [{"max_age": timedelta(-1)}, {"max_entries": 0}, {"max_uses": 0}, {"grace": timedelta(-1)}, {"max_age": 300}],
 )
 def test_senseless_bounds_are_refused(bounds: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):

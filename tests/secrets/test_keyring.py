@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -47,40 +48,41 @@ class Service(LocalKeyProvider):
             raise self.error
 
 
-@pytest.mark.anyio
-async def test_a_caller_that_gives_up_in_the_queue_leaves_the_fetch_to_the_others(sqlite_path: Path) -> None:
+@pytest.fixture
+async def remote(sqlite_path: Path) -> AsyncIterator[SqlSecretBackend]:
+    """Asynchronous, with a secret whose key is in nobody's cache."""
     database = AsyncDatabase(create_async_engine(f"sqlite+aiosqlite:///{sqlite_path}"))
     await database.acreate_all()
     backend = SqlSecretBackend(database)
     await SecretStore(backend, KeyChain([Service()])).aput("t1", "a", "value")
+    yield backend
+    await database.engine.dispose()
+
+
+@pytest.mark.anyio
+async def test_a_caller_that_gives_up_in_the_queue_leaves_the_fetch_to_the_others(remote: SqlSecretBackend) -> None:
     pool, held = ThreadPoolExecutor(1), threading.Event()
     asyncio.get_running_loop().set_default_executor(pool)
     pool.submit(held.wait, 10)  # every thread is busy: the fetch waits in the queue
-    cold = SecretStore(backend, KeyChain([Service()]))
+    cold = SecretStore(remote, KeyChain([Service()]))
     first = asyncio.create_task(cold.aget("t1", "a"))
     await asyncio.sleep(0.1)
     first.cancel()
     held.set()
     async with asyncio.timeout(5):
         assert (await cold.aget("t1", "a")).reveal() == "value"
-    await database.engine.dispose()
     pool.shutdown()
 
 
 @pytest.mark.anyio
-async def test_where_no_thread_can_be_had_nobody_waits_for_ever(sqlite_path: Path) -> None:
-    database = AsyncDatabase(create_async_engine(f"sqlite+aiosqlite:///{sqlite_path}"))
-    await database.acreate_all()
-    backend = SqlSecretBackend(database)
-    await SecretStore(backend, KeyChain([Service()])).aput("t1", "a", "value")
-    cold, pool = SecretStore(backend, KeyChain([Service()])), ThreadPoolExecutor(1)
+async def test_where_no_thread_can_be_had_nobody_waits_for_ever(remote: SqlSecretBackend) -> None:
+    cold, pool = SecretStore(remote, KeyChain([Service()])), ThreadPoolExecutor(1)
     pool.shutdown()
     asyncio.get_running_loop().set_default_executor(pool)
     async with asyncio.timeout(5):
         for _ in range(2):
             with pytest.raises(KeyUnavailable):
                 await cold.aget("t1", "a")
-    await database.engine.dispose()
 
 
 def test_each_waiter_gets_an_error_of_its_own() -> None:

@@ -40,7 +40,7 @@ class CachePolicy:
         grace: how long before `max_age` one caller fetches anew; at most half of `max_age` counts.
 
     Raises:
-        ConfigurationError: a negative or empty bound.
+        ConfigurationError: a negative or empty bound, or one of another type.
     """
 
     max_age: timedelta = timedelta(seconds=300)
@@ -49,8 +49,10 @@ class CachePolicy:
     grace: timedelta = timedelta(seconds=10)
 
     def __post_init__(self) -> None:
-        if min(self.max_age, self.grace) < timedelta() or min(self.max_entries, self.max_uses) < 1:
-            raise ConfigurationError("a cache bound below zero, or none at all", hint="CachePolicy()", reason="cache")
+        times, counts = (self.max_age, self.grace), (self.max_entries, self.max_uses)
+        sound = all(isinstance(time, timedelta) and time >= timedelta() for time in times)
+        if not sound or not all(type(count) is int and count > 0 for count in counts):
+            raise ConfigurationError("a cache bound is a timedelta or a count", hint="CachePolicy()", reason="cache")
 
 
 class KeyAddress(NamedTuple):
