@@ -75,11 +75,10 @@ class _Entry:
 
 
 class Claim(NamedTuple):
-    """What a caller found: a key, or a fetch under way; `leads` where that fetch is the caller's to make."""
+    """A fetch under way; `leads` where it is the caller's to make, `standby` what may be served if it fails."""
 
     address: KeyAddress
-    key: EnvelopeKey | None
-    flight: Future[EnvelopeKey] | None
+    flight: Future[EnvelopeKey]
     leads: bool
     standby: _Entry | None
 
@@ -108,30 +107,27 @@ class KeyCache:
                 return None
             return self._serve(address, entry)
 
-    def claim(self, address: KeyAddress) -> Claim:
+    def claim(self, address: KeyAddress) -> EnvelopeKey | Claim:
         """The key, or the fetch that it comes of; never waits."""
         with self._lock:
             entry = self._entries.get(address)
             now = self._clock.monotonic_ns()
             standby = entry if entry is not None and self._servable(entry, now) else None
             if standby is not None and not self._due(standby, address, now):
-                return Claim(address, self._serve(address, standby), None, False, None)
+                return self._serve(address, standby)
             flight = self._flights.get(address)
             if leads := flight is None:
                 flight = self._flights[address] = Future()
-            return Claim(address, None, flight, leads, standby)
+            return Claim(address, flight, leads, standby)
 
     def settle(self, claim: Claim, fetch: Callable[[], EnvelopeKey]) -> EnvelopeKey:
         """The key of a claim: who leads fetches it, who does not waits; all share what came of it."""
-        if claim.key is not None or claim.flight is None:
-            return claim.key or self.obtain(claim.address, fetch)
-        if not claim.leads:
-            return landed(claim.flight)
-        return self._lead(claim.address, claim.flight, fetch, claim.standby)
+        return self._lead(claim, fetch) if claim.leads else landed(claim.flight)
 
     def obtain(self, address: KeyAddress, fetch: Callable[[], EnvelopeKey]) -> EnvelopeKey:
         """The key, fetched by one caller if need be."""
-        return self.settle(self.claim(address), fetch)
+        found = self.claim(address)
+        return self.settle(found, fetch) if isinstance(found, Claim) else found
 
     def keep(self, address: KeyAddress, key: EnvelopeKey) -> None:
         """A key that was made here, for as long as one that was fetched."""
@@ -148,18 +144,13 @@ class KeyCache:
 
     def abandon(self, claim: Claim, error: Exception) -> None:
         """Where the fetch of this claim could not even begin, nobody must wait for it."""
-        if claim.leads and claim.flight is not None and not claim.flight.done():
+        if claim.leads and not claim.flight.done():
             self._fail(claim.address, claim.flight, error)
 
     # --- one fetch ---------------------------------------------------------------------------------------------------
 
-    def _lead(
-        self,
-        address: KeyAddress,
-        flight: Future[EnvelopeKey],
-        fetch: Callable[[], EnvelopeKey],
-        standby: _Entry | None,
-    ) -> EnvelopeKey:
+    def _lead(self, claim: Claim, fetch: Callable[[], EnvelopeKey]) -> EnvelopeKey:
+        address, flight, _, standby = claim
         try:
             with self._places:
                 key = fetch()

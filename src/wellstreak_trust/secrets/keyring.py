@@ -154,13 +154,11 @@ class KeyRing:
             KeyUnknown, KeyDisabled, KeyUnavailable: the provider cannot help.
         """
         store = await self.store()
-        address = _address(store, _live(row))
-        held = self._cache.peek(address)
-        if held is not None:
-            return held
-        provider = self.chain.route(row.kek_uri)
+        address, provider = _address(store, _live(row)), self.chain.route(row.kek_uri)
         claim = self._cache.claim(address)
-        if claim.flight is not None and not claim.leads and self._hops(provider):
+        if isinstance(claim, EnvelopeKey):
+            return claim
+        if not claim.leads and self._hops(provider):
             # No thread a waiter: a cold tenant's first requests would use up the pool. A waiter that is cancelled
             # must not cancel the fetch for the others.
             with suppress(Exception):  # `landed` tells it, to each waiter for itself
