@@ -22,6 +22,7 @@ from wellstreak_trust.secrets import (
     envelope,
 )
 from wellstreak_trust.storage.sql import Database, SqlSecretBackend
+from wellstreak_trust.storage.sql.database import SqlPort
 from wellstreak_trust.storage.sql.secret_tables import KEY
 
 KEK = LocalKeyProvider("k_0011223344556677", bytes(range(64)))
@@ -230,14 +231,28 @@ def test_a_write_that_waits_for_a_turning_key_seals_under_the_new_one(half: Half
     assert store.describe("t1", NAME).key_version == 2 != row.version
 
 
-def test_a_sealing_process_makes_no_key_after_a_shred(half: Half, tmp_path: Path) -> None:
-    SealedKeyProvider.generate(tmp_path / "worker.json", tmp_path / "web.json")
-    worker, web = (
-        SecretStore(
-            SqlSecretBackend(Database(half.engine)), KeyChain([SealedKeyProvider.from_file(tmp_path / f"{name}.json")])
-        )
-        for name in ("worker", "web")
+def sealing_and_opening(database: SqlPort, folder: Path) -> tuple[SecretStore, SecretStore]:
+    if not (folder / "web.json").exists():
+        SealedKeyProvider.generate(folder / "worker.json", folder / "web.json")
+    web, worker = (
+        SecretStore(SqlSecretBackend(database), KeyChain([SealedKeyProvider.from_file(folder / f"{half}.json")]))
+        for half in ("web", "worker")
     )
+    return web, worker
+
+
+def test_a_write_that_waits_for_a_sealing_process_sees_its_key(half: Half, tmp_path: Path) -> None:
+    """The keys were read before the secret was waited for, and it came back under one that was not there yet."""
+    _, worker = sealing_and_opening(Database(half.engine), tmp_path)
+    worker.put("t1", NAME, "value")
+    web, _ = sealing_and_opening(Database(half.engine).join(half.connection), tmp_path)
+    assert web.put("t1", NAME, "of the web tier").version == 2
+    assert half.while_waiting(lambda: worker.put("t1", NAME, "of the worker")).version == 3
+    assert worker.get("t1", NAME, version=2).reveal() == "of the web tier"
+
+
+def test_a_sealing_process_makes_no_key_after_a_shred(half: Half, tmp_path: Path) -> None:
+    web, worker = sealing_and_opening(Database(half.engine), tmp_path)
     worker.put("t1", NAME, "value")
     half.run("SELECT version FROM wst_tenant_key FOR UPDATE")
     found = half.while_waiting(

@@ -178,6 +178,8 @@ def _lock(connection: Connection, at: dict[str, str], version: int | None) -> Lo
     head = Head._make(found)
     standing = {"standing": head.current, "asked": head.current if version is None else version}
     rows = {row.version: row for row in map(SecretRow._make, connection.execute(_LOCKED_ROWS, {**at, **standing}))}
+    if not {head.key_version, *(row.key_version for row in rows.values())} <= {key.version for key in keys}:
+        keys = locked_keys(connection, at["tenant"])  # one was added while we waited for the head
     return Locked(keys, head, rows.get(head.current), rows.get(standing["asked"]))
 
 
