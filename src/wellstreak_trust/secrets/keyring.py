@@ -29,6 +29,7 @@ from ..core.errors import (
     SecretTampered,
     TrustError,
 )
+from .awaited import awaited
 from .cache import CachePolicy, KeyAddress, KeyCache, landed
 from .codes import check_value
 from .envelope import KEY_BYTES, EnvelopeKey
@@ -158,7 +159,7 @@ class KeyRing:
         claim = self._cache.claim(address)
         if isinstance(claim, EnvelopeKey):
             return claim
-        if not claim.leads and self._hops(provider):
+        if not claim.leads and _hops(provider):
             # No thread a waiter: a cold tenant's first requests would use up the pool. A waiter that is cancelled
             # must not cancel the fetch for the others.
             with suppress(Exception):  # `landed` tells it, to each waiter for itself
@@ -219,15 +220,10 @@ class KeyRing:
         A caller that is cancelled does not take the work out of the queue: others may wait for what comes of it.
         """
         try:
-            if not self._hops(provider):
-                return _told(work)
-            return await asyncio.shield(_in_thread(lambda: _told(work)))
+            return await asyncio.shield(_in_thread(lambda: _told(work))) if _hops(provider) else _told(work)
         except KeyDisabled:
             self._cache.evict_kek(provider.uri)  # all that it has wrapped must stop at once
             raise
-
-    def _hops(self, provider: KeyProvider) -> bool:
-        return provider.blocking and self._backend.suspends  # only then is somebody awaiting us on a loop
 
 
 def _address(store: str, row: TenantKeyRow) -> KeyAddress:
@@ -252,6 +248,10 @@ def _unwrapped(provider: KeyProvider, store: str, row: TenantKeyRow) -> Envelope
 
 def _keyed(material: object, version: int) -> EnvelopeKey | None:
     return EnvelopeKey(material, version) if isinstance(material, bytes) and len(material) == KEY_BYTES else None
+
+
+def _hops(provider: KeyProvider) -> bool:
+    return provider.blocking and awaited()
 
 
 def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:

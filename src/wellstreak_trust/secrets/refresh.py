@@ -47,6 +47,7 @@ from ..core.errors import (
 )
 from ..core.secret import Secret
 from . import envelope
+from .awaited import awaited
 from .model import Taken, Value, labels_text, micros_of
 from .rows import Change, Head, Locked, SecretRow
 from .rules import Address, Keys, Written, context_of, not_found, standing, text_of, written
@@ -183,9 +184,10 @@ class Refresher:
                     raise
             waited += await self._wait(waited, longest)
 
-    async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
+    @staticmethod
+    async def _whole(work: Coroutine[Any, Any, T]) -> T:
         """Lets `work` end, even where the caller is cancelled meanwhile."""
-        if not self._vault.backend.suspends:
+        if not awaited():
             return await work
         task, cancelled = asyncio.ensure_future(work), None
         while not task.done():
@@ -227,12 +229,10 @@ class Refresher:
         """Sleeps for a while of random length that grows with the wait; seconds slept."""
         jitter = 0.5 + int.from_bytes(SYSTEM_ENTROPY.octets(2), "big") / 2**17
         pause = max(_SHORTEST_WAIT, min(_LONGEST_WAIT, waited / 2, longest / 20)) * jitter
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            time.sleep(pause)  # noqa: ASYNC251  no loop, so nobody but this thread is kept waiting
+        if awaited():
+            await asyncio.sleep(pause)  # the holder may be a task of the same thread
         else:
-            await asyncio.sleep(pause)  # on a loop the holder may be a task of the same thread
+            time.sleep(pause)  # noqa: ASYNC251  nobody but the caller of a sync face is kept waiting
         return pause
 
 
