@@ -39,7 +39,6 @@ from wellstreak_trust.storage.sql.secret_tables import HEAD, VERSION
 ROUNDS = 15
 TENANTS = 1_000
 SECRETS = int(os.environ.get("SECRETS", "100000"))
-KEK = "k_0011223344556677"
 Case = Callable[[], object]
 
 
@@ -183,7 +182,6 @@ class Counted(LocalKeyProvider):
     """A key service that counts what it is asked, and takes its time."""
 
     calls = 0
-    blocking = True
 
     def unwrap(self, blob: bytes, context: Any, /) -> bytes:
         self.calls += 1
@@ -193,8 +191,7 @@ class Counted(LocalKeyProvider):
 
 def asked(tenants: int, threads: int, reads: int) -> int:
     """How often the key service is asked by `threads` that each read all tenants so often."""
-    backend, kek = MemorySecretBackend(), Counted.__new__(Counted)
-    LocalKeyProvider.__init__(kek, KEK, os.urandom(64))
+    backend, kek = MemorySecretBackend(), Counted("k_0011223344556677", os.urandom(64))
     names = [f"tenant-{number}" for number in range(tenants)]
     writer = SecretStore(backend, KeyChain([kek]))
     for name in names:

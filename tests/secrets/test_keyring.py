@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from wellstreak_trust.core import FixedClock, drive
-from wellstreak_trust.core.errors import KeyDisabled, KeyUnavailable, TrustError
+from wellstreak_trust.core.errors import KeyDisabled, KeyUnavailable, KeyUnknown, TrustError
 from wellstreak_trust.secrets import KeyChain, KeyContext, LocalKeyProvider, MemorySecretBackend, SecretStore
 from wellstreak_trust.secrets.marks import Marks
 from wellstreak_trust.secrets.rules import Address
@@ -217,3 +217,13 @@ def test_a_tenant_whose_kek_is_lost_does_not_stop_the_others() -> None:
         SecretStore(backend, KeyChain([Service(key_id)])).put(tenant, "a", "value")
     report = SecretStore(backend, KeyChain([Service(OTHER_ID), Service()])).rewrap()
     assert (report.rewrapped, report.failed) == (1, (("a", 1),))
+
+
+def test_an_active_kek_that_does_not_exist_stops_a_rewrap_at_once() -> None:
+    backend, new = MemorySecretBackend(), Service(OTHER_ID)
+    for tenant in ("a", "b"):
+        SecretStore(backend, KeyChain([Service()])).put(tenant, "a", "value")
+    new.error = KeyUnknown("gone")
+    with pytest.raises(KeyUnknown):
+        SecretStore(backend, KeyChain([new, Service()])).rewrap()
+    assert new.calls == 1

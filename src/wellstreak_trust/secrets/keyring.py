@@ -193,12 +193,17 @@ class KeyRing:
         """A new key under the active KEK, not stored yet."""
         return await self._row_of(EnvelopeKey(SYSTEM_ENTROPY.octets(KEY_BYTES), version), tenant_id)
 
-    async def rewrapped(self, row: TenantKeyRow) -> TenantKeyRow:
-        """The same key under the active KEK, past the cache. Raises as `open`."""
+    async def unwrapped(self, row: TenantKeyRow) -> EnvelopeKey:
+        """As `open`, past the cache."""
         store = await self.store()
         provider = self.chain.route(_live(row).kek_uri)
-        key = await self._call(provider, lambda: _unwrapped(provider, store, row))
-        return await self._wrapped(key, row)
+        return await self._call(provider, lambda: _unwrapped(provider, store, row))
+
+    async def wrapped(self, key: EnvelopeKey, row: TenantKeyRow) -> TenantKeyRow:
+        """The row with its key under the active KEK. Raises `KeyUnknown`, `KeyDisabled`, `KeyUnavailable`."""
+        active, context = self.chain.active, KeyContext(await self.store(), row.tenant_id, row.version)
+        wrapped = await self._call(active, lambda: active.wrap(key.material, context))
+        return row._replace(kek_uri=active.uri, wrapped=wrapped)
 
     def evict(self, store: str, tenant_id: str) -> None:
         """Forgets the keys of a tenant."""
@@ -207,12 +212,7 @@ class KeyRing:
     async def _row_of(self, key: EnvelopeKey, tenant_id: str) -> TenantKeyRow:
         value = check_value(key, await self.store(), tenant_id)
         blank = TenantKeyRow(tenant_id, key.version, "", None, value, "active", to_micros(self._clock.now()))
-        return await self._wrapped(key, blank)
-
-    async def _wrapped(self, key: EnvelopeKey, row: TenantKeyRow) -> TenantKeyRow:
-        active, context = self.chain.active, KeyContext(await self.store(), row.tenant_id, row.version)
-        wrapped = await self._call(active, lambda: active.wrap(key.material, context))
-        return row._replace(kek_uri=active.uri, wrapped=wrapped)
+        return await self.wrapped(key, blank)
 
     async def _call(self, provider: KeyProvider, work: Callable[[], T]) -> T:
         """Lets the provider work, in a thread where somebody awaits us on a loop.

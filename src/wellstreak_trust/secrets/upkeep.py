@@ -49,9 +49,11 @@ async def rewrap(vault: Vault, batch: int, progress: Progress | None, *, dry_run
         moves, outage = [], None
         for row in rows:
             try:
-                moves.append((row, await vault.ring.rewrapped(row)))
-            except (IntegrityError, KeyUnknown):  # one bad row must not stop the rotation of all others
-                failed.append((row.tenant_id, row.version))
+                key = await _unwrapped(vault, row)
+                if key is None:
+                    failed.append((row.tenant_id, row.version))
+                else:
+                    moves.append((row, await vault.ring.wrapped(key, row)))
             except Unavailable as error:
                 outage = error
                 break
@@ -62,6 +64,13 @@ async def rewrap(vault: Vault, batch: int, progress: Progress | None, *, dry_run
         if outage is not None:
             raise outage
     return RewrapReport(done, tuple(failed), dry_run)
+
+
+async def _unwrapped(vault: Vault, row: TenantKeyRow) -> EnvelopeKey | None:
+    try:
+        return await vault.ring.unwrapped(row)
+    except (IntegrityError, KeyUnknown):
+        return None  # one bad row, or a KEK that is lost, must not stop the rotation of all others
 
 
 async def shred(vault: Vault, tenant_id: str) -> tuple[str, tuple[int, ...], int, tuple[str, ...]]:
