@@ -77,7 +77,8 @@ def checked_address(tenant_id: object, name: object) -> None:
 
 def checked_tenant(tenant_id: object) -> None:
     """A tenant id is opaque: 1 to 255 bytes of UTF-8 without NUL."""
-    if not storable(tenant_id) or not 0 < len(tenant_id.encode()) <= _TENANT_LONGEST:
+    octets = _utf8(tenant_id) if isinstance(tenant_id, str) else None
+    if not octets or len(octets) > _TENANT_LONGEST or b"\0" in octets:
         raise UsageError("not a tenant id", hint="a text of 1 to 255 bytes without NUL")
 
 
