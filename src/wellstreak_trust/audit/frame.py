@@ -54,29 +54,25 @@ class Frames:
     def faults(self, entries: Sequence[bytes], start: int) -> Iterator[tuple[int, str]]:
         """What is wrong with entries that stand from `start` on, as (seq, reason)."""
         stamps = []
-        for seq, entry in enumerate(entries, start):
-            at = -1 if self._thorough or not self._tail else self._framed(entry, seq)
-            if at >= 0:
-                stamps.append(entry[at : at + _TIME_OCTETS])
-            else:
-                stamp, reasons = self._parsed(entry, seq)
-                stamps.append(stamp)
-                yield from ((seq, reason) for reason in reasons)
+        framed = bool(self._tail) and not self._thorough
+        for seq, entry in enumerate(entries, start):  # the hot loop of verification: no call that is not needed
+            at = entry.find(_RECORDED) + _SKIP
+            end = at + _TIME_OCTETS
+            place = b',"seq":%d,' % seq
+            if (
+                framed
+                and at > _SKIP
+                and entry.endswith(self._tail)
+                and entry.find(_RECORDED, end) < 0
+                and (entry.startswith(place, end + 1) or entry.find(place, end) > 0)
+            ):
+                stamps.append(entry[at:end])
+                continue
+            stamp, reasons = self._parsed(entry, seq)
+            stamps.append(stamp)
+            yield from ((seq, reason) for reason in reasons)
+            framed = bool(self._tail) and not self._thorough
         yield from self._ordered(stamps, start)
-
-    def _framed(self, entry: bytes, seq: int) -> int:
-        """Where the time begins in an entry whose frame is as drawn, else -1."""
-        at = entry.find(_RECORDED)
-        end = at + _SKIP + _TIME_OCTETS
-        place = b',"seq":%d,' % seq
-        if (
-            at > 0
-            and entry.endswith(self._tail)
-            and entry.find(_RECORDED, end) < 0
-            and (entry.startswith(place, end + 1) or entry.find(place, end) > 0)
-        ):
-            return at + _SKIP
-        return -1
 
     def _ordered(self, stamps: list[bytes], start: int) -> Iterator[tuple[int, str]]:
         """Times are of one shape, so the order of their bytes is the order of time."""
