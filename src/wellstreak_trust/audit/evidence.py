@@ -9,7 +9,7 @@ from typing import Final, Literal
 from ..core.errors import NoteInvalid
 from .checkpoint import Checkpoint
 from .note import VerifierKey
-from .replay import Replay
+from .replay import Replay, Watch
 from .tree import HASH_OCTETS
 
 __all__ = ["CHANGED", "Evidence", "Keys", "Look", "Progress", "compare", "opened"]
@@ -30,22 +30,24 @@ class Look:
         tenant_id: the tenant all entries must be of.
         keys: those of the log.
         marks: sizes whose roots are wanted.
-        minimum: entries below this index may have been pruned.
+        minimum: entries below this index may have been pruned; None believes a store about it.
         thorough: parse every entry; None decides by their number.
         progress: told now and then.
+        watch: handed all entries.
     """
 
     tenant_id: str | None = None
     keys: Keys = ()
     marks: tuple[int, ...] = ()
-    minimum: int = 0
+    minimum: int | None = None
     thorough: bool | None = None
     progress: Progress | None = None
+    watch: Watch | None = None
 
     def replay(self, size: int, *more: int) -> Replay:
         """A pass over so many entries; `more` are further sizes whose roots are wanted."""
         thorough = size <= _PARSED_ALWAYS if self.thorough is None else self.thorough
-        return Replay(self.tenant_id, (*self.marks, *more), thorough=thorough)
+        return Replay(self.tenant_id, (*self.marks, *more), thorough=thorough, watch=self.watch)
 
     def told(self, done: int, total: int) -> None:
         """Passes progress on."""

@@ -39,7 +39,7 @@ async def replay_store(source: AuditStore, tenant_id: str, look: Look) -> Eviden
         return Evidence(replay, 0)
     evidence = Evidence(look.replay(head.size, *marks), head.size)
     replay = evidence.replay
-    evidence.pruned = await _skip_pruned(source, tenant_id, head.size, look, replay)
+    evidence.pruned = await _skip_pruned(source, tenant_id, head, look, replay)
     longer = False
     async for page in _pages(source, tenant_id, head.size, replay):
         longer = await _check_page(source, tenant_id, page, replay)
@@ -71,7 +71,8 @@ async def asked(source: AuditStore, question: Awaitable[T]) -> T | None:
 
 def _is_sound(head: Head) -> bool:
     """SQLite stores any type in any column."""
-    return type(head.size) is int and head.size >= 0 and all(type(one) is bytes for one in (head.root, *head.edge))
+    numbers = type(head.size) is int and type(head.first) is int and 0 <= head.first <= head.size
+    return numbers and all(type(one) is bytes for one in (head.root, *head.edge))
 
 
 async def _signed(source: AuditStore, keys: Keys) -> list[tuple[Checkpoint | None, str]]:
@@ -92,20 +93,17 @@ async def _signed(source: AuditStore, keys: Keys) -> list[tuple[Checkpoint | Non
 # --- rows ----------------------------------------------------------------------------------------------------------
 
 
-async def _skip_pruned(source: AuditStore, tenant_id: str, size: int, look: Look, replay: Replay) -> int:
+async def _skip_pruned(source: AuditStore, tenant_id: str, head: Head, look: Look, replay: Replay) -> int:
     """Begins above the entries that are gone, at most up to the minimum index; how many these are."""
-    bundles = min(look.minimum, size) // TILE_WIDTH
-    first = 0
-    while first < bundles and not await _page(source, tenant_id, first * TILE_WIDTH, (first + 1) * TILE_WIDTH):
-        first += 1
+    first = (head.first if look.minimum is None else min(head.first, look.minimum)) // TILE_WIDTH
     roots: list[bytes] = []
     for index in range(-(-first // TILE_WIDTH)):
         octets = await asked(source, source.tile(tenant_id, 1, index)) or b""
-        roots += (octets[at : at + HASH_OCTETS] for at in range(0, len(octets), HASH_OCTETS))
+        roots += (octets[at : at + HASH_OCTETS] for at in range(0, len(octets) - HASH_OCTETS + 1, HASH_OCTETS))
     if len(roots) < first:
         replay.fault("the hashes of pruned entries are missing", len(roots) * TILE_WIDTH)
     replay.tree.skip(roots[:first])
-    return min(first, len(roots)) * TILE_WIDTH
+    return replay.size
 
 
 async def _pages(source: AuditStore, tenant_id: str, size: int, replay: Replay) -> AsyncIterator[list[Leaf]]:

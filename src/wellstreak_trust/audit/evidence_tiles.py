@@ -49,7 +49,7 @@ def _skip_pruned(source: TileStore, size: int, look: Look, replay: Replay) -> in
 
     What replaces them is checked like anything else: the hashes of their tiles lead to the root.
     """
-    bundles = min(look.minimum, size) // TILE_WIDTH
+    bundles = min(look.minimum or 0, size) // TILE_WIDTH
     first = next((index for index in range(bundles) if source.read(Tile(None, index).path) is not None), bundles)
     roots = list(islice(_tile_roots(source, size), first))
     if len(roots) < first:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..core.errors import NoteInvalid, UsageError
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, tree_origin
 from .cosignature import Cosignature, Key, WitnessKey, cosignatures, key_of
 from .evidence import Evidence
 from .note import VerifierKey
@@ -24,10 +24,15 @@ class Trusted:
     quorum: int
 
     @classmethod
-    def of(cls, keys: Iterable[str | Key], quorum: int) -> Trusted:
-        """Sorts keys by their type; raises `UsageError` for what is none, or for witnesses that count for nothing."""
+    def of(cls, keys: Iterable[str | Key], quorum: int, tenant_id: str | None) -> Trusted:
+        """Sorts keys by their type; raises `UsageError` for what is none, or for witnesses that count for nothing.
+
+        A log signs all its trees with one key, so its own key stands for that of the one tenant that is asked for.
+        """
         known = [key_of(key) for key in keys]
         logs = tuple(key for key in known if isinstance(key, VerifierKey))
+        if tenant_id is not None:
+            logs += tuple(VerifierKey(tree_origin(key.name, tenant_id), key.public_key) for key in logs)
         witnesses = tuple(dict.fromkeys(key for key in known if isinstance(key, WitnessKey)))
         octets = [key.public_key for key in witnesses]
         if len(set(octets)) != len(octets) or {key.public_key for key in logs} & set(octets):
@@ -94,6 +99,7 @@ def judged(evidence: Evidence, pin: Pin | None, trusted: Trusted) -> VerifyRepor
         covers=covers,
         first_bad_seq=replay.first_bad_seq,
         size=replay.size,
+        erased_count=replay.erased,
         reason=replay.reason or doubt or _why_unsigned(signature, seen),
         pruned=evidence.pruned,
         witnesses=seen.by,

@@ -47,7 +47,7 @@ class Rebuilt:
         self.row: list[bytes] = []
         self._full: Frontier = Frontier()  # over the roots of full tiles
         self._upper: list[bytearray] = []  # hashes of levels 1, 2, ... from the first on
-        self._marks: list[int] = sorted(mark for mark in self.roots if mark > 0)
+        self._marks: list[int] = sorted((mark for mark in self.roots if mark > 0), reverse=True)
 
     @property
     def size(self) -> int:
@@ -57,17 +57,19 @@ class Rebuilt:
     @property
     def edge(self) -> list[bytes]:
         """The roots of the complete subtrees from left to right, as in `tree.Frontier`."""
-        return self._edge(len(self.row))
+        return self._frontier().edge
 
     def root(self) -> bytes:
         """The root over all leaves so far."""
-        return self._root(len(self.row))
+        return self._frontier().root()
 
     def skip(self, tile_roots: Iterable[bytes]) -> None:
         """Begins above pruned entries: these are the roots of the full tiles below (level 1 of the tree)."""
         for one in tile_roots:
             self._close(one)
         self._marks = [mark for mark in self._marks if mark > self.size]
+        if self.size in self.roots:
+            self.roots[self.size] = self.root()
 
     def add(self, hashes: Sequence[bytes]) -> None:
         """Appends leaf hashes."""
@@ -96,17 +98,18 @@ class Rebuilt:
                     self._upper.append(bytearray())
                 self._upper[level] += node
 
+    def _frontier(self) -> Frontier:
+        tree = Frontier(self._full.size * TILE_WIDTH, self._full.edge)
+        for one in self.row:
+            tree.append(one)
+        return tree
+
     def _mark(self) -> None:
-        below = self._full.size * TILE_WIDTH
-        while self._marks and self._marks[0] <= self.size:
-            mark = self._marks.pop(0)
-            self.roots[mark] = self._root(mark - below)
-
-    def _edge(self, width: int) -> list[bytes]:
-        last = Frontier()
-        for one in self.row[:width]:
-            last.append(one)
-        return [*self._full.edge, *last.edge]
-
-    def _root(self, width: int) -> bytes:
-        return Frontier(self._full.size * TILE_WIDTH + width, self._edge(width)).root()
+        """Notes the roots asked for inside the current row, in one pass over it."""
+        if not self._marks or self._marks[-1] > self.size:
+            return
+        tree = Frontier(self._full.size * TILE_WIDTH, self._full.edge)
+        for one in self.row:
+            tree.append(one)
+            if self._marks and self._marks[-1] == tree.size:
+                self.roots[self._marks.pop()] = tree.root()

@@ -5,12 +5,18 @@ Hashes are taken of the bytes as found; what they say is judged after (`frame`) 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
-from .frame import Frames
+from .frame import Frames, parsed
 from .rebuilt import Rebuilt, leaf_hashes
 
-__all__ = ["Replay"]
+__all__ = ["Replay", "Watch"]
+
+Watch = Callable[[int, Sequence[bytes]], object]
+"""Handed the place of the first entry, and entries, as they come."""
+
+_ERASURE: Final = b'{"action":"audit.subject_erased",'  # `action` is the first key of every leaf
 
 
 class Replay:
@@ -20,13 +26,26 @@ class Replay:
         tenant_id: the tenant all entries must be of; None takes that of the first entry.
         marks: sizes whose roots are wanted.
         thorough: parse every entry, see `frame`.
+        watch: handed all entries.
+
+    Attributes:
+        erased: personal values that the trail says were erased.
     """
 
-    def __init__(self, tenant_id: str | None, marks: Iterable[int], *, thorough: bool = True) -> None:
+    def __init__(
+        self,
+        tenant_id: str | None,
+        marks: Iterable[int],
+        *,
+        thorough: bool = True,
+        watch: Watch | None = None,
+    ) -> None:
         self.tree: Rebuilt = Rebuilt(marks)
         self.first_bad_seq: int | None = None
         self.reason: str = ""
         self.thorough: bool = thorough
+        self.erased: int = 0
+        self._watch: Watch | None = watch
         self._frames: Frames = Frames(tenant_id, thorough=thorough)
 
     @property
@@ -54,4 +73,14 @@ class Replay:
         self.tree.add(hashes)
         for seq, reason in self._frames.faults(entries, start):
             self.fault(reason, seq)
+        self.erased += sum(_erased(entry) for entry in entries if entry.startswith(_ERASURE))
+        if self._watch is not None:
+            self._watch(start, entries)
         return hashes
+
+
+def _erased(entry: bytes) -> int:
+    fields = parsed(entry)
+    data = fields.get("data")
+    count = data.get("count") if isinstance(data, dict) and fields.get("outcome") == "success" else 0
+    return count if type(count) is int and count > 0 else 0

@@ -17,10 +17,11 @@ from .cosignature import Key
 from .evidence import Look, Progress
 from .evidence_store import replay_store
 from .evidence_tiles import replay_tiles
-from .judge import Pin, Trusted, judged, pin_of
+from .judge import Trusted, judged, pin_of
 from .store import AuditStore
 from .tiles import TileStore
 from .verdict import Level, Verdict, VerifyReport
+from .verify_spine import verify_all
 
 __all__ = ["Level", "Verdict", "VerifyReport", "averify", "verify"]
 
@@ -34,20 +35,21 @@ async def averify(
     pinned: str | bytes | None = None,
     keys: Iterable[str | Key] = (),
     quorum: int = 1,
-    minimum_index: int = 0,
+    minimum_index: int | None = None,
     thorough: bool | None = None,
     progress: Progress | None = None,
 ) -> VerifyReport:
-    """Verifies an export directory, a `TileStore`, or one tenant's tree in an audit store.
+    """Verifies an export directory, a `TileStore`, one tenant's tree in an audit store, or all of a store.
 
     Never raises for what the source holds.
 
     Args:
-        tenant_id: whose tree it must be; required for a store.
-        pinned: a checkpoint (signed note) kept elsewhere, from the last time.
+        tenant_id: whose tree it must be; over a store None means every tree against the spine, and the spine itself.
+        pinned: a checkpoint (signed note) kept elsewhere, from the last time; of the spine for a whole store.
         keys: verifier keys got over another way than the data: the log's (`AuditLog.vkey`) and those of witnesses.
         quorum: how many of the given witnesses must have cosigned one state for the level `witnessed`.
-        minimum_index: entries below it may have been pruned; whoever pruned has told this number.
+        minimum_index: entries below it may have been pruned. None: in a directory none may, and a store is believed
+            about it; either way the report tells how many are gone.
         thorough: parse every entry (about 10 us each); by default up to 10,000 entries, beyond which only their
             frame is looked at and the report says so. The hashes are always those of all bytes.
         progress: called with entries done and entries there are.
@@ -57,7 +59,7 @@ async def averify(
         StoreUnavailable: the store did not answer.
         ConfigurationError: `verify` over a store that suspends; await `averify`.
     """
-    trusted = Trusted.of(keys, quorum)
+    trusted = Trusted.of(keys, quorum, tenant_id)
     pin = pin_of(pinned, trusted.logs)
     marks = () if pin is None else (pin.tree.size,)
     look = Look(tenant_id, trusted.logs, marks, minimum_index, thorough, progress)
@@ -67,13 +69,9 @@ async def averify(
         return judged(replay_tiles(source, look), pin, trusted)
     if not hasattr(source, "append_batch"):
         raise UsageError("not an export directory, TileStore or audit store")
-    return await _of_store(source, look, pin, trusted)
+    if tenant_id is None:
+        return await verify_all(source, look, pin, trusted)
+    return judged(await replay_store(source, tenant_id, look), pin, trusted)
 
 
 verify: Final = synced(averify)
-
-
-async def _of_store(source: AuditStore, look: Look, pin: Pin | None, trusted: Trusted) -> VerifyReport:
-    if look.tenant_id is None:
-        raise UsageError("a store holds many trees", hint="verify(store, tenant_id=...)")
-    return judged(await replay_store(source, look.tenant_id, look), pin, trusted)
