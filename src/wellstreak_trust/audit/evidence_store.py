@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 from ..core.errors import StoreMisconfigured, TrustError
 from .checkpoint import Checkpoint
 from .columns import columns_fit
-from .evidence import CHANGED, Evidence, Keys, Look, compare, opened
 from .event import content_digest
+from .evidence import CHANGED, Evidence, Keys, Look, compare, opened
 from .replay import Replay
 from .store import AuditStore, Head, Leaf
 from .tiles import TILE_WIDTH, tiles_of

@@ -104,7 +104,9 @@ class VerifyReport:
             lines.append(f"  {self.reason[0].upper()}{self.reason[1:]}.{place}")
         for name in VERDICTS:
             said = getattr(self, name)
-            lines.append(f"{name.replace('_', ' '):13} {said.replace('_', ' '):12} {_SAYS.get((name, said), '')}".rstrip())
+            lines.append(
+                f"{name.replace('_', ' '):13} {said.replace('_', ' '):12} {_SAYS.get((name, said), '')}".rstrip()
+            )
         lines.append(f"{'level':13} {self.level:12} That means: {_LEVEL_SAYS[self.level]}.")
         lines.append(f"{'entries':13} {self._count()}")
         lines += [f"{'witness':13} {one.witness} at {rfc3339(one.at)}" for one in self.witnesses]

@@ -200,13 +200,17 @@ def _missing(size: int, spine: VerifyReport) -> VerifyReport:
 
 def _together(spine: VerifyReport, tenants: dict[str, VerifyReport]) -> VerifyReport:
     """The spine's own verdicts, failed where those of a tree failed."""
-    worst = {name: _worst(name, spine, tenants) for name in VERDICTS}
+    integrity, signature, append_only, completeness, time_order = (_worst(name, spine, tenants) for name in VERDICTS)
     bad = next(((name, report) for name, report in tenants.items() if report.failed), None)
     reports = tenants.values()
     failed = bool(spine.failed) or bad is not None
     return replace(
         spine,
-        **worst,
+        integrity=integrity,
+        signature=signature,
+        append_only=append_only,
+        completeness=completeness,
+        time_order=time_order,
         level="internal" if failed else spine.level,
         covers=sum(report.covers for report in reports),
         first_bad_seq=spine.first_bad_seq if spine.failed or bad is None else bad[1].first_bad_seq,
