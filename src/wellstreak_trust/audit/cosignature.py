@@ -89,8 +89,10 @@ Key = VerifierKey | WitnessKey
 
 def key_of(key: str | Key) -> Key:
     """The key of a log or of a witness from its text; the type is in it. Raises `UsageError` for anything else."""
-    if not isinstance(key, str):
+    if isinstance(key, VerifierKey | WitnessKey):
         return key
+    if not isinstance(key, str):
+        raise UsageError("a verifier key is text, as log.vkey() gives it")
     packed = strict_base64(key.split("+", 2)[-1])
     return WitnessKey.parse(key) if packed and packed[:1] == _TYPE else VerifierKey.parse(key)
 

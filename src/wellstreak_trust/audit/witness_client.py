@@ -93,7 +93,8 @@ class WitnessClient:
             text = body.decode("utf-8")
             lines = tuple(line for line in text.splitlines(keepends=True) if line.startswith(f"— {self.key.name} "))
             whole = f"{note.partition(chr(10) * 2)[0]}\n\n{''.join(lines)}"
-            split(f"{note}{text}")  # nothing but signature lines may come back
+            if split(f"-\n\n{text}")[0] != "-\n":  # nothing but signature lines may come back
+                raise NoteInvalid("more than signature lines")
             ours = cosignatures(whole, [self.key])
         except (UnicodeDecodeError, NoteInvalid):
             raise _unusable(self.key, "its answer does not verify") from None
