@@ -185,7 +185,8 @@ class SqlAuditStore:
 
         def work(connection: Connection) -> bytes:
             connection.execute(insert(connection, SUBJECT).values(row).on_conflict_do_nothing())
-            return connection.execute(select(SUBJECT.c.key).where(*here)).scalar_one()
+            key: bytes = connection.execute(select(SUBJECT.c.key).where(*here)).scalar_one()
+            return key
 
         standing = await self._database.run(
             lambda connection: connection.scalar(select(SUBJECT.c.key).where(*here)), read=True
