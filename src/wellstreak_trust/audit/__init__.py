@@ -13,7 +13,7 @@ from ..core.event import AuditEvent, EventSink, Outcome
 from . import note, tiles, tree
 from .action import AuditAction
 from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
-from .log import AuditLog, Receipt
+from .log import AuditLog, Receipt, Tick
 from .memory import MemoryAuditStore
 from .note import Ed25519Signer, VerifierKey
 from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
@@ -46,6 +46,7 @@ __all__ = [
     "Outcome",
     "Receipt",
     "SubjectStore",
+    "Tick",
     "TileStore",
     "VerifierKey",
     "VerifyReport",

@@ -26,7 +26,7 @@ from ..core.redact import redact
 from .encode import encoded, plain, speaks_of_credentials
 from .tiles import ENTRY_MAX
 
-__all__ = ["LEAF_VERSION", "Draft", "Sealed", "content_digest", "draft", "reduced", "spine_draft"]
+__all__ = ["LEAF_VERSION", "Draft", "Sealed", "content_digest", "draft", "masked", "reduced", "spine_draft"]
 
 LEAF_VERSION: Final = 1
 _RECORDED: Final = b',"recorded_at":"'
@@ -87,16 +87,22 @@ def draft(event: AuditEvent) -> Draft:
     if not isinstance(event, AuditEvent):
         raise AuditEventRejected("not an AuditEvent")
     try:
-        spoken = _spoken(event)
-        if not plain(spoken):
-            canonical_json(spoken)  # refuses what is outside
-            if speaks_of_credentials(spoken):
-                spoken = {name: redact(value) for name, value in spoken.items()}
-        return _draft(event, _label(event.tenant_id, "tenant_id"), spoken)
+        return _draft(event, _label(event.tenant_id, "tenant_id"), _admitted(event))
     except (AuditEventRejected, AuditEventTooLarge):
         raise
     except (UsageError, OverflowError) as error:
         raise AuditEventRejected(getattr(error, "detail", "a time out of range")) from None
+
+
+def masked(event: AuditEvent) -> AuditEvent:
+    """The event as `draft` would record it, for who has to keep it until then; raises as `draft` does."""
+    draft(event)
+    fields = _admitted(event)
+    fields.pop("actor")  # a Principal stays one; none of its parts that are recorded is filled freely
+    for name in ("targets", "changes"):
+        if name in fields:
+            fields[name] = tuple(fields[name])
+    return replace(event, **fields)
 
 
 def spine_draft(event: AuditEvent) -> Draft:
@@ -151,6 +157,17 @@ def _spoken(event: AuditEvent) -> dict[str, Any]:
         elif (exact := _exact(value)) != {}:
             fields[name] = exact
     return fields
+
+
+def _admitted(event: AuditEvent) -> dict[str, Any]:
+    """What the host filled in, inside the domain and without credentials."""
+    spoken = _spoken(event)
+    if plain(spoken):
+        return spoken
+    canonical_json(spoken)  # refuses what is outside
+    if speaks_of_credentials(spoken):
+        return {name: redact(value) for name, value in spoken.items()}
+    return spoken
 
 
 def _exact(value: Any) -> Any:
