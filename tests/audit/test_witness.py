@@ -414,6 +414,7 @@ def test_client_and_witness_speak_over_asgi() -> None:
     eye = witness()
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
+    listening.listen()
     server = uvicorn.Server(uvicorn.Config(WitnessApp(eye).asgi, log_level="error"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
     thread.start()

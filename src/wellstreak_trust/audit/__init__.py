@@ -14,7 +14,7 @@ from . import note, tiles, tree
 from .action import AuditAction
 from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
 from .cosignature import Cosignature, WitnessKey, cosignatures
-from .log import AuditLog, Receipt
+from .log import AuditLog, Receipt, Tick
 from .memory import MemoryAuditStore
 from .note import Ed25519Signer, VerifierKey
 from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
@@ -52,6 +52,7 @@ __all__ = [
     "Outcome",
     "Receipt",
     "SubjectStore",
+    "Tick",
     "TileStore",
     "VerifierKey",
     "VerifyReport",

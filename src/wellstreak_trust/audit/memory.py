@@ -9,6 +9,7 @@ from threading import Lock
 from typing import ClassVar
 
 from .event import Draft, Sealed
+from .processes import PerProcess
 from .store import SPINE, Head, Leaf, Signed, by_tenant, prunable, sequence, split_known
 from .tiles import TILE_WIDTH
 
@@ -38,7 +39,7 @@ class MemoryAuditStore:
 
     def __init__(self, *, allow_memory: bool = False) -> None:
         self.volatile: bool = not allow_memory
-        self._lock: Lock = Lock()
+        self._locks: PerProcess[Lock] = PerProcess(Lock)
         self._trees: dict[str, _Tree] = {}
         self._signed: dict[str, Signed] = {}
 
@@ -47,7 +48,7 @@ class MemoryAuditStore:
     ) -> list[Leaf]:
         """As `AuditStore.append_batch`."""
         del deadline  # nobody holds this lock while waiting for anything
-        with self._lock:
+        with self._locks.here():
             recorded_at = now()
             batches = []
             for tenant_id, group in by_tenant(drafts):
@@ -76,7 +77,7 @@ class MemoryAuditStore:
 
     async def heads(self, after: str, limit: int, *, unnoted: bool = False) -> list[tuple[str, Head]]:
         """As `AuditStore.heads`."""
-        with self._lock:
+        with self._locks.here():
             found = [
                 (tenant_id, tree.head)
                 for tenant_id, tree in self._trees.items()
@@ -86,7 +87,7 @@ class MemoryAuditStore:
 
     async def noted(self, sizes: Mapping[str, int]) -> None:
         """As `AuditStore.noted`."""
-        with self._lock:
+        with self._locks.here():
             for tenant_id, size in sizes.items():
                 tree = self._trees.get(tenant_id)
                 if tree is not None:
@@ -94,7 +95,7 @@ class MemoryAuditStore:
 
     async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:
         """As `AuditStore.leaves`."""
-        with self._lock:
+        with self._locks.here():
             tree = self._trees.get(tenant_id)
             if tree is None:
                 return []
@@ -123,7 +124,7 @@ class MemoryAuditStore:
 
     async def swap_signed_if(self, origin: str, old: Signed | None, new: Signed) -> bool:
         """As `AuditStore.swap_signed_if`."""
-        with self._lock:
+        with self._locks.here():
             if self._signed.get(origin) != old:
                 return False
             self._signed[origin] = new
@@ -131,7 +132,7 @@ class MemoryAuditStore:
 
     async def prune(self, tenant_id: str, below: int) -> int:
         """As `AuditStore.prune`."""
-        with self._lock:
+        with self._locks.here():
             tree = self._trees.get(tenant_id) or _Tree()
             first = prunable(tree.head, below)
             gone = first - tree.head.first
@@ -144,7 +145,7 @@ class MemoryAuditStore:
 
     async def subject_key(self, tenant_id: str, subject: str, fresh: bytes) -> bytes:
         """As `SubjectStore.subject_key`."""
-        with self._lock:
+        with self._locks.here():
             return self._trees.setdefault(tenant_id, _Tree()).keys.setdefault(subject, fresh)
 
     async def disclosures(self, tenant_id: str, subject: str) -> list[tuple[int, bytes]]:
@@ -154,7 +155,7 @@ class MemoryAuditStore:
 
     async def forget(self, tenant_id: str, subject: str) -> int:
         """As `SubjectStore.forget`."""
-        with self._lock:
+        with self._locks.here():
             tree = self._trees.get(tenant_id) or _Tree()
             left = [(seq, one) for seq, one in tree.sealed if one.subject != subject]
             gone = len(tree.sealed) - len(left)

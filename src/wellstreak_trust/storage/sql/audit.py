@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -20,8 +20,12 @@ from ...audit.tree import HASH_OCTETS
 from ...core.errors import AuditForkDetected
 from ...core.sansio import suspends
 from .audit_tables import DISCLOSURE, HEAD, LEAF, SIGNED, SUBJECT, TILE
-from .database import SqlPort, insert
+from .database import JoinedAsyncDatabase, JoinedDatabase, SqlPort, insert
+from .outbox import SqlOutbox
 from .prepared import Prepared, PreparedInsert
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["SqlAuditStore"]
 
@@ -185,7 +189,8 @@ class SqlAuditStore:
 
         def work(connection: Connection) -> bytes:
             connection.execute(insert(connection, SUBJECT).values(row).on_conflict_do_nothing())
-            return connection.execute(select(SUBJECT.c.key).where(*here)).scalar_one()
+            key: bytes = connection.execute(select(SUBJECT.c.key).where(*here)).scalar_one()
+            return key
 
         standing = await self._database.run(
             lambda connection: connection.scalar(select(SUBJECT.c.key).where(*here)), read=True
@@ -214,6 +219,13 @@ class SqlAuditStore:
             return gone[-1].rowcount
 
         return await self._database.run(work)
+
+    def outbox(self, connection: Connection | AsyncConnection | None = None) -> SqlOutbox:
+        """The outbox of this database; with a connection, inside the transaction that the host has open on it."""
+        if connection is None:
+            return SqlOutbox(self._database)
+        joined = JoinedDatabase(connection) if isinstance(connection, Connection) else JoinedAsyncDatabase(connection)
+        return SqlOutbox(joined)
 
 
 def _bound_waiting(connection: Connection, deadline: timedelta) -> None:
