@@ -205,7 +205,7 @@ def test_contract_awaited(sqlite_path: Path) -> None:
         eye = witness(store)
         with pytest.raises(ConfigurationError, match="await"):
             eye.add_checkpoint(body(0, 3))
-        with pytest.raises(ConfigurationError, match=r"app\.asgi"):
+        with pytest.raises(ConfigurationError, match="ASGI"):
             WitnessApp(eye).wsgi({}, lambda *told: None)
         found = [(await eye.aadd_checkpoint(body(0, 3))).status, (await over_asgi(WitnessApp(eye), body(3, 5)))[0]]
         await engine.dispose()
@@ -309,7 +309,7 @@ async def over_asgi(
     async def send(message: Any) -> None:
         told.append(message)
 
-    await app.asgi({"type": "http", "method": method, "path": path}, receive, send)
+    await app({"type": "http", "method": method, "path": path}, receive, send)
     headers = {name.decode(): value.decode() for name, value in told[0]["headers"]}
     return told[0]["status"], headers["content-type"]
 
@@ -360,8 +360,8 @@ def test_lifespan_and_other_scopes() -> None:
             told.append(message["type"])
 
         app = WitnessApp(witness())
-        await app.asgi({"type": "lifespan"}, receive, send)
-        await app.asgi({"type": "websocket"}, receive, send)
+        await app({"type": "lifespan"}, receive, send)
+        await app({"type": "websocket"}, receive, send)
         return told
 
     assert asyncio.run(run()) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
@@ -415,7 +415,7 @@ def test_client_and_witness_speak_over_asgi() -> None:
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     listening.listen()
-    server = uvicorn.Server(uvicorn.Config(WitnessApp(eye).asgi, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(WitnessApp(eye), log_level="error"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
     thread.start()
     asking = client(f"http://127.0.0.1:{listening.getsockname()[1]}", eye.vkey)

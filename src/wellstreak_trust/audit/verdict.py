@@ -25,7 +25,7 @@ _SAYS: Final[Mapping[tuple[str, str], str]] = {
     ("integrity", "failed"): "Something was changed, removed or added.",
     ("signature", "verified"): "The state is signed by a key that you gave.",
     ("signature", "failed"): "The state is not signed by the keys that you gave.",
-    ("signature", "not_checked"): "No key was given: whoever holds the data may have written all of it anew.",
+    ("signature", "not_checked"): "No signature was looked at: whoever holds the data may have written it all anew.",
     ("append_only", "verified"): "What you kept from before is the beginning of this trail, unchanged.",
     ("append_only", "failed"): "This trail does not continue what you kept from before.",
     ("append_only", "not_checked"): "No checkpoint from before was given: history may have been rewritten since.",

@@ -110,7 +110,7 @@ class _Spine:
     def marks(self, tree: str) -> tuple[int, ...]:
         if self.origin:
             return tuple(self.heads.get(tree, ()))
-        return tuple({max(heads) for heads in self.heads.values()})
+        return tuple({size for heads in self.heads.values() for size in heads})
 
     def found_by(self, roots: dict[int, bytes | None]) -> str:
         fits = (tree for tree, heads in self.heads.items() if roots.get(max(heads)) == heads[max(heads)])

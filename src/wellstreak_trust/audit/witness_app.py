@@ -16,7 +16,7 @@ _PATH: Final = "/add-checkpoint"
 
 
 class WitnessApp:
-    """Serves a `Witness`; hand `wsgi` or `asgi` to a server.
+    """Serves a `Witness`: itself an ASGI application, and a WSGI application as `wsgi`.
 
     The body is read up to `MAX_BODY` and no further. There is nothing to log in to: the signature of the log is what
     a request is judged by.
@@ -32,7 +32,7 @@ class WitnessApp:
     def wsgi(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The WSGI callable (PEP 3333)."""
         if self.witness.suspends:
-            raise ConfigurationError("WSGI over an asynchronous store", hint="serve app.asgi", reason="store_suspends")
+            raise ConfigurationError("WSGI over an asynchronous store", hint="serve it over ASGI", reason="store_suspends")
         answer = self._refusal(environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", ""))
         if answer is None:
             body = environ["wsgi.input"].read(min(_length(environ.get("CONTENT_LENGTH")), MAX_BODY + 1))
@@ -41,7 +41,7 @@ class WitnessApp:
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
         return [answer.body.encode()]
 
-    async def asgi(
+    async def __call__(
         self,
         scope: Mapping[str, Any],
         receive: Callable[[], Awaitable[_Message]],
