@@ -71,14 +71,12 @@ class Anchor:
                 raise NoteInvalid("a note of another origin")
             await self._publish(found, note)
         except CheckpointRegression as refusal:
-            self._count(refusal.code)
+            self._count(type(refusal).__name__)
             raise
         except Exception as error:  # whatever a file system, client or socket throws: the log goes on
             why = error.detail if isinstance(error, TrustError) else type(error).__name__
             self._count(why)
-            raise AuditUnavailable(
-                f"{type(self).__name__}: not kept ({why})", hint="the next tick tries anew"
-            ) from None
+            raise AuditUnavailable(f"{type(self).__name__}: not kept ({why})", hint=_RETRIED) from None
         self._count("")
 
     async def alatest(self, origin: str, /) -> str | None:
