@@ -18,6 +18,7 @@ from .log import AuditLog, Receipt, Tick
 from .memory import MemoryAuditStore
 from .note import Ed25519Signer, VerifierKey
 from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
+from .standalone import standalone_verifier, write_verifier
 from .store import AuditStore, SubjectStore
 from .tiles import TileStore
 from .verify import VerifyReport, averify, verify
@@ -63,8 +64,10 @@ __all__ = [
     "averify",
     "cosignatures",
     "note",
+    "standalone_verifier",
     "tiles",
     "tree",
     "tree_origin",
     "verify",
+    "write_verifier",
 ]
