@@ -243,11 +243,11 @@ def _append(
         group, standing = split_known(group, _known(connection, tenant_id, group))
     if not group:
         return standing
-    batch = sequence(head, group, now())
+    batch = sequence(head.size, head.edge, group, now())
     _ADD_LEAVES.run(connection, batch.leaves)
     _ADD_SEALED.run(connection, _sealed(group, batch.leaves))
     _keep_tiles(connection, tenant_id, batch)
-    moved = batch.head
+    moved = batch.head(head)
     _MOVE_HEAD.run(
         connection,
         {
@@ -309,7 +309,7 @@ def _leaves(connection: Connection, wanted: Select[Any]) -> list[Leaf]:
 def _keep_tiles(connection: Connection, tenant_id: str, batch: Batch) -> None:
     """Full tiles of level 0 as one row each, so that a proof reads a few rows; upper levels grow in place."""
     first = batch.leaves[0].seq // TILE_WIDTH
-    for index in range(first, batch.head.size // TILE_WIDTH):
+    for index in range(first, batch.frontier.size // TILE_WIDTH):
         hashes = _leaf_hashes(connection, tenant_id, index)
         connection.execute(TILE.insert().values(tenant_id=tenant_id, level=0, idx=index, hashes=hashes))
     for level, place, node in batch.tiles:
