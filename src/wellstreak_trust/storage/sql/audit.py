@@ -297,14 +297,14 @@ def _locked_head(connection: Connection, tenant_id: str) -> Head:
         first = insert(connection, HEAD).values(tenant_id=tenant_id, size=0, root=Head().root, edge=b"")
         connection.execute(first.on_conflict_do_nothing())
         head = _head(connection, _LOCK_HEAD, tenant_id) or Head()
-    last = _LAST_SEQ.run(connection, {"tenant": tenant_id}).scalar()
+    last = (_LAST_SEQ.first(connection, {"tenant": tenant_id}) or (None,))[0]
     if (last if last is not None else -1) != head.size - 1 or len(head.edge) != head.size.bit_count():
         raise AuditForkDetected("the leaves do not end where the head says", hint=_FORK)
     return head
 
 
 def _head(connection: Connection, question: Prepared, tenant_id: str) -> Head | None:
-    row = question.run(connection, {"tenant": tenant_id}).one_or_none()
+    row = question.first(connection, {"tenant": tenant_id})
     return None if row is None else _as_head(row)
 
 

@@ -38,6 +38,7 @@ from ...core.errors import ConfigurationError
 from ...core.sansio import synced
 from . import schema
 from .faults import translated
+from .prepared import driver_execute
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -302,14 +303,14 @@ class _SqliteRules:
         """``BEGIN IMMEDIATE``, or nothing for a read: SQLite serves a lone SELECT from one snapshot anyway."""
         fresh = _HOSTS not in connection.info
         if fresh:
-            connection.info[_HOSTS] = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+            (connection.info[_HOSTS],) = driver_execute(connection, "PRAGMA busy_timeout").fetchone()
         if connection.info[_HOSTS] != self._patience_ms:  # before journal_mode: switching to WAL itself needs the lock
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={self._patience_ms}")
+            driver_execute(connection, f"PRAGMA busy_timeout={self._patience_ms}")
         try:
             for pragma in _PRAGMAS if fresh else ():
-                connection.exec_driver_sql(pragma)
+                driver_execute(connection, pragma)
             if not connection.get_execution_options().get(_READ, False):
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                driver_execute(connection, "BEGIN IMMEDIATE")
         except BaseException:
             self.end(connection)
             if fresh and not connection.invalidated:
@@ -322,7 +323,7 @@ class _SqliteRules:
             return
         hosts = connection.info.get(_HOSTS, self._patience_ms)
         if hosts != self._patience_ms:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={hosts}")
+            driver_execute(connection, f"PRAGMA busy_timeout={hosts}")
 
 
 def _warn_on_loop() -> None:
