@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from ..core.clock import rfc3339, to_micros
 from ..core.errors import AuditConflict
@@ -148,6 +148,7 @@ class AuditStore(Protocol):
         ...
 
 
+@runtime_checkable
 class SubjectStore(Protocol):
     """Keeps the keys of persons and what is sealed under them; every `AuditStore` of this package is one."""
 
