@@ -3,52 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import ClassVar
 
 from .event import Draft, Sealed
+from .grove import Tree
 from .processes import PerProcess
-from .store import SPINE, Batch, Head, Leaf, Signed, by_tenant, prunable, sequence, split_known
-from .tiles import TILE_WIDTH
-from .tree import HASH_OCTETS, Frontier
+from .store import SPINE, Head, Leaf, Signed, by_tenant, prunable, sequence, split_known
 
 __all__ = ["MemoryAuditStore"]
-
-
-@dataclass(slots=True)
-class _Tree:
-    size: int = 0
-    edge: list[bytes] = field(default_factory=list)
-    recorded_at: int = 0
-    first: int = 0
-    leaves: list[Leaf] = field(default_factory=list)  # from `first` on
-    by_id: dict[str, Leaf] = field(default_factory=dict)
-    hashes: bytearray = field(default_factory=bytearray)
-    tiles: dict[tuple[int, int], bytes] = field(default_factory=dict)
-    keys: dict[str, bytes] = field(default_factory=dict)
-    sealed: list[tuple[int, Sealed]] = field(default_factory=list)
-    noted: int = 0
-
-    def head(self) -> Head:
-        """The root costs as many hashes as the size has bits; who only appends does not need it."""
-        frontier = Frontier(self.size, self.edge)
-        return Head(self.size, frontier.root(), tuple(self.edge), self.recorded_at, self.first)
-
-    def grow(self, fresh: list[Draft], batch: Batch) -> None:
-        """Takes a batch; nothing in here can fail."""
-        self.size, self.edge, self.recorded_at = batch.frontier.size, batch.frontier.edge, batch.recorded_at
-        for leaf in batch.leaves:
-            self.by_id[leaf.id] = leaf
-            self.hashes += leaf.leaf_hash
-        for draft, leaf in zip(fresh, batch.leaves, strict=True):
-            if draft.sealed:
-                self.sealed += [(leaf.seq, one) for one in draft.sealed]
-        self.leaves += batch.leaves
-        for level, index, node in batch.tiles:
-            home = level, index // TILE_WIDTH
-            self.tiles[home] = self.tiles.get(home, b"") + node
 
 
 class MemoryAuditStore:
@@ -63,8 +27,10 @@ class MemoryAuditStore:
     def __init__(self, *, allow_memory: bool = False) -> None:
         self.volatile: bool = not allow_memory
         self._locks: PerProcess[Lock] = PerProcess(Lock)
-        self._trees: dict[str, _Tree] = {}
+        self._trees: dict[str, Tree[Leaf]] = {}
         self._signed: dict[str, Signed] = {}
+        self._keys: dict[tuple[str, str], bytes] = {}
+        self._sealed: dict[str, list[tuple[int, Sealed]]] = {}
 
     async def append_batch(
         self, drafts: Sequence[Draft], *, now: Callable[[], datetime], deadline: timedelta
@@ -75,31 +41,39 @@ class MemoryAuditStore:
             recorded_at = now()
             batches = []
             for tenant_id, group in by_tenant(drafts):
-                tree = self._trees.get(tenant_id) or _Tree()
-                fresh, _ = split_known(group, tree.by_id)
+                tree = self._trees.get(tenant_id) or Tree[Leaf]([])
+                fresh, _ = split_known(group, _standing(tree, group))
                 if fresh:
                     batches.append((tree, fresh, sequence(tree.size, tree.edge, fresh, recorded_at)))
-            for tree, fresh, batch in batches:  # all tenants or none
-                self._trees[fresh[0].tenant_id] = tree
-                tree.grow(fresh, batch)
+            for tree, fresh, batch in batches:  # nothing below can fail: all tenants or none
+                tenant_id = fresh[0].tenant_id
+                self._trees[tenant_id] = tree
+                tree.grow(batch, batch.leaves)
+                sealed = [
+                    (leaf.seq, one) for draft, leaf in zip(fresh, batch.leaves, strict=True) for one in draft.sealed
+                ]
+                if sealed:
+                    self._sealed.setdefault(tenant_id, []).extend(sealed)
             if len(drafts) == 1 and batches:
                 return batches[0][2].leaves
-            return [self._trees[draft.tenant_id].by_id[draft.id] for draft in drafts]
+            trees = [(self._trees[draft.tenant_id], draft.id) for draft in drafts]
+            return [tree.row(tree.places[id]) for tree, id in trees]
 
     async def head(self, tenant_id: str) -> Head:
         """As `AuditStore.head`."""
-        tree = self._trees.get(tenant_id)
-        return tree.head() if tree else Head()
+        with self._locks.here:
+            tree = self._trees.get(tenant_id)
+            return tree.head() if tree else Head()
 
     async def heads(self, after: str, limit: int, *, unnoted: bool = False) -> list[tuple[str, Head]]:
         """As `AuditStore.heads`."""
         with self._locks.here:
-            found = [
-                (tenant_id, tree.head())
+            wanted = [
+                tenant_id
                 for tenant_id, tree in self._trees.items()
                 if tenant_id > after and tenant_id != SPINE and not (unnoted and tree.noted >= tree.size)
             ]
-        return sorted(found)[:limit]
+            return [(tenant_id, self._trees[tenant_id].head()) for tenant_id in sorted(wanted)[:limit]]
 
     async def noted(self, sizes: Mapping[str, int]) -> None:
         """As `AuditStore.noted`."""
@@ -113,26 +87,20 @@ class MemoryAuditStore:
         """As `AuditStore.leaves`."""
         with self._locks.here:
             tree = self._trees.get(tenant_id)
-            if tree is None:
-                return []
-            first = tree.first
-            return tree.leaves[max(start - first, 0) : max(stop - first, 0)]
+            return list(tree.range(start, stop)) if tree else []
 
     async def latest(self, tenant_id: str, actor: str) -> Leaf | None:
         """As `AuditStore.latest`."""
-        tree = self._trees.get(tenant_id)
-        found = (leaf for leaf in reversed(tree.leaves if tree else []) if leaf.actor == actor)
-        return next(found, None)
+        with self._locks.here:
+            tree = self._trees.get(tenant_id)
+            seq = tree.lasts.get(actor) if tree else None
+            return None if tree is None or seq is None else tree.row(seq)
 
     async def tile(self, tenant_id: str, level: int, index: int) -> bytes:
         """As `AuditStore.tile`."""
-        tree = self._trees.get(tenant_id)
-        if tree is None:
-            return b""
-        if level == 0:
-            width = TILE_WIDTH * HASH_OCTETS
-            return bytes(tree.hashes[index * width : (index + 1) * width])
-        return tree.tiles.get((level, index), b"")
+        with self._locks.here:
+            tree = self._trees.get(tenant_id)
+            return tree.tile(level, index) if tree else b""
 
     async def signed(self, origin: str) -> Signed | None:
         """As `AuditStore.signed`."""
@@ -149,32 +117,34 @@ class MemoryAuditStore:
     async def prune(self, tenant_id: str, below: int) -> int:
         """As `AuditStore.prune`."""
         with self._locks.here:
-            tree = self._trees.get(tenant_id) or _Tree()
+            tree = self._trees.get(tenant_id)
+            if tree is None:
+                return 0
             first = prunable(tree.head(), below)
-            gone = first - tree.first
-            for leaf in tree.leaves[:gone]:
-                del tree.by_id[leaf.id]
-            del tree.leaves[:gone]
-            tree.sealed = [(seq, one) for seq, one in tree.sealed if seq >= first]
-            tree.first = first
+            tree.prune(first)
+            self._sealed[tenant_id] = [(seq, one) for seq, one in self._sealed.get(tenant_id, ()) if seq >= first]
             return first
 
     async def subject_key(self, tenant_id: str, subject: str, fresh: bytes) -> bytes:
         """As `SubjectStore.subject_key`."""
         with self._locks.here:
-            return self._trees.setdefault(tenant_id, _Tree()).keys.setdefault(subject, fresh)
+            return self._keys.setdefault((tenant_id, subject), fresh)
 
     async def disclosures(self, tenant_id: str, subject: str) -> list[tuple[int, bytes]]:
         """As `SubjectStore.disclosures`."""
-        tree = self._trees.get(tenant_id) or _Tree()
-        return [(seq, one.octets) for seq, one in tree.sealed if one.subject == subject]
+        with self._locks.here:
+            return [(seq, one.octets) for seq, one in self._sealed.get(tenant_id, ()) if one.subject == subject]
 
     async def forget(self, tenant_id: str, subject: str) -> int:
         """As `SubjectStore.forget`."""
         with self._locks.here:
-            tree = self._trees.get(tenant_id) or _Tree()
-            left = [(seq, one) for seq, one in tree.sealed if one.subject != subject]
-            gone = len(tree.sealed) - len(left)
-            tree.keys.pop(subject, None)
-            tree.sealed = left
-            return gone
+            before = self._sealed.get(tenant_id, [])
+            left = [(seq, one) for seq, one in before if one.subject != subject]
+            self._keys.pop((tenant_id, subject), None)
+            self._sealed[tenant_id] = left
+            return len(before) - len(left)
+
+
+def _standing(tree: Tree[Leaf], group: Sequence[Draft]) -> dict[str, Leaf]:
+    places = tree.places
+    return {draft.id: tree.row(places[draft.id]) for draft in group if draft.id in places}

@@ -303,7 +303,7 @@ class _SqliteRules:
         """``BEGIN IMMEDIATE``, or nothing for a read: SQLite serves a lone SELECT from one snapshot anyway."""
         fresh = _HOSTS not in connection.info
         if fresh:
-            (connection.info[_HOSTS],) = driver_execute(connection, "PRAGMA busy_timeout").fetchone()
+            (connection.info[_HOSTS],) = driver_execute(connection, "PRAGMA busy_timeout")
         if connection.info[_HOSTS] != self._patience_ms:  # before journal_mode: switching to WAL itself needs the lock
             driver_execute(connection, f"PRAGMA busy_timeout={self._patience_ms}")
         try:

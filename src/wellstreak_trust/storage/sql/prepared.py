@@ -18,19 +18,21 @@ __all__ = ["Prepared", "PreparedInsert", "driver_execute"]
 
 
 def driver_execute(connection: Connection, text: str, values: Sequence[Any] = (), *, many: bool = False) -> Any:
-    """Executes on the connection's own driver and returns its cursor (PEP 249)."""
+    """Executes on the connection's own driver; returns the first row of what it answers, or None."""
     cursor = connection.connection.cursor()
     try:
         if many:
             cursor.executemany(text, values)
-        else:
-            cursor.execute(text, values)
+            return None
+        cursor.execute(text, values)
+        return None if cursor.description is None else cursor.fetchone()
     except Exception as error:
         base = connection.dialect.loaded_dbapi.Error
         if not isinstance(error, base):
             raise
         raise DBAPIError.instance(text, None, error, base, hide_parameters=True) from error
-    return cursor
+    finally:
+        cursor.close()
 
 
 class Prepared:
@@ -53,7 +55,7 @@ class Prepared:
         """The first row of a SELECT, or None."""
         if connection.dialect.name != "sqlite":
             return connection.execute(self._clause, dict(values)).first()
-        row: tuple[Any, ...] | None = self._on_sqlite(connection, values).fetchone()
+        row: tuple[Any, ...] | None = self._on_sqlite(connection, values)
         return row
 
     def _on_sqlite(self, connection: Connection, values: Mapping[str, object]) -> Any:
