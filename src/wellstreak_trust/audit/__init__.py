@@ -13,6 +13,7 @@ from ..core.event import AuditEvent, EventSink, Outcome
 from . import note, tiles, tree
 from .action import AuditAction
 from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
+from .directory import DirectoryAuditStore
 from .log import AuditLog, Receipt, Tick
 from .memory import MemoryAuditStore
 from .note import Ed25519Signer, VerifierKey
@@ -38,6 +39,7 @@ __all__ = [
     "CheckpointRegression",
     "CheckpointSink",
     "Criticality",
+    "DirectoryAuditStore",
     "Ed25519Signer",
     "EventSink",
     "InclusionProof",
