@@ -14,9 +14,11 @@ from . import note, tiles, tree
 from .action import AuditAction
 from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
 from .cosignature import Cosignature, WitnessKey, cosignatures
+from .directory import DirectoryAuditStore
 from .log import AuditLog, Receipt, Tick
 from .memory import MemoryAuditStore
 from .note import Ed25519Signer, VerifierKey
+from .proofs import ProofReport, verify_proof
 from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
 from .standalone import standalone_verifier, write_verifier
 from .store import AuditStore, SubjectStore
@@ -44,6 +46,7 @@ __all__ = [
     "CheckpointSink",
     "Cosignature",
     "Criticality",
+    "DirectoryAuditStore",
     "Ed25519Signer",
     "EventSink",
     "InclusionProof",
@@ -51,6 +54,7 @@ __all__ = [
     "MemoryWitnessStore",
     "NoteInvalid",
     "Outcome",
+    "ProofReport",
     "Receipt",
     "SubjectStore",
     "Tick",
@@ -69,5 +73,6 @@ __all__ = [
     "tree",
     "tree_origin",
     "verify",
+    "verify_proof",
     "write_verifier",
 ]

@@ -60,7 +60,7 @@ class Keeper:
         self._recorded += count
         if self._recorded < _MANY and self._clock.monotonic_ns() - self._looked < _PAUSE_NS:
             return
-        turn = self._turns.here()
+        turn = self._turns.here
         if not turn.acquire(blocking=False):
             return  # somebody is at it
         try:

@@ -92,7 +92,10 @@ class AuditLog:
         self._notary: Notary = Notary(store, signer, origin, sinks)
         self._keeper: Keeper = Keeper(store, self._notary, origin, self.clock, deadline)
         self._recorder: Recorder = Recorder(store, self.registry, self.clock, deadline=deadline, spill=spill)
-        self._relays: PerProcess[OutboxRelay] = PerProcess(lambda: OutboxRelay(require_outbox(self.store), self))
+        self._relays: PerProcess[OutboxRelay | None] = PerProcess(self._relay)
+
+    def _relay(self) -> OutboxRelay | None:
+        return OutboxRelay(require_outbox(self.store), self) if hasattr(self.store, "outbox") else None
 
     # --- recording ---------------------------------------------------------------------------------------------------
 
@@ -106,14 +109,17 @@ class AuditLog:
             AuditForkDetected: the stored tree was changed from outside; nothing is appended to it.
             AuditEventRejected, AuditEventTooLarge: the event itself cannot be recorded.
         """
-        return (await self.aemit_many((event,)))[0]
+        receipt = (await self._recorder.record((event,)))[0]
+        if receipt.durable and self._notary.signs:
+            await self._keeper.recorded(1)
+        return receipt
 
     emit: Final = synced(aemit)
 
     async def aemit_many(self, events: Iterable[AuditEvent]) -> list[Receipt]:
         """Records events in one commit, all or nothing; the strictest criticality among them decides for all."""
-        receipts = await self._recorder.record(events if type(events) is tuple else tuple(events))
-        if self._notary.signs and receipts and receipts[0].durable:
+        receipts = await self._recorder.record(tuple(events))
+        if self._notary.signs and any(receipt.durable for receipt in receipts):
             await self._keeper.recorded(len(receipts))
         return receipts
 
@@ -153,9 +159,8 @@ class AuditLog:
 
     async def arelay(self, limit: int = 1_000) -> Relayed:
         """Moves events from the outbox into the tree, oldest first; each stands once, however often it is moved."""
-        if not hasattr(self.store, "outbox"):
-            return Relayed()
-        return await self._relays.here().aforward(limit)
+        relay = self._relays.here
+        return Relayed() if relay is None else await relay.aforward(limit)
 
     relay: Final = synced(arelay)
 

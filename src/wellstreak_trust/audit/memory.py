@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import ClassVar
 
 from .event import Draft, Sealed
+from .grove import Tree
 from .processes import PerProcess
 from .store import SPINE, Head, Leaf, Signed, by_tenant, prunable, sequence, split_known
-from .tiles import TILE_WIDTH
 
 __all__ = ["MemoryAuditStore"]
-
-
-@dataclass(slots=True)
-class _Tree:
-    head: Head = field(default_factory=Head)
-    leaves: list[Leaf] = field(default_factory=list)  # from `head.first` on
-    by_id: dict[str, Leaf] = field(default_factory=dict)
-    hashes: bytearray = field(default_factory=bytearray)
-    tiles: dict[tuple[int, int], bytes] = field(default_factory=dict)
-    keys: dict[str, bytes] = field(default_factory=dict)
-    sealed: list[tuple[int, Sealed]] = field(default_factory=list)
-    noted: int = 0
 
 
 class MemoryAuditStore:
@@ -40,54 +27,57 @@ class MemoryAuditStore:
     def __init__(self, *, allow_memory: bool = False) -> None:
         self.volatile: bool = not allow_memory
         self._locks: PerProcess[Lock] = PerProcess(Lock)
-        self._trees: dict[str, _Tree] = {}
+        self._trees: dict[str, Tree[Leaf]] = {}
         self._signed: dict[str, Signed] = {}
+        self._keys: dict[tuple[str, str], bytes] = {}
+        self._sealed: dict[str, list[tuple[int, Sealed]]] = {}
 
     async def append_batch(
         self, drafts: Sequence[Draft], *, now: Callable[[], datetime], deadline: timedelta
     ) -> list[Leaf]:
         """As `AuditStore.append_batch`."""
         del deadline  # nobody holds this lock while waiting for anything
-        with self._locks.here():
+        with self._locks.here:
             recorded_at = now()
             batches = []
             for tenant_id, group in by_tenant(drafts):
-                tree = self._trees.get(tenant_id) or _Tree()
-                fresh, _ = split_known(group, tree.by_id)
+                tree = self._trees.get(tenant_id) or Tree[Leaf]([])
+                fresh, _ = split_known(group, _standing(tree, group))
                 if fresh:
-                    batches.append((tree, fresh, sequence(tree.head, fresh, recorded_at)))
+                    batches.append((tree, fresh, sequence(tree.size, tree.edge, fresh, recorded_at)))
             for tree, fresh, batch in batches:  # nothing below can fail: all tenants or none
-                self._trees[fresh[0].tenant_id] = tree
-                tree.head = batch.head
-                for draft, leaf in zip(fresh, batch.leaves, strict=True):
-                    tree.by_id[leaf.id] = leaf
-                    tree.hashes += leaf.leaf_hash
-                    if draft.sealed:
-                        tree.sealed += [(leaf.seq, one) for one in draft.sealed]
-                tree.leaves += batch.leaves
-                for level, index, node in batch.tiles:
-                    home = level, index // TILE_WIDTH
-                    tree.tiles[home] = tree.tiles.get(home, b"") + node
-            return [self._trees[draft.tenant_id].by_id[draft.id] for draft in drafts]
+                tenant_id = fresh[0].tenant_id
+                self._trees[tenant_id] = tree
+                tree.grow(batch, batch.leaves)
+                sealed = [
+                    (leaf.seq, one) for draft, leaf in zip(fresh, batch.leaves, strict=True) for one in draft.sealed
+                ]
+                if sealed:
+                    self._sealed.setdefault(tenant_id, []).extend(sealed)
+            if len(drafts) == 1 and batches:
+                return batches[0][2].leaves
+            trees = [(self._trees[draft.tenant_id], draft.id) for draft in drafts]
+            return [tree.row(tree.places[id]) for tree, id in trees]
 
     async def head(self, tenant_id: str) -> Head:
         """As `AuditStore.head`."""
-        tree = self._trees.get(tenant_id)
-        return tree.head if tree else Head()
+        with self._locks.here:
+            tree = self._trees.get(tenant_id)
+            return tree.head() if tree else Head()
 
     async def heads(self, after: str, limit: int, *, unnoted: bool = False) -> list[tuple[str, Head]]:
         """As `AuditStore.heads`."""
-        with self._locks.here():
-            found = [
-                (tenant_id, tree.head)
+        with self._locks.here:
+            wanted = [
+                tenant_id
                 for tenant_id, tree in self._trees.items()
-                if tenant_id > after and tenant_id != SPINE and not (unnoted and tree.noted >= tree.head.size)
+                if tenant_id > after and tenant_id != SPINE and not (unnoted and tree.noted >= tree.size)
             ]
-        return sorted(found)[:limit]
+            return [(tenant_id, self._trees[tenant_id].head()) for tenant_id in sorted(wanted)[:limit]]
 
     async def noted(self, sizes: Mapping[str, int]) -> None:
         """As `AuditStore.noted`."""
-        with self._locks.here():
+        with self._locks.here:
             for tenant_id, size in sizes.items():
                 tree = self._trees.get(tenant_id)
                 if tree is not None:
@@ -95,28 +85,22 @@ class MemoryAuditStore:
 
     async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:
         """As `AuditStore.leaves`."""
-        with self._locks.here():
+        with self._locks.here:
             tree = self._trees.get(tenant_id)
-            if tree is None:
-                return []
-            first = tree.head.first
-            return tree.leaves[max(start - first, 0) : max(stop - first, 0)]
+            return list(tree.range(start, stop)) if tree else []
 
     async def latest(self, tenant_id: str, actor: str) -> Leaf | None:
         """As `AuditStore.latest`."""
-        tree = self._trees.get(tenant_id)
-        found = (leaf for leaf in reversed(tree.leaves if tree else []) if leaf.actor == actor)
-        return next(found, None)
+        with self._locks.here:
+            tree = self._trees.get(tenant_id)
+            seq = tree.lasts.get(actor) if tree else None
+            return None if tree is None or seq is None else tree.row(seq)
 
     async def tile(self, tenant_id: str, level: int, index: int) -> bytes:
         """As `AuditStore.tile`."""
-        tree = self._trees.get(tenant_id)
-        if tree is None:
-            return b""
-        if level == 0:
-            width = TILE_WIDTH * len(tree.head.root)
-            return bytes(tree.hashes[index * width : (index + 1) * width])
-        return tree.tiles.get((level, index), b"")
+        with self._locks.here:
+            tree = self._trees.get(tenant_id)
+            return tree.tile(level, index) if tree else b""
 
     async def signed(self, origin: str) -> Signed | None:
         """As `AuditStore.signed`."""
@@ -124,7 +108,7 @@ class MemoryAuditStore:
 
     async def swap_signed_if(self, origin: str, old: Signed | None, new: Signed) -> bool:
         """As `AuditStore.swap_signed_if`."""
-        with self._locks.here():
+        with self._locks.here:
             if self._signed.get(origin) != old:
                 return False
             self._signed[origin] = new
@@ -132,33 +116,35 @@ class MemoryAuditStore:
 
     async def prune(self, tenant_id: str, below: int) -> int:
         """As `AuditStore.prune`."""
-        with self._locks.here():
-            tree = self._trees.get(tenant_id) or _Tree()
-            first = prunable(tree.head, below)
-            gone = first - tree.head.first
-            for leaf in tree.leaves[:gone]:
-                del tree.by_id[leaf.id]
-            del tree.leaves[:gone]
-            tree.sealed = [(seq, one) for seq, one in tree.sealed if seq >= first]
-            tree.head = tree.head._replace(first=first)
+        with self._locks.here:
+            tree = self._trees.get(tenant_id)
+            if tree is None:
+                return 0
+            first = prunable(tree.head(), below)
+            tree.prune(first)
+            self._sealed[tenant_id] = [(seq, one) for seq, one in self._sealed.get(tenant_id, ()) if seq >= first]
             return first
 
     async def subject_key(self, tenant_id: str, subject: str, fresh: bytes) -> bytes:
         """As `SubjectStore.subject_key`."""
-        with self._locks.here():
-            return self._trees.setdefault(tenant_id, _Tree()).keys.setdefault(subject, fresh)
+        with self._locks.here:
+            return self._keys.setdefault((tenant_id, subject), fresh)
 
     async def disclosures(self, tenant_id: str, subject: str) -> list[tuple[int, bytes]]:
         """As `SubjectStore.disclosures`."""
-        tree = self._trees.get(tenant_id) or _Tree()
-        return [(seq, one.octets) for seq, one in tree.sealed if one.subject == subject]
+        with self._locks.here:
+            return [(seq, one.octets) for seq, one in self._sealed.get(tenant_id, ()) if one.subject == subject]
 
     async def forget(self, tenant_id: str, subject: str) -> int:
         """As `SubjectStore.forget`."""
-        with self._locks.here():
-            tree = self._trees.get(tenant_id) or _Tree()
-            left = [(seq, one) for seq, one in tree.sealed if one.subject != subject]
-            gone = len(tree.sealed) - len(left)
-            tree.keys.pop(subject, None)
-            tree.sealed = left
-            return gone
+        with self._locks.here:
+            before = self._sealed.get(tenant_id, [])
+            left = [(seq, one) for seq, one in before if one.subject != subject]
+            self._keys.pop((tenant_id, subject), None)
+            self._sealed[tenant_id] = left
+            return len(before) - len(left)
+
+
+def _standing(tree: Tree[Leaf], group: Sequence[Draft]) -> dict[str, Leaf]:
+    places = tree.places
+    return {draft.id: tree.row(places[draft.id]) for draft in group if draft.id in places}

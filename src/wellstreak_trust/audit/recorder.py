@@ -18,7 +18,6 @@ the store has answered again: an attacker who holds the lock must not hold every
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -62,8 +61,7 @@ class Receipt(NamedTuple):
     durable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Admitted:
+class _Admitted(NamedTuple):
     """An event with its declaration; no draft where even its reduced form cannot be recorded."""
 
     event: AuditEvent
@@ -91,7 +89,7 @@ class Recorder:
 
     @property
     def _spill(self) -> Spill:
-        return self._spills.here()
+        return self._spills.here
 
     @property
     def dropped(self) -> int:

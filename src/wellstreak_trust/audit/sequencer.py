@@ -37,7 +37,6 @@ __all__ = ["Sequencer"]
 _Sleep = Callable[[float], Awaitable[None]]
 
 _SECOND: Final = timedelta(seconds=1)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _MOST_DRAFTS: Final = 1_000  # in one commit of several callers
 _MOST_WAITING: Final = 10_000
 _LEAST_PATIENCE: Final = timedelta(milliseconds=10)
@@ -47,11 +46,12 @@ _BUSY: Final = "the log is written faster than its store commits, or the store h
 class _Caller:
     """One call and how far it has come: waits, is taken by a leader, leads, or has its answer."""
 
-    __slots__ = ("drafts", "ends", "error", "leads", "leaves", "taken", "wake")
+    __slots__ = ("begun", "drafts", "error", "leads", "leaves", "patience", "taken", "wake")
 
-    def __init__(self, drafts: Sequence[Draft], ends: int) -> None:
+    def __init__(self, drafts: Sequence[Draft], begun: int, patience: timedelta) -> None:
         self.drafts: Sequence[Draft] = drafts
-        self.ends: int = ends
+        self.begun: int = begun
+        self.patience: timedelta = patience
         self.taken: bool = False
         self.leads: bool = False
         self.leaves: list[Leaf] | None = None
@@ -101,16 +101,21 @@ class Sequencer:
             AuditUnavailable: too long in the queue; the events may stand all the same.
             Exception: what the store raised.
         """
-        queue = self._queues.here()
-        caller = _Caller(drafts, self._clock.monotonic_ns() + patience // _MICROSECOND * 1_000)
+        queue, caller = self._queues.here, None
         with queue.lock:
-            leads = not queue.led
-            queue.led = True
-            sleep = None if leads else self._queued(queue, caller)
-        if sleep is not None:
-            await self._wait(queue, caller, sleep(patience / _SECOND))
-            if (leaves := caller.answer()) is not None:
-                return leaves
+            if queue.led:
+                caller = _Caller(drafts, self._clock.monotonic_ns(), patience)
+                sleep = self._queued(queue, caller)
+            else:
+                queue.led = True
+        if caller is None:  # nobody led, so nobody waits
+            try:
+                return await self._store.append_batch(drafts, now=self._clock.now, deadline=patience)
+            finally:
+                self._pass_on(queue, ())
+        await self._wait(queue, caller, sleep(patience / _SECOND))
+        if (leaves := caller.answer()) is not None:
+            return leaves
         return await self._lead(queue, caller)
 
     def _queued(self, queue: _Queue, caller: _Caller) -> _Sleep:
@@ -125,7 +130,7 @@ class Sequencer:
             await slept
         except BaseException:  # this caller is cancelled; the others must not wait for it
             if not self._leave(queue, caller) and caller.leads:
-                self._pass_on(queue, [caller])
+                self._pass_on(queue, ())
             raise
         if self._leave(queue, caller):
             raise AuditUnavailable("the audit store did not take the event in time (queue)", hint=_BUSY)
@@ -150,11 +155,11 @@ class Sequencer:
             await self._commit(callers)
             return caller.answer() or []
         finally:
-            self._pass_on(queue, callers)
+            self._pass_on(queue, callers[1:])
 
-    def _pass_on(self, queue: _Queue, callers: list[_Caller]) -> None:
+    def _pass_on(self, queue: _Queue, taken: Sequence[_Caller]) -> None:
         with queue.lock:
-            for one in reversed(callers[1:]):
+            for one in reversed(taken):
                 if not one.answered:  # the leader was interrupted
                     one.taken = False
                     queue.waiting.appendleft(one)
@@ -162,7 +167,7 @@ class Sequencer:
             queue.led = heir is not None
             if heir is not None:
                 heir.leads = True
-        for one in callers[1:]:
+        for one in taken:
             if one.wake is not None and one.taken:
                 one.wake()
         if heir is not None and heir.wake is not None:
@@ -189,8 +194,10 @@ class Sequencer:
             at += len(one.drafts)
 
     def _patience(self, callers: list[_Caller]) -> timedelta:
-        left = timedelta(microseconds=(min(one.ends for one in callers) - self._clock.monotonic_ns()) // 1_000)
-        return max(left, _LEAST_PATIENCE)
+        """What is left of it, for the least patient."""
+        now = self._clock.monotonic_ns()
+        left = (one.patience - timedelta(microseconds=(now - one.begun) // 1_000) for one in callers)
+        return max(min(left), _LEAST_PATIENCE)
 
 
 # --- waiting ---------------------------------------------------------------------------------------------------------
