@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from wellstreak_trust.audit import AuditEvent, AuditLog, Ed25519Signer, MemoryAuditStore, TileStore, verify
+from audit_trails import Held
+from wellstreak_trust.audit import AuditEvent, AuditLog, Ed25519Signer, MemoryAuditStore, verify
 from wellstreak_trust.audit.event import content_digest
 from wellstreak_trust.audit.tree import Frontier, leaf_hash
 from wellstreak_trust.core import FixedClock
@@ -188,25 +189,6 @@ def test_truncation_and_the_end_of_a_whole_tenant_fail_the_pin(database: AuditLo
 
 
 # --- an export -------------------------------------------------------------------------------------------------------
-
-
-class Held(TileStore):
-    """An export in memory, so that ten thousand changes take no time."""
-
-    __slots__ = ("content",)
-
-    def __init__(self, content: dict[str, bytes]) -> None:
-        super().__init__("unused")
-        self.content = content
-
-    def read(self, path: str) -> bytes | None:
-        return self.content.get(path)
-
-    def write(self, path: str, octets: bytes) -> None:
-        self.content[path] = octets
-
-    def files(self) -> list[str]:
-        return sorted(self.content)
 
 
 @pytest.fixture(scope="module")
