@@ -94,6 +94,12 @@ NAMED: dict[str, tuple[str, int | None]] = {
     "head size is text": ("UPDATE wst_audit_head SET size = 'many'", None),
     "head size is negative": ("UPDATE wst_audit_head SET size = -6", None),
     "head size is huge": ("UPDATE wst_audit_head SET size = 9000000000000000000", 6),
+    "all of nine quintillion pruned": (
+        "UPDATE wst_audit_head SET size = 9000000000000000000, first_seq = 9000000000000000000",
+        0,
+    ),
+    "more pruned than there is": ("UPDATE wst_audit_head SET first_seq = 7", None),
+    "pruned is text": ("UPDATE wst_audit_head SET first_seq = 'all'", None),
     "head root is no UTF-8": ("UPDATE wst_audit_head SET root = CAST(X'ff' AS TEXT)", None),
     "leaf hash is no UTF-8": ("UPDATE wst_audit_leaf SET leaf_hash = CAST(X'ff' AS TEXT) WHERE seq = 3", 3),
     "table dropped": ("DROP TABLE wst_audit_leaf", None),
