@@ -104,18 +104,20 @@ class Recorder:
     async def record(self, events: Sequence[AuditEvent]) -> list[Receipt]:
         """As `AuditLog.aemit_many`."""
         admitted = [self._admit(event) for event in events]
-        drafts = [one.draft for one in admitted if one.draft is not None]
+        drafts = [one[2] for one in admitted if one[2] is not None]
         leaves: list[Leaf] = []
         if drafts:
             try:
-                leaves = await self._append(drafts, self._patience(admitted))
+                leaves = await self._append(drafts, self._patience(admitted) if self._hangs else self._deadline)
             except TrustError as refusal:
                 if any([one.spec.must_stand for one in admitted]):
                     raise
                 self._owe(admitted, refusal)
             else:
-                if len(self._spill):
+                if len(self._spills.here):
                     await self.settle()
+        if len(leaves) == len(admitted):
+            return [Receipt(leaf[2], leaf[0], leaf[1], leaf[9], True) for leaf in leaves]
         return _receipts(admitted, leaves)
 
     async def record_failure(self, event: AuditEvent) -> None:
@@ -146,7 +148,8 @@ class Recorder:
         spec = self.registry.spec(getattr(event, "action", ""))
         try:
             made = draft(event)
-            spec.check(event)
+            if spec.checks:
+                spec.check(event)
             return _Admitted(event, spec, made)
         except (AuditEventRejected, AuditEventTooLarge) as refusal:
             if spec.must_stand:
@@ -161,9 +164,9 @@ class Recorder:
             return None
 
     def _patience(self, admitted: Iterable[_Admitted]) -> timedelta:
-        if self._hangs and not any(one.spec.must_stand for one in admitted):
-            return min(_SHORT, self._deadline)
-        return self._deadline
+        if any(one.spec.must_stand for one in admitted):
+            return self._deadline
+        return min(_SHORT, self._deadline)
 
     async def _append(self, drafts: Sequence[Draft], patience: timedelta) -> list[Leaf]:
         begun = self._clock.monotonic_ns()
@@ -211,8 +214,6 @@ class Recorder:
 
 
 def _receipts(admitted: list[_Admitted], leaves: list[Leaf]) -> list[Receipt]:
-    if len(leaves) == len(admitted):
-        return [Receipt(leaf.id, leaf.tenant_id, leaf.seq, leaf.leaf_hash, True) for leaf in leaves]
     placed = iter(leaves)
     found = []
     for one in admitted:
