@@ -16,8 +16,7 @@ from wellstreak_trust.audit.event import Sealed, draft
 from wellstreak_trust.core.clock import SystemClock
 from wellstreak_trust.core.errors import ConfigurationError, StoreMisconfigured
 from wellstreak_trust.core.sansio import drive
-from wellstreak_trust.storage.sql import Database, SqlAuditStore
-from wellstreak_trust.storage.sql.audit_ddl import audit_ddl
+from wellstreak_trust.storage.sql import Database, SqlAuditStore, audit_ddl
 
 from .conftest import SIGNER
 
