@@ -73,7 +73,6 @@ CHANGES = {
     "a tree under another name": "UPDATE wst_audit_head SET tenant_id = 't9'",
     "a deleted tree": "DELETE FROM wst_audit_head",
     "what is pruned": "UPDATE wst_audit_head SET first_seq = 256",
-    "what is noted": "UPDATE wst_audit_head SET noted = -1",
     "a tile": "UPDATE wst_audit_tile SET hashes = ''",
     "a deleted tile": "DELETE FROM wst_audit_tile",
     "what was signed": "UPDATE wst_audit_signed SET size = 0",
