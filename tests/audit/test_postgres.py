@@ -16,8 +16,7 @@ from wellstreak_trust.audit.event import Sealed, draft
 from wellstreak_trust.core.clock import SystemClock
 from wellstreak_trust.core.errors import ConfigurationError, StoreMisconfigured
 from wellstreak_trust.core.sansio import drive
-from wellstreak_trust.storage.sql import Database, SqlAuditStore
-from wellstreak_trust.storage.sql.audit_ddl import audit_ddl
+from wellstreak_trust.storage.sql import Database, SqlAuditStore, audit_ddl
 
 from .conftest import SIGNER
 
@@ -74,7 +73,6 @@ CHANGES = {
     "a tree under another name": "UPDATE wst_audit_head SET tenant_id = 't9'",
     "a deleted tree": "DELETE FROM wst_audit_head",
     "what is pruned": "UPDATE wst_audit_head SET first_seq = 256",
-    "what is noted": "UPDATE wst_audit_head SET noted = -1",
     "a tile": "UPDATE wst_audit_tile SET hashes = ''",
     "a deleted tile": "DELETE FROM wst_audit_tile",
     "what was signed": "UPDATE wst_audit_signed SET size = 0",

@@ -18,18 +18,19 @@ class Tree(Generic[R]):
     """The hashes of a tree, its index, and a row a leaf from `first` on: the leaf itself, or where it lies.
 
     Attributes:
+        grown: since it was last noted in the spine.
         places: seq by event id.
         lasts: seq of the last leaf by actor.
     """
 
-    __slots__ = ("edge", "first", "hashes", "lasts", "noted", "places", "recorded_at", "rows", "size", "tiles")
+    __slots__ = ("edge", "first", "grown", "hashes", "lasts", "places", "recorded_at", "rows", "size", "tiles")
 
     def __init__(self, rows: MutableSequence[R]) -> None:
         self.size: int = 0
         self.edge: list[bytes] = []
         self.recorded_at: int = 0
         self.first: int = 0
-        self.noted: int = 0
+        self.grown: bool = True
         self.rows: MutableSequence[R] = rows
         self.hashes: bytearray = bytearray()
         self.tiles: dict[tuple[int, int], bytes] = {}
@@ -48,6 +49,7 @@ class Tree(Generic[R]):
             self._know(leaf)
             self.hashes += leaf.leaf_hash
         self.rows.extend(rows)
+        self.grown = True
         for level, index, node in batch.tiles:
             home = level, index // TILE_WIDTH
             self.tiles[home] = self.tiles.get(home, b"") + node

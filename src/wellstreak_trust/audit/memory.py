@@ -71,7 +71,7 @@ class MemoryAuditStore:
             wanted = [
                 tenant_id
                 for tenant_id, tree in self._trees.items()
-                if tenant_id > after and tenant_id != SPINE and not (unnoted and tree.noted >= tree.size)
+                if tenant_id > after and tenant_id != SPINE and (tree.grown or not unnoted)
             ]
             return [(tenant_id, self._trees[tenant_id].head()) for tenant_id in sorted(wanted)[:limit]]
 
@@ -80,8 +80,8 @@ class MemoryAuditStore:
         with self._locks.here:
             for tenant_id, size in sizes.items():
                 tree = self._trees.get(tenant_id)
-                if tree is not None:
-                    tree.noted = max(tree.noted, size)
+                if tree is not None and tree.size == size:
+                    tree.grown = False
 
     async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:
         """As `AuditStore.leaves`."""

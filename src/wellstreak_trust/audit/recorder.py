@@ -42,6 +42,7 @@ __all__ = ["Receipt", "Recorder"]
 
 _PLATFORM: Final = "system"
 _HINT: Final = "check that the database runs, has space and answers within the deadline"
+_AGAIN_NS: Final = 1_000_000_000  # what a forked tree owes must not be tried at every emit of another
 _SHORT: Final = timedelta(milliseconds=50)
 
 
@@ -86,6 +87,7 @@ class Recorder:
         self._sequencer: Sequencer = Sequencer(store, clock)
         self._spills: PerProcess[Spill] = PerProcess(lambda: Spill(spill))
         self._hangs: bool = False
+        self._settles: int = 0
 
     @property
     def _spill(self) -> Spill:
@@ -114,7 +116,7 @@ class Recorder:
                     raise
                 self._owe(admitted, refusal)
             else:
-                if len(self._spills.here):
+                if len(self._spills.here) and self._clock.monotonic_ns() >= self._settles:
                     await self.settle()
         if len(leaves) == len(admitted):
             return [Receipt(leaf[2], leaf[0], leaf[1], leaf[9], True) for leaf in leaves]
@@ -138,6 +140,7 @@ class Recorder:
                 await self._append(owed, self._deadline)
             except (AuditConflict, AuditForkDetected):  # of one tenant or event, which must not hold back the others
                 self._spill.bring_back(*await self._one_by_one(kept, gaps))
+                self._settles = self._clock.monotonic_ns() + _AGAIN_NS
             except TrustError:
                 self._spill.bring_back(kept, gaps)
         return len(self._spill)

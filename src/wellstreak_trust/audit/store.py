@@ -116,7 +116,7 @@ class AuditStore(Protocol):
         ...
 
     async def noted(self, sizes: Mapping[str, int]) -> None:
-        """Remembers up to which size each tree is in the spine; a smaller number than before is ignored."""
+        """Remembers that the spine has noted each tree at this size; one that has another size by now stays unnoted."""
         ...
 
     async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:

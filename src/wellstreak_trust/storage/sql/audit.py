@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ...audit.event import Draft
@@ -51,6 +51,7 @@ _MOVE_HEAD: Final = Prepared(
         root=bindparam("new_root"),
         edge=bindparam("new_edge"),
         recorded_at=bindparam("new_recorded_at"),
+        grown=literal_column("1"),  # whatever the row says: it may be of a tree that was cut
     )
 )
 
@@ -108,7 +109,7 @@ class SqlAuditStore:
         """As `AuditStore.heads`."""
         wanted = select(HEAD.c.tenant_id, *_STATE).where(HEAD.c.tenant_id > after, HEAD.c.tenant_id != SPINE)
         if unnoted:
-            wanted = wanted.where(HEAD.c.size > HEAD.c.noted)
+            wanted = wanted.where(HEAD.c.grown == 1)
         ordered = wanted.order_by(HEAD.c.tenant_id).limit(limit)
 
         def work(connection: Connection) -> list[tuple[str, Head]]:
@@ -121,8 +122,8 @@ class SqlAuditStore:
 
         def work(connection: Connection) -> None:
             for tenant_id, size in sorted(sizes.items()):
-                grown = (HEAD.c.tenant_id == tenant_id, HEAD.c.noted < size)
-                connection.execute(update(HEAD).where(*grown).values(noted=size))
+                same = (HEAD.c.tenant_id == tenant_id, HEAD.c.size == size)
+                connection.execute(update(HEAD).where(*same).values(grown=0))
 
         if sizes:
             await self._database.run(work)

@@ -37,8 +37,7 @@ _ALLOWED: Final = {
     TILE.name: "IF TG_OP = 'UPDATE' AND (NEW.tenant_id, NEW.level, NEW.idx) = (OLD.tenant_id, OLD.level, OLD.idx)"
     " AND substring(NEW.hashes FROM 1 FOR octet_length(OLD.hashes)) = OLD.hashes THEN RETURN NEW; END IF;",
     HEAD.name: "IF TG_OP = 'UPDATE' AND NEW.tenant_id = OLD.tenant_id AND NEW.size >= OLD.size"
-    " AND (NEW.size > OLD.size OR NEW.root = OLD.root) AND NEW.first_seq = OLD.first_seq"
-    " AND NEW.noted >= OLD.noted THEN RETURN NEW; END IF;",
+    " AND (NEW.size > OLD.size OR NEW.root = OLD.root) AND NEW.first_seq = OLD.first_seq THEN RETURN NEW; END IF;",
     SIGNED.name: "IF TG_OP = 'UPDATE' AND NEW.origin = OLD.origin AND NEW.size >= OLD.size"
     " AND (NEW.size > OLD.size OR NEW.root = OLD.root) THEN RETURN NEW; END IF;",
 }
