@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableSequence, Sequence
 from typing import Generic, TypeVar
 
-from .store import Batch, Head, Leaf
+from .store import Batch, Head
 from .tiles import TILE_WIDTH
 from .tree import HASH_OCTETS, Frontier
 
@@ -45,17 +45,15 @@ class Tree(Generic[R]):
     def grow(self, batch: Batch, rows: Sequence[R]) -> None:
         """Takes a batch; nothing in here can fail."""
         self.size, self.edge, self.recorded_at = batch.frontier.size, batch.frontier.edge, batch.recorded_at
+        places, lasts = self.places, self.lasts
         for leaf in batch.leaves:
-            self._know(leaf)
+            places[leaf.id] = lasts[leaf.actor] = leaf.seq
             self.hashes += leaf.leaf_hash
         self.rows.extend(rows)
         self.grown = True
         for level, index, node in batch.tiles:
             home = level, index // TILE_WIDTH
             self.tiles[home] = self.tiles.get(home, b"") + node
-
-    def _know(self, leaf: Leaf) -> None:
-        self.places[leaf.id] = self.lasts[leaf.actor] = leaf.seq
 
     def row(self, seq: int) -> R:
         """The row of a leaf that is kept."""
