@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,6 +27,7 @@ from .checkpoint import Checkpoint, InclusionProof, tree_origin
 from .event import Draft, draft, reduced
 from .export import export_tree
 from .note import Ed25519Signer, check_name
+from .reading import Reading
 from .registry import ActionRegistry, ActionSpec
 from .signing import Notary
 from .spill import Gap, Spill
@@ -74,7 +74,7 @@ class _Admitted:
         return Receipt(leaf.id, leaf.tenant_id, leaf.seq, leaf.leaf_hash, durable=True)
 
 
-class AuditLog:
+class AuditLog(Reading):
     """Records events, signs the state of each tenant's tree, proves and exports it. Satisfies `core.EventSink`.
 
     Args:
@@ -216,22 +216,6 @@ class AuditLog:
 
     # --- reading and proving -----------------------------------------------------------------------------------------
 
-    async def aevents(self, tenant_id: str, *, limit: int = 100, before: int | None = None) -> list[dict[str, Any]]:
-        """The newest events of a tenant, newest first, as parsed leaves.
-
-        Args:
-            before: only events with a smaller `seq`: the last one of the page before.
-
-        Raises:
-            AuditForkDetected: a stored leaf is not what was hashed.
-        """
-        size = (await self.store.head(tenant_id)).size
-        stop = size if before is None else min(before, size)
-        found = await self.store.leaves(tenant_id, max(0, stop - limit), stop)
-        return [_parsed(leaf) for leaf in reversed(found)]
-
-    events: Final = synced(aevents)
-
     async def aentry(self, tenant_id: str, seq: int) -> bytes:
         """The bytes of one leaf as stored: what a proof is about. Raises `UsageError` where there is none."""
         found = await self.store.leaves(tenant_id, seq, seq + 1)
@@ -355,10 +339,3 @@ class AuditLog:
     def _lose(self, tenant_id: str) -> None:
         moment = self.clock.now()
         self._spill.lose(tenant_id, Gap(1, moment, moment))
-
-
-def _parsed(leaf: Leaf) -> dict[str, Any]:
-    if leaf_hash(leaf.leaf) != leaf.leaf_hash:
-        raise AuditForkDetected(f"leaf {leaf.seq} is not what was hashed", hint="run verify on this log")
-    found: dict[str, Any] = json.loads(leaf.leaf)
-    return found

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from threading import Lock
 from typing import ClassVar
 
 from .event import Draft
+from .query import Query, fits
 from .store import Head, Leaf, Signed, by_tenant, sequence, split_known
 from .tiles import TILE_WIDTH
 
@@ -69,6 +71,12 @@ class MemoryAuditStore:
         """As `AuditStore.leaves`."""
         tree = self._trees.get(tenant_id)
         return tree.leaves[max(start, 0) : max(stop, 0)] if tree else []
+
+    async def find(self, tenant_id: str, query: Query, start: int, stop: int, limit: int) -> list[Leaf]:
+        """As `query.search.Searchable.find`; exact, for there is no column to narrow by."""
+        tree = self._trees.get(tenant_id)
+        window = tree.leaves[max(start, 0) : max(stop, 0)] if tree else []
+        return list(islice((leaf for leaf in reversed(window) if fits(query, leaf)), limit))
 
     async def tile(self, tenant_id: str, level: int, index: int) -> bytes:
         """As `AuditStore.tile`."""

@@ -27,11 +27,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from ...audit.event import Draft
+from ...audit.query import Query
 from ...audit.store import Batch, Head, Leaf, Signed, by_tenant, sequence, split_known
 from ...audit.tiles import TILE_WIDTH
 from ...audit.tree import HASH_OCTETS
 from ...core.errors import AuditForkDetected
 from ...core.sansio import suspends
+from .audit_search import conditions
 from .database import SqlPort, insert
 from .schema import metadata
 
@@ -126,6 +128,21 @@ class SqlAuditStore:
             .order_by(_LEAF.c.seq)
         )
         return await self._database.run(lambda connection: _leaves(connection, wanted), read=True)
+
+    async def find(self, tenant_id: str, query: Query, start: int, stop: int, limit: int) -> list[Leaf]:
+        """As `audit.query.Searchable.find`."""
+
+        def work(connection: Connection) -> list[Leaf]:
+            narrowed = (
+                select(*_COLUMNS)
+                .where(_LEAF.c.tenant_id == tenant_id, _LEAF.c.seq >= start, _LEAF.c.seq < stop)
+                .where(*conditions(query, _LEAF, connection.dialect.name))
+                .order_by(_LEAF.c.seq.desc())
+                .limit(limit)
+            )
+            return _leaves(connection, narrowed)
+
+        return await self._database.run(work, read=True)
 
     async def tile(self, tenant_id: str, level: int, index: int) -> bytes:
         """As `AuditStore.tile`."""
