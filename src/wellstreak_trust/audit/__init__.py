@@ -12,12 +12,12 @@ from ..core.errors import (
 from ..core.event import AuditEvent, EventSink, Outcome
 from . import note, tiles, tree
 from .action import AuditAction
-from .checkpoint import Checkpoint, InclusionProof, tree_origin
+from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
 from .log import AuditLog, Receipt
 from .memory import MemoryAuditStore
 from .note import Ed25519Signer, VerifierKey
 from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
-from .store import AuditStore
+from .store import AuditStore, SubjectStore
 from .tiles import TileStore
 from .verify import VerifyReport, averify, verify
 
@@ -36,6 +36,7 @@ __all__ = [
     "AuditUnavailable",
     "Checkpoint",
     "CheckpointRegression",
+    "CheckpointSink",
     "Criticality",
     "Ed25519Signer",
     "EventSink",
@@ -44,6 +45,7 @@ __all__ = [
     "NoteInvalid",
     "Outcome",
     "Receipt",
+    "SubjectStore",
     "TileStore",
     "VerifierKey",
     "VerifyReport",

@@ -26,7 +26,7 @@ from ..core.principal import Principal
 from ..core.redact import MASKED, redact, redact_text
 from .tiles import ENTRY_MAX
 
-__all__ = ["LEAF_VERSION", "Draft", "content_digest", "draft", "reduced"]
+__all__ = ["LEAF_VERSION", "Draft", "Sealed", "content_digest", "draft", "reduced", "spine_draft"]
 
 LEAF_VERSION: Final = 1
 _RECORDED: Final = b',"recorded_at":"'
@@ -41,8 +41,23 @@ _WINDOW, _OVERLAP = 8_000, 192  # the redactor looks at 8 KiB at a time
 _SPOKEN: Final = ("targets", "source", "changes", "reason", "request", "decision", "data")  # what hosts fill freely
 
 
+class Sealed(NamedTuple):
+    """A personal value of one event, encrypted: kept beside the tree, so that it can be deleted without touching it.
+
+    Args:
+        subject: opaque index of the person it is about; never the person's name or address.
+        octets: the disclosure under that person's key.
+    """
+
+    subject: str
+    octets: bytes
+
+
 class Draft(NamedTuple):
-    """An event ready to be stamped: what a store indexes, and the leaf in pieces. Times are microseconds UTC."""
+    """An event ready to be stamped: what a store indexes, and the leaf in pieces. Times are microseconds UTC.
+
+    `sealed` is stored in the same transaction as the leaf and is no part of it.
+    """
 
     tenant_id: str
     id: str
@@ -53,6 +68,7 @@ class Draft(NamedTuple):
     before: bytes
     between: bytes
     after: bytes
+    sealed: tuple[Sealed, ...] = ()
 
     def digest(self) -> bytes:
         """SHA-256 of the content: the canonical JSON of the leaf without `seq` and `recorded_at`."""
@@ -81,6 +97,11 @@ def draft(event: AuditEvent) -> Draft:
     if len(found.before) + len(found.between) + len(found.after) + _STAMPS > ENTRY_MAX:
         raise AuditEventTooLarge("the event does not fit 65,535 bytes", hint="refer to large content by id")
     return found
+
+
+def spine_draft(event: AuditEvent) -> Draft:
+    """The draft of an event of the log itself, whose tenant is nobody; see `spine`."""
+    return _draft(event, {**_fields(replace(event, tenant_id="-")), "tenant_id": event.tenant_id})
 
 
 def reduced(event: AuditEvent, refusal: TrustError) -> AuditEvent:

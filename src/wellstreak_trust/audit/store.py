@@ -1,4 +1,8 @@
-"""What an audit store decides, and the one rule of sequencing that all stores share."""
+"""What an audit store decides, and the one rule of sequencing that all stores share.
+
+A store holds trees, each named by its tenant. The tree of no tenant, `SPINE`, is the log's own: its leaves are the heads
+of the others (see `spine`). No event can be of that tenant, because an event's tenant is never empty.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,30 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from ..core.clock import rfc3339
+from ..core.clock import rfc3339, to_micros
 from ..core.errors import AuditConflict
 from .event import Draft
-from .tiles import TILE_HEIGHT
+from .tiles import TILE_HEIGHT, TILE_WIDTH
 from .tree import EMPTY_ROOT, Frontier, leaf_hash
 
-__all__ = ["AuditStore", "Batch", "Head", "Leaf", "Signed", "by_tenant", "sequence"]
+__all__ = [
+    "SPINE",
+    "AuditStore",
+    "Batch",
+    "Head",
+    "Leaf",
+    "Signed",
+    "SubjectStore",
+    "by_tenant",
+    "prunable",
+    "sequence",
+    "split_known",
+]
+
+SPINE: Final = ""
+"""The tenant id of the spine."""
 
 
 class Leaf(NamedTuple):
@@ -33,11 +52,20 @@ class Leaf(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The state of one tenant's tree. `edge` holds the roots of its complete subtrees from left to right."""
+    """The state of one tenant's tree.
+
+    Args:
+        size, root: as a checkpoint states them.
+        edge: roots of its complete subtrees from left to right.
+        recorded_at: when its last leaf was recorded, microseconds UTC.
+        first: the lowest seq whose leaf is still kept; below it only hashes are (see `AuditStore.prune`).
+    """
 
     size: int = 0
     root: bytes = EMPTY_ROOT
     edge: tuple[bytes, ...] = ()
+    recorded_at: int = 0
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +91,8 @@ class AuditStore(Protocol):
         """Appends events of any tenants, all or none, and returns their leaves in the order given.
 
         Under the tenant's write lock: read the head, check it against the leaves, stamp with `now()`, append. An id
-        that stands already with the same content yields the leaf that stands.
+        that stands already with the same content yields the leaf that stands. What a draft brings `sealed` is stored
+        with its leaf, or not at all.
 
         Args:
             deadline: how long to wait for a lock.
@@ -78,8 +107,32 @@ class AuditStore(Protocol):
         """The state of a tree; the empty one for a tenant without events."""
         ...
 
+    async def heads(self, after: str, limit: int, *, unnoted: bool = False) -> list[tuple[str, Head]]:
+        """Trees with a tenant id above `after` in the store's order of ids, the spine never among them.
+
+        Args:
+            unnoted: only trees that have grown since `noted` was last told of them.
+        """
+        ...
+
+    async def noted(self, sizes: Mapping[str, int]) -> None:
+        """Remembers up to which size each tree is in the spine; a smaller number than before is ignored."""
+        ...
+
     async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:
         """The leaves with start <= seq < stop that are stored, in order of seq."""
+        ...
+
+    async def latest(self, tenant_id: str, actor: str) -> Leaf | None:
+        """The last leaf of an actor; of the spine: the last head noted of a tree."""
+        ...
+
+    async def prune(self, tenant_id: str, below: int) -> int:
+        """Deletes leaves and their sealed values below a seq and keeps every hash, so that proofs stay valid.
+
+        Whole bundles of 256 leaves go, and the last leaf always stays: returns the seq that is now the first. Ids of
+        pruned events are forgotten; the same id would be recorded again.
+        """
         ...
 
     async def tile(self, tenant_id: str, level: int, index: int) -> bytes:
@@ -95,12 +148,33 @@ class AuditStore(Protocol):
         ...
 
 
+class SubjectStore(Protocol):
+    """Keeps the keys of persons and what is sealed under them; every `AuditStore` of this package is one."""
+
+    async def subject_key(self, tenant_id: str, subject: str, fresh: bytes) -> bytes:
+        """The key of a subject; `fresh` becomes it where there is none."""
+        ...
+
+    async def disclosures(self, tenant_id: str, subject: str) -> list[tuple[int, bytes]]:
+        """What is sealed of a subject: seq of the event and the sealed value, in the order of events."""
+        ...
+
+    async def forget(self, tenant_id: str, subject: str) -> int:
+        """Deletes the key and everything sealed under it in one step; returns how many values that were."""
+        ...
+
+
 class Batch(NamedTuple):
     """What one append adds to one tree; `tiles` are hashes of levels above 0 as (level, index in level, hash)."""
 
     leaves: list[Leaf]
     head: Head
     tiles: list[tuple[int, int, bytes]]
+
+
+def prunable(head: Head, below: int) -> int:
+    """The seq below which leaves may go when all below `below` should: whole bundles, and never the last leaf."""
+    return max(head.first, min(below, head.size - 1) // TILE_WIDTH * TILE_WIDTH)
 
 
 def sequence(head: Head, drafts: Iterable[Draft], recorded_at: datetime) -> Batch:
@@ -116,7 +190,8 @@ def sequence(head: Head, drafts: Iterable[Draft], recorded_at: datetime) -> Batc
         for (height, index), node in frontier.append(hashed):
             if height % TILE_HEIGHT == 0:
                 tiles.append((height // TILE_HEIGHT, index, node))
-    return Batch(leaves, Head(frontier.size, frontier.root(), tuple(frontier.edge)), tiles)
+    now = to_micros(recorded_at)
+    return Batch(leaves, Head(frontier.size, frontier.root(), tuple(frontier.edge), now, head.first), tiles)
 
 
 def by_tenant(drafts: Iterable[Draft]) -> list[tuple[str, list[Draft]]]:
