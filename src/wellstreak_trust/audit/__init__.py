@@ -5,17 +5,23 @@ from ..core.errors import (
     AuditEventRejected,
     AuditEventTooLarge,
     AuditForkDetected,
+    AuditQueryInvalid,
     AuditUnavailable,
     CheckpointRegression,
+    LegalHold,
     NoteInvalid,
 )
 from ..core.event import AuditEvent, EventSink, Outcome
 from . import note, tiles, tree
 from .action import AuditAction
 from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
-from .log import AuditLog, Receipt
+from .log import AuditLog
 from .memory import MemoryAuditStore
 from .note import Ed25519Signer, VerifierKey
+from .personal import Personal
+from .privacy import ErasureReceipt
+from .query import Page, Query
+from .recording import Receipt
 from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
 from .store import AuditStore, SubjectStore
 from .tiles import TileStore
@@ -32,6 +38,7 @@ __all__ = [
     "AuditEventTooLarge",
     "AuditForkDetected",
     "AuditLog",
+    "AuditQueryInvalid",
     "AuditStore",
     "AuditUnavailable",
     "Checkpoint",
@@ -39,11 +46,16 @@ __all__ = [
     "CheckpointSink",
     "Criticality",
     "Ed25519Signer",
+    "ErasureReceipt",
     "EventSink",
     "InclusionProof",
+    "LegalHold",
     "MemoryAuditStore",
     "NoteInvalid",
     "Outcome",
+    "Page",
+    "Personal",
+    "Query",
     "Receipt",
     "SubjectStore",
     "TileStore",

@@ -22,12 +22,17 @@ from ..core.errors import (
 from ..core.event import AuditEvent
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
+from ..core.secret import Secret
 from .action import AuditAction
 from .checkpoint import Checkpoint, InclusionProof, tree_origin
 from .event import Draft, draft, reduced
 from .export import export_tree
 from .note import Ed25519Signer, check_name
+from .people import People, without_values
+from .personal import is_marked
+from .privacy import Privacy
 from .reading import Reading
+from .recording import Receipt
 from .registry import ActionRegistry, ActionSpec
 from .signing import Notary
 from .spill import Gap, Spill
@@ -44,23 +49,6 @@ _HINT: Final = "check that the database runs, has space and answers within the d
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What `emit` answers.
-
-    Args:
-        seq: 0-based leaf index in the tenant's tree; None while the event is only kept or was dropped.
-        leaf_hash: 32 bytes, SHA-256(0x00 || leaf); None likewise.
-        durable: whether the store has acknowledged the event.
-    """
-
-    id: str
-    tenant_id: str
-    seq: int | None
-    leaf_hash: bytes | None
-    durable: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Admitted:
     """An event with its declaration; no draft where even its reduced form cannot be recorded."""
 
@@ -74,7 +62,7 @@ class _Admitted:
         return Receipt(leaf.id, leaf.tenant_id, leaf.seq, leaf.leaf_hash, durable=True)
 
 
-class AuditLog(Reading):
+class AuditLog(Reading, Privacy):
     """Records events, signs the state of each tenant's tree, proves and exports it. Satisfies `core.EventSink`.
 
     Args:
@@ -84,6 +72,8 @@ class AuditLog(Reading):
         registry: the declared actions; without one, undeclared actions count as `standard`.
         deadline: how long an append waits for a lock.
         spill: protective events kept in memory while the store is down.
+        personal_key: a key kept outside the database, without which personal values in it cannot be read; it can
+            never be changed.
 
     Raises:
         ConfigurationError: an origin that no signature line can hold.
@@ -99,6 +89,7 @@ class AuditLog(Reading):
         clock: Clock | None = None,
         deadline: timedelta = _DEADLINE,
         spill: int = 1_000,
+        personal_key: Secret[bytes] | None = None,
     ) -> None:
         try:
             check_name(origin)
@@ -110,6 +101,7 @@ class AuditLog(Reading):
         self.clock: Clock = SystemClock() if clock is None else clock
         self.suspends: bool = suspends(store)
         self._notary: Notary = Notary(store, signer, origin)
+        self.people: People = People(store, b"" if personal_key is None else personal_key.reveal())
         self._deadline: timedelta = deadline
         self._spill: Spill = Spill(spill)
 
@@ -131,7 +123,7 @@ class AuditLog(Reading):
 
     async def aemit_many(self, events: Iterable[AuditEvent]) -> list[Receipt]:
         """Records events in one commit, all or nothing; the strictest criticality among them decides for all."""
-        admitted = [self._admit(event) for event in events]
+        admitted = [await self._admit(event) for event in events]
         leaves: list[Leaf] = []
         drafts = [one.draft for one in admitted if one.draft is not None]
         if drafts:
@@ -167,7 +159,7 @@ class AuditLog(Reading):
         try:
             await self.aemit(event)
         except AuditUnavailable:
-            self._spill.keep([draft(event)], self.clock.now())
+            self._spill.keep([without_values(event)], self.clock.now())
         except TrustError:
             self._lose(event.tenant_id)
 
@@ -289,16 +281,32 @@ class AuditLog(Reading):
 
     # --- failure policy ----------------------------------------------------------------------------------------------
 
-    def _admit(self, event: AuditEvent) -> _Admitted:
+    async def _admit(self, event: AuditEvent) -> _Admitted:
         spec = self.registry.spec(getattr(event, "action", ""))
         try:
             if spec.needs_reason and not event.reason:
                 raise AuditEventRejected(f"{spec.name} needs a reason")
-            return _Admitted(event, spec, draft(event))
+            return _Admitted(event, spec, await self._draft(event, spec))
         except (AuditEventRejected, AuditEventTooLarge) as refusal:
             if spec.must_stand:
                 raise
             return _Admitted(event, spec, self._reduced(event, refusal))
+
+    async def _draft(self, event: AuditEvent, spec: ActionSpec) -> Draft:
+        """Plain events, which are nearly all, are not searched for personal values: the encoder stumbles over them."""
+        try:
+            return draft(event)
+        except AuditEventRejected:
+            if not isinstance(event, AuditEvent) or not is_marked(event):
+                raise
+        try:
+            return await self.people.draft(event)
+        except (AuditEventRejected, AuditEventTooLarge):
+            raise
+        except Exception as error:  # the keys are out of reach
+            if spec.must_stand:
+                raise _refused(error) from None
+            return without_values(event)
 
     def _reduced(self, event: AuditEvent, refusal: TrustError) -> Draft | None:
         try:
@@ -313,8 +321,7 @@ class AuditLog(Reading):
         except (AuditConflict, AuditForkDetected):
             raise
         except Exception as error:  # whatever a driver throws, the answer is the policy's
-            what = error.code if isinstance(error, TrustError) else type(error).__name__
-            raise AuditUnavailable(f"the audit store did not take the event ({what})", hint=_HINT) from None
+            raise _refused(error) from None
 
     def _owe(self, admitted: Iterable[_Admitted], refusal: TrustError) -> None:
         for one in admitted:
@@ -339,3 +346,8 @@ class AuditLog(Reading):
     def _lose(self, tenant_id: str) -> None:
         moment = self.clock.now()
         self._spill.lose(tenant_id, Gap(1, moment, moment))
+
+
+def _refused(error: Exception) -> AuditUnavailable:
+    what = error.code if isinstance(error, TrustError) else type(error).__name__
+    return AuditUnavailable(f"the audit store did not take the event ({what})", hint=_HINT)

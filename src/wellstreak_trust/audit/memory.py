@@ -11,7 +11,19 @@ from typing import ClassVar
 
 from .event import Draft, Sealed
 from .query import Query, fits
-from .store import SPINE, Head, Leaf, Signed, by_tenant, prunable, sequence, split_known
+from .store import (
+    EVERYBODY,
+    SPINE,
+    Head,
+    Leaf,
+    SealedValue,
+    Signed,
+    by_tenant,
+    prunable,
+    require_free,
+    sequence,
+    split_known,
+)
 from .tiles import TILE_WIDTH
 
 __all__ = ["MemoryAuditStore"]
@@ -26,6 +38,7 @@ class _Tree:
     tiles: dict[tuple[int, int], bytes] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
     sealed: list[tuple[int, Sealed]] = field(default_factory=list)
+    holds: set[str] = field(default_factory=set)
     noted: int = 0
 
 
@@ -140,6 +153,7 @@ class MemoryAuditStore:
         """As `AuditStore.prune`."""
         with self._lock:
             tree = self._trees.get(tenant_id) or _Tree()
+            require_free(tree.holds)
             first = prunable(tree.head, below)
             gone = first - tree.head.first
             for leaf in tree.leaves[:gone]:
@@ -159,12 +173,34 @@ class MemoryAuditStore:
         tree = self._trees.get(tenant_id) or _Tree()
         return [(seq, one.octets) for seq, one in tree.sealed if one.subject == subject]
 
+    async def sealed(self, tenant_id: str, start: int, stop: int) -> list[SealedValue]:
+        """As `SubjectStore.sealed`."""
+        with self._lock:
+            tree = self._trees.get(tenant_id) or _Tree()
+            return [
+                SealedValue(seq, one.subject, one.octets, tree.keys[one.subject])
+                for seq, one in tree.sealed
+                if start <= seq < stop and one.subject in tree.keys
+            ]
+
     async def forget(self, tenant_id: str, subject: str) -> int:
         """As `SubjectStore.forget`."""
         with self._lock:
             tree = self._trees.get(tenant_id) or _Tree()
-            left = [(seq, one) for seq, one in tree.sealed if one.subject != subject]
-            gone = len(tree.sealed) - len(left)
+            require_free(tree.holds & {subject, EVERYBODY})
+            before = len(tree.sealed)
             tree.keys.pop(subject, None)
-            tree.sealed = left
-            return gone
+            tree.sealed = [(seq, one) for seq, one in tree.sealed if one.subject != subject]
+            return before - len(tree.sealed)
+
+    async def hold(self, tenant_id: str, subject: str, *, held: bool) -> bool:
+        """As `SubjectStore.hold`."""
+        with self._lock:
+            holds = self._trees.setdefault(tenant_id, _Tree()).holds
+            changes = (subject in holds) is not held
+            (holds.add if held else holds.discard)(subject)
+            return changes
+
+    async def holds(self, tenant_id: str) -> frozenset[str]:
+        """As `SubjectStore.holds`."""
+        return frozenset((self._trees.get(tenant_id) or _Tree()).holds)

@@ -7,36 +7,23 @@ such as a page that shows a user their own sessions, and record nothing.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any, Final
 
-from ..core.clock import Clock
 from ..core.errors import UsageError
-from ..core.event import AuditEvent
-from ..core.principal import Principal
 from ..core.sansio import synced
+from .personal import disclosed
 from .query import Page, Query, parse, search
 from .query.search import parsed
-from .store import AuditStore
+from .recording import Actor, Recording
 
-__all__ = ["Actor", "Reading"]
+__all__ = ["Reading"]
 
-Actor = Principal | Mapping[str, Any]
 _LIMIT: Final = 1_000
 _BUDGET: Final = 200_000
 
 
-class Reading(ABC):
+class Reading(Recording):
     """The part of `AuditLog` that reads; it has no state of its own."""
-
-    store: AuditStore
-    clock: Clock
-    suspends: bool
-
-    @abstractmethod
-    async def aemit(self, event: AuditEvent, /) -> Any:
-        """As `AuditLog.aemit`."""
 
     async def aevents(
         self,
@@ -44,6 +31,7 @@ class Reading(ABC):
         *,
         limit: int = 100,
         before: int | None = None,
+        disclose: bool = False,
         actor: Actor | None = None,
         reason: str | None = None,
     ) -> list[dict[str, Any]]:
@@ -51,7 +39,9 @@ class Reading(ABC):
 
         Args:
             before: only events with a smaller `seq`: the last one of the page before.
-            actor, reason: who reads, and why; recorded as ``audit.read``.
+            disclose: put personal values that are not erased back in their places.
+            actor, reason: who reads, and why; recorded as ``audit.read``, or ``audit.disclosed`` with `disclose`,
+                which needs both.
 
         Raises:
             AuditForkDetected: a stored leaf is not what was hashed.
@@ -60,8 +50,9 @@ class Reading(ABC):
         size = (await self.store.head(tenant_id)).size
         stop = size if before is None else min(before, size)
         found = await self.store.leaves(tenant_id, max(0, stop - limit), stop)
-        await self._tell_read(tenant_id, actor, reason, {"form": "events", "found": len(found)})
-        return [parsed(leaf) for leaf in reversed(found)]
+        events = [parsed(leaf) for leaf in reversed(found)]
+        asked = {"form": "events", "found": len(found)}
+        return await self._handed_out(tenant_id, events, actor, reason, asked, disclose=disclose)
 
     events: Final = synced(aevents)
 
@@ -73,6 +64,7 @@ class Reading(ABC):
         limit: int = _LIMIT,
         before: int | None = None,
         budget: int = _BUDGET,
+        disclose: bool = False,
         actor: Actor | None = None,
         reason: str | None = None,
     ) -> Page:
@@ -82,7 +74,7 @@ class Reading(ABC):
             limit: events on a page, at most 10,000.
             before: `Page.next` of the page before.
             budget: places of the tree that one page may go over; a page that ends early has a `next`.
-            actor, reason: who asks, and why; recorded as ``audit.read`` with the query.
+            disclose, actor, reason: as for `aevents`; the query is recorded.
 
         Raises:
             AuditQueryInvalid: not a query; `column` points at the mistake.
@@ -93,18 +85,35 @@ class Reading(ABC):
         if not isinstance(tenant_id, str) or not tenant_id:
             raise UsageError("a query is about one tenant", hint="tenant_id='acme'")
         page = await search(self.store, tenant_id, query, before=before, limit=limit, budget=budget)
-        asked = text if isinstance(text, str) else ""
-        await self._tell_read(tenant_id, actor, reason, {"form": "query", "query": asked, "found": len(page)})
+        asked = {"form": "query", "query": text if isinstance(text, str) else "", "found": len(page)}
+        page[:] = await self._handed_out(tenant_id, page, actor, reason, asked, disclose=disclose)
         return page
 
     query: Final = synced(aquery)
 
-    async def _tell_read(
-        self, tenant_id: str, actor: Actor | None, reason: str | None, data: Mapping[str, Any]
-    ) -> None:
+    async def _handed_out(
+        self,
+        tenant_id: str,
+        events: list[dict[str, Any]],
+        actor: Actor | None,
+        reason: str | None,
+        asked: dict[str, Any],
+        *,
+        disclose: bool,
+    ) -> list[dict[str, Any]]:
+        if disclose and actor is None:
+            raise UsageError("personal values are disclosed to somebody", hint="actor=..., reason=...")
+        if disclose:
+            events = await self._disclosed(tenant_id, events, asked)
         if actor is not None:
-            await self.aemit(
-                AuditEvent(
-                    "audit.read", "success", tenant_id, actor, reason=reason, data=data, occurred_at=self.clock.now()
-                )
-            )
+            await self._tell("audit.disclosed" if disclose else "audit.read", tenant_id, actor, reason, asked)
+        return events
+
+    async def _disclosed(
+        self, tenant_id: str, events: list[dict[str, Any]], asked: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        places = [event["seq"] for event in events]
+        known = await self.people.disclosures(tenant_id, min(places), max(places) + 1) if places else {}
+        shown = {seq: known[seq] for seq in places if seq in known}
+        asked["values"] = sum(map(len, shown.values()))
+        return [disclosed(event, shown[event["seq"]]) if event["seq"] in shown else event for event in events]

@@ -72,6 +72,10 @@ class ActionSpec:
 SDK_ACTIONS: Final[tuple[ActionSpec, ...]] = (
     ActionSpec("audit.gap", "protective", "Events that could not be recorded, counted after recovery"),
     ActionSpec("audit.subject_erased", "critical", "The personal data of a subject was erased", needs_reason=True),
+    ActionSpec("audit.hold_placed", "critical", "Erasure and pruning were forbidden", needs_reason=True),
+    ActionSpec("audit.hold_released", "critical", "Erasure and pruning are allowed again", needs_reason=True),
+    ActionSpec("audit.pruned", "critical", "Old events were archived and deleted", needs_reason=True),
+    ActionSpec("audit.disclosed", "critical", "Personal values of the trail were read", needs_reason=True),
     ActionSpec("audit.exported", "critical", "The trail was exported"),
     ActionSpec("audit.read", "standard", "The trail was read"),
     ActionSpec("disclosure.received", "standard", "A vulnerability report came in"),

@@ -13,27 +13,32 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
 from ..core.clock import rfc3339, to_micros
-from ..core.errors import AuditConflict
+from ..core.errors import AuditConflict, LegalHold
 from .event import Draft
 from .tiles import TILE_HEIGHT, TILE_WIDTH
 from .tree import EMPTY_ROOT, Frontier, leaf_hash
 
 __all__ = [
+    "EVERYBODY",
     "SPINE",
     "AuditStore",
     "Batch",
     "Head",
     "Leaf",
+    "SealedValue",
     "Signed",
     "SubjectStore",
     "by_tenant",
     "prunable",
+    "require_free",
     "sequence",
     "split_known",
 ]
 
 SPINE: Final = ""
 """The tenant id of the spine."""
+EVERYBODY: Final = ""
+"""The subject of what is about a tenant as a whole: the key of its index, and a hold of everything."""
 
 
 class Leaf(NamedTuple):
@@ -66,6 +71,15 @@ class Head(NamedTuple):
     edge: tuple[bytes, ...] = ()
     recorded_at: int = 0
     first: int = 0
+
+
+class SealedValue(NamedTuple):
+    """A sealed disclosure with the stored key of the person it is about."""
+
+    seq: int
+    subject: str
+    octets: bytes
+    key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +146,9 @@ class AuditStore(Protocol):
 
         Whole bundles of 256 leaves go, and the last leaf always stays: returns the seq that is now the first. Ids of
         pruned events are forgotten; the same id would be recorded again.
+
+        Raises:
+            LegalHold: the tenant, or any subject of it, is held.
         """
         ...
 
@@ -149,7 +166,10 @@ class AuditStore(Protocol):
 
 
 class SubjectStore(Protocol):
-    """Keeps the keys of persons and what is sealed under them; every `AuditStore` of this package is one."""
+    """Keeps the keys of persons, what is sealed under them, and legal holds; subjects are opaque ids.
+
+    Every `AuditStore` of this package is one.
+    """
 
     async def subject_key(self, tenant_id: str, subject: str, fresh: bytes) -> bytes:
         """The key of a subject; `fresh` becomes it where there is none."""
@@ -159,8 +179,24 @@ class SubjectStore(Protocol):
         """What is sealed of a subject: seq of the event and the sealed value, in the order of events."""
         ...
 
+    async def sealed(self, tenant_id: str, start: int, stop: int) -> list[SealedValue]:
+        """What is sealed of events with start <= seq < stop, as far as the keys stand."""
+        ...
+
     async def forget(self, tenant_id: str, subject: str) -> int:
-        """Deletes the key and everything sealed under it in one step; returns how many values that were."""
+        """Deletes the key and everything sealed under it in one step; returns how many values that were.
+
+        Raises:
+            LegalHold: the subject, or its tenant as a whole, is held.
+        """
+        ...
+
+    async def hold(self, tenant_id: str, subject: str, *, held: bool) -> bool:
+        """Places or releases a legal hold; tells whether that changed anything."""
+        ...
+
+    async def holds(self, tenant_id: str) -> frozenset[str]:
+        """The subjects under hold; `EVERYBODY` among them means the whole tenant."""
         ...
 
 
@@ -175,6 +211,12 @@ class Batch(NamedTuple):
 def prunable(head: Head, below: int) -> int:
     """The seq below which leaves may go when all below `below` should: whole bundles, and never the last leaf."""
     return max(head.first, min(below, head.size - 1) // TILE_WIDTH * TILE_WIDTH)
+
+
+def require_free(holds: Iterable[str]) -> None:
+    """Raises `LegalHold` if there is any hold: holds beat erasure and pruning."""
+    if any(True for _ in holds):
+        raise LegalHold("a legal hold stands on what would go", hint="AuditLog.release ends it, and is recorded")
 
 
 def sequence(head: Head, drafts: Iterable[Draft], recorded_at: datetime) -> Batch:
