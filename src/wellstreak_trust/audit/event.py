@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, get_args
 
@@ -23,7 +22,8 @@ from ..core.entropy import random_hex
 from ..core.errors import AuditEventRejected, AuditEventTooLarge, TrustError, UsageError
 from ..core.event import AuditEvent, Outcome
 from ..core.principal import Principal
-from ..core.redact import MASKED, redact, redact_text
+from ..core.redact import redact
+from .encode import encoded, plain, speaks_of_credentials
 from .tiles import ENTRY_MAX
 
 __all__ = ["LEAF_VERSION", "Draft", "Sealed", "content_digest", "draft", "reduced", "spine_draft"]
@@ -32,13 +32,11 @@ LEAF_VERSION: Final = 1
 _RECORDED: Final = b',"recorded_at":"'
 _SEQ: Final = b',"seq":'
 _SEAM: Final = random_hex()  # marks where the stamps go; never leaves the process, so no event can hold it
-_STAMPS: Final = 27 + 16  # a time and the longest sequence number
+_SEAM_OCTETS: Final = _SEAM.encode()
+_ENCODED_MAX: Final = ENTRY_MAX - (27 + 16) + 2 * len(_SEAM) + 2  # a time and the longest number for two quoted seams
 _OUTCOMES: Final = frozenset(get_args(Outcome))
 _IMPERSONATIONS: Final = 4
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # NUL has no place in a PostgreSQL text column
-_KEY: Final = re.compile(r'"([A-Za-z0-9_.-]+)":')
-_WINDOW, _OVERLAP = 8_000, 192  # the redactor looks at 8 KiB at a time
-_SPOKEN: Final = ("targets", "source", "changes", "reason", "request", "decision", "data")  # what hosts fill freely
 
 
 class Sealed(NamedTuple):
@@ -86,22 +84,24 @@ def draft(event: AuditEvent) -> Draft:
         AuditEventRejected: a field of the wrong kind or outside canonical JSON. Names the place, never the value.
         AuditEventTooLarge: a leaf of more than 65,535 bytes.
     """
+    if not isinstance(event, AuditEvent):
+        raise AuditEventRejected("not an AuditEvent")
     try:
-        found = _draft(event, _fields(event))
-        if _speaks_of_credentials(found):
-            found = _draft(event, _masked(_fields(event)))
-    except AuditEventRejected:
+        spoken = _spoken(event)
+        if not plain(spoken):
+            canonical_json(spoken)  # refuses what is outside
+            if speaks_of_credentials(spoken):
+                spoken = {name: redact(value) for name, value in spoken.items()}
+        return _draft(event, _label(event.tenant_id, "tenant_id"), spoken)
+    except (AuditEventRejected, AuditEventTooLarge):
         raise
     except (UsageError, OverflowError) as error:
         raise AuditEventRejected(getattr(error, "detail", "a time out of range")) from None
-    if len(found.before) + len(found.between) + len(found.after) + _STAMPS > ENTRY_MAX:
-        raise AuditEventTooLarge("the event does not fit 65,535 bytes", hint="refer to large content by id")
-    return found
 
 
 def spine_draft(event: AuditEvent) -> Draft:
     """The draft of an event of the log itself, whose tenant is nobody; see `spine`."""
-    return _draft(event, {**_fields(replace(event, tenant_id="-")), "tenant_id": event.tenant_id})
+    return _draft(event, event.tenant_id, _spoken(event))
 
 
 def reduced(event: AuditEvent, refusal: TrustError) -> AuditEvent:
@@ -126,33 +126,41 @@ def content_digest(leaf: bytes) -> bytes | None:
 # --- fields ----------------------------------------------------------------------------------------------------------
 
 
-def _fields(event: AuditEvent) -> dict[str, Any]:
-    if not isinstance(event, AuditEvent):
-        raise AuditEventRejected("not an AuditEvent")
-    if event.outcome not in _OUTCOMES:
-        raise AuditEventRejected("unknown outcome", hint=f"one of {', '.join(sorted(_OUTCOMES))}")
-    fields: dict[str, Any] = {
-        "v": LEAF_VERSION,
-        "id": _label(event.id, "id"),
-        "occurred_at": rfc3339(_moment(event.occurred_at)),
-        "tenant_id": _label(event.tenant_id, "tenant_id"),
-        "action": _label(event.action, "action"),
-        "outcome": event.outcome,
-        "actor": _actor(event.actor),
-    }
-    for name in _SPOKEN:
-        value = getattr(event, name)
-        if isinstance(value, Mapping):
-            value = dict(value)
-        elif isinstance(value, list | tuple):
-            value = [dict(item) if isinstance(item, Mapping) else item for item in value]
-        if value is not None and value not in ({}, []):
-            fields[name] = value
+def _spoken(event: AuditEvent) -> dict[str, Any]:
+    """What hosts fill freely, in exact types: only of those can be said what an encoder will see."""
+    fields: dict[str, Any] = {"actor": _actor(event.actor)}
+    given: tuple[tuple[str, Any], ...] = (
+        ("targets", event.targets),
+        ("source", event.source),
+        ("changes", event.changes),
+        ("reason", event.reason),
+        ("request", event.request),
+        ("decision", event.decision),
+        ("data", event.data),
+    )
+    for name, value in given:
+        if value is None:
+            continue
+        kind = type(value)
+        if kind is tuple or kind is list:
+            if value:
+                fields[name] = [item if type(item) is str or type(item) is dict else _exact(item) for item in value]
+        elif kind is dict or kind is str:
+            if value or kind is str:
+                fields[name] = value
+        elif (exact := _exact(value)) != {}:
+            fields[name] = exact
     return fields
+
+
+def _exact(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _label(value: object, name: str) -> str:
     """Identifiers become index columns and log text: short, and nothing that breaks a line (ASVS 5, 16.4.1)."""
+    if type(value) is str and 0 < len(value) <= 256 and value.isascii() and value.isprintable():
+        return value
     if type(value) is not str or not 0 < len(value) <= 256 or _UNPRINTABLE.search(value):
         raise AuditEventRejected(f"{name} is not text of 1 to 256 printable characters")
     return value
@@ -184,34 +192,17 @@ def _actor(actor: object, depth: int = 0) -> dict[str, Any]:
 # --- bytes -----------------------------------------------------------------------------------------------------------
 
 
-def _draft(event: AuditEvent, fields: dict[str, Any]) -> Draft:
-    text = canonical_json({**fields, "recorded_at": _SEAM, "seq": _SEAM})
-    before, between, after = text.split(_SEAM.encode())
-    return Draft(
-        event.tenant_id,
-        event.id,
-        event.action,
-        fields["actor"]["id"],
-        event.outcome,
-        to_micros(event.occurred_at),
-        before,
-        between[:-1],  # a number stands without the quotes of the seam
-        after[1:],
-    )
-
-
-def _speaks_of_credentials(found: Draft) -> bool:
-    text = (found.before + found.between + found.after).decode()
-    if _any_masked(frozenset(_KEY.findall(text))):
-        return True
-    windows = (text[at : at + _WINDOW + _OVERLAP] for at in range(0, len(text), _WINDOW))
-    return any(redact_text(window) != window for window in windows)
-
-
-@lru_cache(maxsize=1024)
-def _any_masked(keys: frozenset[str]) -> bool:
-    return any(redact({key: ""}) == {key: MASKED} for key in keys)
-
-
-def _masked(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: redact(value) if name in _SPOKEN or name == "actor" else value for name, value in fields.items()}
+def _draft(event: AuditEvent, tenant_id: str, spoken: dict[str, Any]) -> Draft:
+    outcome, moment, actor = event.outcome, _moment(event.occurred_at), spoken["actor"]["id"]
+    if outcome not in _OUTCOMES:
+        raise AuditEventRejected("unknown outcome", hint=f"one of {', '.join(sorted(_OUTCOMES))}")
+    id, action = _label(event.id, "id"), _label(event.action, "action")
+    spoken["v"], spoken["seq"], spoken["recorded_at"] = LEAF_VERSION, _SEAM, _SEAM
+    spoken["id"], spoken["occurred_at"], spoken["tenant_id"] = id, rfc3339(moment), tenant_id
+    spoken["action"], spoken["outcome"] = action, outcome
+    text = encoded(spoken)
+    if len(text) > _ENCODED_MAX:
+        raise AuditEventTooLarge("the event does not fit 65,535 bytes", hint="refer to large content by id")
+    before, between, after = text.split(_SEAM_OCTETS)
+    # A number stands without the quotes of the seam.
+    return Draft(tenant_id, id, action, actor, outcome, to_micros(moment), before, between[:-1], after[1:])

@@ -27,11 +27,12 @@ from typing import Any, Final, NoReturn
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ..core.canonical import MAX_DEPTH, canonical_json, length_prefixed, u32
+from ..core.canonical import CANONICAL_DEPTH, canonical_json, length_prefixed, u32
 from ..core.entropy import SYSTEM_ENTROPY
 from ..core.errors import AuditEventRejected, AuditEventTooLarge, UsageError
 from ..core.event import AuditEvent
 from ..core.redact import MASKED, is_marker, redact, redact_text
+from .encode import speaks_of_credentials
 from .tiles import ENTRY_MAX
 
 __all__ = [
@@ -202,8 +203,8 @@ class _Walk:
             return self._veil(value, place)
         if is_marker(type(value)):
             return self._secret(value)
-        if len(place) > MAX_DEPTH:
-            raise AuditEventRejected(f"nested deeper than {MAX_DEPTH} levels")
+        if len(place) > CANONICAL_DEPTH:
+            raise AuditEventRejected(f"nested deeper than {CANONICAL_DEPTH} levels")
         if isinstance(value, Mapping):
             return {name: self.visit(item, (*place, str(name))) for name, item in value.items()}
         if isinstance(value, list | tuple):
@@ -228,7 +229,7 @@ def checked(personal: Personal) -> object:
         raise AuditEventRejected(f"a personal value: {error.detail}", hint=error.hint) from None
     if len(octets) > ENTRY_MAX:
         raise AuditEventTooLarge("a personal value of more than 65,535 bytes", hint="refer to large content by id")
-    return redact(personal.value)
+    return redact(personal.value) if speaks_of_credentials(personal.value) else personal.value
 
 
 def _name(place: Place) -> str:

@@ -1,7 +1,7 @@
 """What an audit store decides, and the one rule of sequencing that all stores share.
 
-A store holds trees, each named by its tenant. The tree of no tenant, `SPINE`, is the log's own: its leaves are the heads
-of the others (see `spine`). No event can be of that tenant, because an event's tenant is never empty.
+A store holds trees, each named by its tenant. The tree of no tenant, `SPINE`, is the log's own: its leaves are the
+heads of the others (see `spine`). No event can be of that tenant, because an event's tenant is never empty.
 """
 
 from __future__ import annotations

@@ -100,4 +100,5 @@ def micros(clock: Clock) -> Callable[[], int]:
 
 def rfc3339(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds and `Z`, always 27 characters, so that text order is time order."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[:26] + "Z"

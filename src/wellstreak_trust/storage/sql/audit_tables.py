@@ -109,6 +109,5 @@ CURSOR: Final = Table(
 )
 
 COLUMNS_OF_3: Final = (HEAD.c.recorded_at, HEAD.c.first_seq, HEAD.c.noted)
-INDEXES_OF_3: Final = tuple(
-    index for index in LEAF.indexes if index.name in ("wst_audit_leaf_actor", "wst_audit_leaf_action")
-) + (_UNNOTED,)
+_OF_3: Final = frozenset(("wst_audit_leaf_actor", "wst_audit_leaf_action"))
+INDEXES_OF_3: Final = (*(index for index in LEAF.indexes if index.name in _OF_3), _UNNOTED)
