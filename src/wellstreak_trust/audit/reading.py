@@ -7,14 +7,20 @@ such as a page that shows a user their own sessions, and record nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
+from ..core.clock import aware, rfc3339
 from ..core.errors import UsageError
 from ..core.sansio import synced
 from .personal import disclosed
 from .query import Page, Query, parse, search
 from .query.search import parsed
 from .recording import Actor, Recording
+from .report import SecurityReport, Tally
+from .store import leaves_of
+from .verify import VerifyReport
 
 __all__ = ["Reading"]
 
@@ -90,6 +96,44 @@ class Reading(Recording):
         return page
 
     query: Final = synced(aquery)
+
+    async def areport(
+        self,
+        tenant_id: str,
+        *,
+        actor: Actor,
+        reason: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        verification: VerifyReport | None = None,
+        title: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> SecurityReport:
+        """What happened in a tenant, for its security officer (see `SecurityReport.html`).
+
+        Args:
+            actor, reason: who reads, and why; recorded as ``audit.read``.
+            since, until: by the time of recording; `until` itself is left out.
+            verification: what `verify` said of this trail, for the banner of the page.
+            progress: told how many of how many places of the tree are read.
+
+        Raises:
+            AuditForkDetected: a stored leaf is not what was hashed.
+            AuditUnavailable: the read could not be recorded.
+        """
+        low, high = (None if moment is None else rfc3339(aware(moment)) for moment in (since, until))
+        asked = {name: moment for name, moment in (("since", low), ("until", high)) if moment}
+        await self._tell("audit.read", tenant_id, actor, reason, {"form": "report", **asked})
+        tally = Tally(frozenset(spec.name for spec in self.registry if spec.criticality == "critical"))
+        async for leaf in leaves_of(self.store, tenant_id, progress=progress):
+            event = parsed(leaf)
+            at = event.get("recorded_at", "")
+            if (low is None or at >= low) and (high is None or at < high):
+                tally.add(event)
+        heading = f"Security report: {tenant_id}" if title is None else title
+        return SecurityReport(tenant_id, heading, tally.closed(), verification, self.clock.now())
+
+    report: Final = synced(areport)
 
     async def _handed_out(
         self,

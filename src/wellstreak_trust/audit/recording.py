@@ -11,6 +11,7 @@ from ..core.clock import Clock
 from ..core.event import AuditEvent
 from ..core.principal import Principal
 from .people import People
+from .registry import ActionRegistry
 from .store import AuditStore
 
 __all__ = ["Actor", "Receipt", "Recording"]
@@ -42,6 +43,7 @@ class Recording(ABC):
     clock: Clock
     suspends: bool
     people: People
+    registry: ActionRegistry
 
     @abstractmethod
     async def aemit(self, event: AuditEvent, /) -> Receipt:

@@ -7,7 +7,7 @@ heads of the others (see `spine`). No event can be of that tenant, because an ev
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
@@ -29,11 +29,14 @@ __all__ = [
     "Signed",
     "SubjectStore",
     "by_tenant",
+    "leaves_of",
     "prunable",
     "require_free",
     "sequence",
     "split_known",
 ]
+
+_PAGE: Final = 1_000
 
 SPINE: Final = ""
 """The tenant id of the spine."""
@@ -206,6 +209,29 @@ class Batch(NamedTuple):
     leaves: list[Leaf]
     head: Head
     tiles: list[tuple[int, int, bytes]]
+
+
+async def leaves_of(
+    store: AuditStore,
+    tenant_id: str,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> AsyncIterator[Leaf]:
+    """All leaves that are kept, in order, page by page; those that are appended meanwhile are left out.
+
+    Args:
+        progress: told how many of how many places are done.
+    """
+    head = await store.head(tenant_id)
+    end = head.size if stop is None else min(stop, head.size)
+    first = max(start, head.first)
+    for at in range(first, end, _PAGE):
+        for leaf in await store.leaves(tenant_id, at, min(at + _PAGE, end)):
+            yield leaf
+        if progress is not None:
+            progress(min(at + _PAGE, end) - first, end - first)
 
 
 def prunable(head: Head, below: int) -> int:
