@@ -15,13 +15,13 @@ from ..core.event import AuditEvent, EventSink, Outcome
 from . import note, tiles, tree
 from .action import AuditAction
 from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
-from .log import AuditLog
+from .log import AuditLog, Tick
 from .memory import MemoryAuditStore
 from .note import Ed25519Signer, VerifierKey
 from .personal import Personal
 from .privacy import ErasureReceipt
 from .query import Page, Query
-from .recording import Receipt
+from .recorder import Receipt
 from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
 from .store import AuditStore, SubjectStore
 from .tiles import TileStore
@@ -58,6 +58,7 @@ __all__ = [
     "Query",
     "Receipt",
     "SubjectStore",
+    "Tick",
     "TileStore",
     "VerifierKey",
     "VerifyReport",

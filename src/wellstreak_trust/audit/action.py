@@ -12,7 +12,8 @@ from ..core.event import AuditEvent, Outcome
 from ..core.sansio import synced
 
 if TYPE_CHECKING:
-    from .recording import Receipt, Recording
+    from .recorder import Receipt
+    from .recording import Recording
 
 __all__ = ["AuditAction"]
 

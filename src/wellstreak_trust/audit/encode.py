@@ -10,7 +10,7 @@ tells nobody what they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any, Final
@@ -51,6 +51,23 @@ def _plain_mapping(fields: Mapping[str, Any], depth: int, unseen: list[str]) -> 
         if kind is str:
             if hash(item) not in _TEXTS:
                 unseen.append(item)
+        elif kind is dict:
+            if depth + 1 >= CANONICAL_DEPTH or not _plain_mapping(item, depth + 1, unseen):
+                return False
+        elif not _plain_item(item, kind, depth, unseen):
+            return False
+    return True
+
+
+def _plain_list(items: Sequence[Any], depth: int, unseen: list[str]) -> bool:
+    for item in items:
+        kind = type(item)
+        if kind is str:
+            if hash(item) not in _TEXTS:
+                unseen.append(item)
+        elif kind is dict:
+            if depth + 1 >= CANONICAL_DEPTH or not _plain_mapping(item, depth + 1, unseen):
+                return False
         elif not _plain_item(item, kind, depth, unseen):
             return False
     return True
@@ -59,19 +76,8 @@ def _plain_mapping(fields: Mapping[str, Any], depth: int, unseen: list[str]) -> 
 def _plain_item(item: Any, kind: type, depth: int, unseen: list[str]) -> bool:
     if kind is int:
         return bool(-CANONICAL_INT <= item <= CANONICAL_INT)
-    if kind is dict:
-        return depth + 1 < CANONICAL_DEPTH and _plain_mapping(item, depth + 1, unseen)
     if kind is list or kind is tuple:
-        if depth + 1 >= CANONICAL_DEPTH:
-            return False
-        for each in item:
-            kind = type(each)
-            if kind is str:
-                if hash(each) not in _TEXTS:
-                    unseen.append(each)
-            elif not _plain_item(each, kind, depth + 1, unseen):
-                return False
-        return True
+        return depth + 1 < CANONICAL_DEPTH and _plain_list(item, depth + 1, unseen)
     return item is None or kind is bool
 
 

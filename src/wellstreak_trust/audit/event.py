@@ -26,7 +26,7 @@ from ..core.redact import redact
 from .encode import encoded, plain, speaks_of_credentials
 from .tiles import ENTRY_MAX
 
-__all__ = ["LEAF_VERSION", "Draft", "Sealed", "content_digest", "draft", "reduced", "spine_draft"]
+__all__ = ["LEAF_VERSION", "Draft", "Sealed", "content_digest", "draft", "masked", "reduced", "spine_draft"]
 
 LEAF_VERSION: Final = 1
 _RECORDED: Final = b',"recorded_at":"'
@@ -34,6 +34,8 @@ _SEQ: Final = b',"seq":'
 _SEAM: Final = random_hex()  # marks where the stamps go; never leaves the process, so no event can hold it
 _SEAM_OCTETS: Final = _SEAM.encode()
 _ENCODED_MAX: Final = ENTRY_MAX - (27 + 16) + 2 * len(_SEAM) + 2  # a time and the longest number for two quoted seams
+_NOTHING: Final[dict[str, Any]] = {}
+_LISTS: Final = (tuple, list)
 _OUTCOMES: Final = frozenset(get_args(Outcome))
 _IMPERSONATIONS: Final = 4
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # NUL has no place in a PostgreSQL text column
@@ -72,9 +74,9 @@ class Draft(NamedTuple):
         """SHA-256 of the content: the canonical JSON of the leaf without `seq` and `recorded_at`."""
         return sha256(self.before[: -len(_RECORDED)] + self.between[1 : -len(_SEQ)] + self.after).digest()
 
-    def leaf(self, seq: int, recorded_at: str) -> bytes:
+    def leaf(self, seq: int, recorded_at: bytes) -> bytes:
         """The leaf at a place in the tree; keys stay sorted, so these are again canonical bytes."""
-        return b"%b%b%b%d%b" % (self.before, recorded_at.encode(), self.between, seq, self.after)
+        return b"%b%b%b%d%b" % (self.before, recorded_at, self.between, seq, self.after)
 
 
 def draft(event: AuditEvent) -> Draft:
@@ -87,16 +89,22 @@ def draft(event: AuditEvent) -> Draft:
     if not isinstance(event, AuditEvent):
         raise AuditEventRejected("not an AuditEvent")
     try:
-        spoken = _spoken(event)
-        if not plain(spoken):
-            canonical_json(spoken)  # refuses what is outside
-            if speaks_of_credentials(spoken):
-                spoken = {name: redact(value) for name, value in spoken.items()}
-        return _draft(event, _label(event.tenant_id, "tenant_id"), spoken)
+        return _draft(event, _label(event.tenant_id, "tenant_id"), _admitted(event))
     except (AuditEventRejected, AuditEventTooLarge):
         raise
     except (UsageError, OverflowError) as error:
         raise AuditEventRejected(getattr(error, "detail", "a time out of range")) from None
+
+
+def masked(event: AuditEvent) -> AuditEvent:
+    """The event as `draft` would record it, for who has to keep it until then; raises as `draft` does."""
+    draft(event)
+    fields = _admitted(event)
+    fields.pop("actor")  # a Principal stays one; none of its parts that are recorded is filled freely
+    for name in ("targets", "changes"):
+        if name in fields:
+            fields[name] = tuple(fields[name])
+    return replace(event, **fields)
 
 
 def spine_draft(event: AuditEvent) -> Draft:
@@ -129,32 +137,40 @@ def content_digest(leaf: bytes) -> bytes | None:
 def _spoken(event: AuditEvent) -> dict[str, Any]:
     """What hosts fill freely, in exact types: only of those can be said what an encoder will see."""
     fields: dict[str, Any] = {"actor": _actor(event.actor)}
-    given: tuple[tuple[str, Any], ...] = (
-        ("targets", event.targets),
-        ("source", event.source),
-        ("changes", event.changes),
-        ("reason", event.reason),
-        ("request", event.request),
-        ("decision", event.decision),
-        ("data", event.data),
-    )
-    for name, value in given:
-        if value is None:
-            continue
-        kind = type(value)
-        if kind is tuple or kind is list:
-            if value:
-                fields[name] = [item if type(item) is str or type(item) is dict else _exact(item) for item in value]
-        elif kind is dict or kind is str:
-            if value or kind is str:
-                fields[name] = value
-        elif (exact := _exact(value)) != {}:
-            fields[name] = exact
+    if event.targets:
+        fields["targets"] = _listed(event.targets)
+    if event.source is not None:
+        fields["source"] = _exact(event.source)
+    if event.changes:
+        fields["changes"] = _listed(event.changes)
+    if event.reason is not None:
+        fields["reason"] = event.reason
+    if event.request is not None:
+        fields["request"] = _exact(event.request)
+    if event.decision is not None:
+        fields["decision"] = _exact(event.decision)
+    if event.data != _NOTHING:
+        fields["data"] = _exact(event.data)
     return fields
 
 
+def _admitted(event: AuditEvent) -> dict[str, Any]:
+    """What the host filled in, inside the domain and without credentials."""
+    spoken = _spoken(event)
+    if plain(spoken):
+        return spoken
+    canonical_json(spoken)  # refuses what is outside
+    if speaks_of_credentials(spoken):
+        return {name: redact(value) for name, value in spoken.items()}
+    return spoken
+
+
 def _exact(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
+    return dict(value) if type(value) is not dict and isinstance(value, Mapping) else value
+
+
+def _listed(value: Any) -> Any:
+    return [_exact(item) for item in value] if type(value) in _LISTS else value
 
 
 def _label(value: object, name: str) -> str:

@@ -3,63 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from os import PathLike
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..core.clock import Clock, SystemClock
-from ..core.errors import (
-    AuditConflict,
-    AuditEventRejected,
-    AuditEventTooLarge,
-    AuditForkDetected,
-    AuditUnavailable,
-    ConfigurationError,
-    TrustError,
-    UsageError,
-)
+from ..core.errors import AuditForkDetected, AuditUnavailable, ConfigurationError, UsageError
 from ..core.event import AuditEvent
+from ..core.outbox import OutboxRelay, Relayed
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .action import AuditAction
-from .checkpoint import Checkpoint, InclusionProof, tree_origin
-from .event import Draft, draft, reduced
+from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
 from .export import export_tree
+from .keeper import Keeper
 from .note import Ed25519Signer, check_name
-from .people import People, without_values
-from .personal import is_marked
+from .outbox import AuditOutbox, require_outbox
+from .people import People
 from .privacy import Privacy
+from .processes import PerProcess
 from .reading import Reading
-from .recording import Receipt
-from .registry import ActionRegistry, ActionSpec
+from .recorder import Receipt, Recorder
+from .registry import ActionRegistry
 from .signing import Notary
-from .spill import Gap, Spill
-from .store import AuditStore, Leaf
+from .store import SPINE, AuditStore
 from .tiles import TileStore, hash_spans
 from .tree import inclusion_spans, leaf_hash, verify_inclusion
 
-__all__ = ["AuditLog", "Receipt"]
+__all__ = ["AuditLog", "Receipt", "Tick"]
 
 _DEADLINE: Final = timedelta(seconds=2)
 _NO_DATA: Final[Mapping[str, Any]] = {}
-_PLATFORM: Final = "system"
-_HINT: Final = "check that the database runs, has space and answers within the deadline"
 
 
-@dataclass(frozen=True, slots=True)
-class _Admitted:
-    """An event with its declaration; no draft where even its reduced form cannot be recorded."""
+class Tick(NamedTuple):
+    """What one `AuditLog.tick` did.
 
-    event: AuditEvent
-    spec: ActionSpec
-    draft: Draft | None
+    Args:
+        noted: leaves that the spine has more; 0 without a signer.
+        relayed: events moved from the outbox into the tree.
+        owed: protective events and gaps that still wait for the store.
+    """
 
-    def receipt(self, leaf: Leaf | None) -> Receipt:
-        if leaf is None:
-            return Receipt(self.event.id, self.event.tenant_id, None, None, durable=False)
-        return Receipt(leaf.id, leaf.tenant_id, leaf.seq, leaf.leaf_hash, durable=True)
+    noted: int
+    relayed: int
+    owed: int
 
 
 class AuditLog(Reading, Privacy):
@@ -72,11 +61,12 @@ class AuditLog(Reading, Privacy):
         registry: the declared actions; without one, undeclared actions count as `standard`.
         deadline: how long an append waits for a lock.
         spill: protective events kept in memory while the store is down.
+        sinks: where signed checkpoints are published, out of reach of who can write the store.
         personal_key: a key kept outside the database, without which personal values in it cannot be read; it can
             never be changed.
 
     Raises:
-        ConfigurationError: an origin that no signature line can hold.
+        ConfigurationError: an origin that no signature line can hold; a sink that suspends over a store that blocks.
     """
 
     def __init__(
@@ -89,6 +79,7 @@ class AuditLog(Reading, Privacy):
         clock: Clock | None = None,
         deadline: timedelta = _DEADLINE,
         spill: int = 1_000,
+        sinks: Sequence[CheckpointSink] = (),
         personal_key: Secret[bytes] | None = None,
     ) -> None:
         try:
@@ -100,10 +91,20 @@ class AuditLog(Reading, Privacy):
         self.registry: ActionRegistry = ActionRegistry(strict=False) if registry is None else registry
         self.clock: Clock = SystemClock() if clock is None else clock
         self.suspends: bool = suspends(store)
-        self._notary: Notary = Notary(store, signer, origin)
+        if suspends(*sinks) and not self.suspends:
+            raise ConfigurationError(
+                "a sink suspends and the store does not", hint="a blocking sink, or a store over AsyncDatabase"
+            )
         self.people: People = People(store, b"" if personal_key is None else personal_key.reveal())
-        self._deadline: timedelta = deadline
-        self._spill: Spill = Spill(spill)
+        self._notary: Notary = Notary(store, signer, origin, sinks)
+        self._keeper: Keeper = Keeper(store, self._notary, origin, self.clock, deadline)
+        self._recorder: Recorder = Recorder(
+            store, self.registry, self.clock, people=self.people, deadline=deadline, spill=spill
+        )
+        self._relays: PerProcess[OutboxRelay | None] = PerProcess(self._relay)
+
+    def _relay(self) -> OutboxRelay | None:
+        return OutboxRelay(require_outbox(self.store), self) if hasattr(self.store, "outbox") else None
 
     # --- recording ---------------------------------------------------------------------------------------------------
 
@@ -117,56 +118,60 @@ class AuditLog(Reading, Privacy):
             AuditForkDetected: the stored tree was changed from outside; nothing is appended to it.
             AuditEventRejected, AuditEventTooLarge: the event itself cannot be recorded.
         """
-        return (await self.aemit_many((event,)))[0]
+        receipt = (await self._recorder.record((event,)))[0]
+        if receipt.durable and self._notary.signs:
+            await self._keeper.recorded(1)
+        return receipt
 
     emit: Final = synced(aemit)
 
     async def aemit_many(self, events: Iterable[AuditEvent]) -> list[Receipt]:
         """Records events in one commit, all or nothing; the strictest criticality among them decides for all."""
-        admitted = [await self._admit(event) for event in events]
-        leaves: list[Leaf] = []
-        drafts = [one.draft for one in admitted if one.draft is not None]
-        if drafts:
-            try:
-                leaves = await self._append(drafts)
-            except TrustError as refusal:
-                if any(one.spec.must_stand for one in admitted):
-                    raise
-                self._owe(admitted, refusal)
-            else:
-                await self.aflush()
-        placed = iter(leaves)
-        return [one.receipt(next(placed, None) if one.draft else None) for one in admitted]
+        receipts = await self._recorder.record(tuple(events))
+        if self._notary.signs and any(receipt.durable for receipt in receipts):
+            await self._keeper.recorded(len(receipts))
+        return receipts
 
     emit_many: Final = synced(aemit_many)
 
     async def aflush(self) -> int:
-        """Records what protective events are owed; `emit` does so after every success. Returns how many remain."""
-        if len(self._spill):
-            kept, gaps = self._spill.take()
-            try:
-                await self._append([*kept, *(gap.draft(tenant_id) for tenant_id, gap in gaps.items())])
-            except AuditConflict:  # one kept event holds back all: it is the one that goes
-                self._spill.bring_back(await self._without_conflicts(kept), gaps)
-            except TrustError:
-                self._spill.bring_back(kept, gaps)
-        return len(self._spill)
+        """Records what protective events are owed, and moves the outbox; `emit` does the first after every success.
+
+        Returns:
+            How many events and gaps still wait for the store.
+        """
+        owed = await self._recorder.settle()
+        await self.arelay()
+        return owed
 
     flush: Final = synced(aflush)
 
     async def arecord_failure(self, event: AuditEvent) -> None:
         """Records how an action failed, as if it were protective: the caller is busy with the failure itself."""
-        try:
-            await self.aemit(event)
-        except AuditUnavailable:
-            self._spill.keep([without_values(event)], self.clock.now())
-        except TrustError:
-            self._lose(event.tenant_id)
+        await self._recorder.record_failure(event)
 
     @property
     def dropped(self) -> int:
-        """Events lost for good since the start, told in ``audit.gap`` events of their tenants."""
-        return self._spill.dropped
+        """Events that this process lost for good, told in ``audit.gap`` events of their tenants."""
+        return self._recorder.dropped
+
+    def outbox(self, connection: Any) -> AuditOutbox:
+        """Takes events inside the host's own transaction: ``log.outbox(connection).emit(event)``, then commit.
+
+        Args:
+            connection: a SQLAlchemy connection (``session.connection()``) to the database of this log's store.
+
+        Raises:
+            ConfigurationError: the store has no outbox.
+        """
+        return AuditOutbox(require_outbox(self.store, connection), self.registry)
+
+    async def arelay(self, limit: int = 1_000) -> Relayed:
+        """Moves events from the outbox into the tree, oldest first; each stands once, however often it is moved."""
+        relay = self._relays.here
+        return Relayed() if relay is None else await relay.aforward(limit)
+
+    relay: Final = synced(arelay)
 
     def action(
         self,
@@ -226,17 +231,61 @@ class AuditLog(Reading, Privacy):
         name = self.origin if tenant_id is None else tree_origin(self.origin, tenant_id)
         return str(self._notary.signer.key(name))
 
-    async def acheckpoint(self, tenant_id: str) -> str:
-        """A signed note of the tree's size and root (c2sp.org/tlog-checkpoint): what anyone may pin.
+    async def acheckpoint(self, tenant_id: str | None = None) -> str:
+        """A signed note of a tree's size and root (c2sp.org/tlog-checkpoint): what anyone may pin.
+
+        Without a tenant it is the spine's: first the heads of all trees that grew are noted in it.
 
         Raises:
-            CheckpointRegression: the stored tree does not extend the one signed before; nothing was signed.
+            CheckpointRegression: the stored tree does not extend what was signed, published or noted of it before.
+                Nothing was signed; for the spine: the trees that are sound were noted and signed.
             AuditForkDetected: the stored hashes do not give the stored root.
+            AuditUnavailable: the store does not answer, or a sink cannot tell what it holds.
             ConfigurationError: there is no signer.
         """
-        return await self._notary.checkpoint(tenant_id)
+        if tenant_id is None:
+            _, text, fault = await self._keeper.advance(heartbeat=False)
+            await self._notary.publish(SPINE, text)
+            if fault is not None:
+                raise fault
+            return text
+        text = await self._notary.checkpoint(tenant_id)
+        await self._notary.publish(tenant_id, text)
+        return text
 
     checkpoint: Final = synced(acheckpoint)
+
+    async def atick(self) -> Tick:
+        """What should happen once a second although nobody emits; for the host's scheduler, in one process or in all.
+
+        Records what is owed, moves the outbox, notes in the spine which trees grew or, after a minute of silence, that
+        the log is there, signs the spine and publishes it to the sinks. Without a signer there is no spine.
+
+        Raises:
+            CheckpointRegression, AuditForkDetected: a tree was changed from outside. All else was done.
+            AuditUnavailable: the store does not answer, or a sink did not take the checkpoint.
+        """
+        owed = await self._recorder.settle()
+        relayed = (await self.arelay()).sent
+        if not self._notary.signs:
+            return Tick(0, relayed, owed)
+        noted, text, fault = await self._keeper.advance(heartbeat=True)
+        failed = await self._notary.publish(SPINE, text)
+        if fault is not None:
+            raise fault
+        if failed:
+            raise AuditUnavailable(
+                f"{len(failed)} sinks did not take the checkpoint ({', '.join(failed)})",
+                hint="the next tick tries again",
+            )
+        return Tick(noted, relayed, owed)
+
+    tick: Final = synced(atick)
+
+    @property
+    def fault(self) -> Exception | None:
+        """What the last look at the spine found wrong, also where an `emit` made it; for health checks."""
+        return self._keeper.fault
 
     async def aprove(self, tenant_id: str, seq: int) -> str:
         """A file that shows offline that an event is part of the signed tree (c2sp.org/tlog-proof).
@@ -244,7 +293,7 @@ class AuditLog(Reading, Privacy):
         Raises:
             UsageError: no such event.
         """
-        note = await self.acheckpoint(tenant_id)
+        note = await self._notary.checkpoint(tenant_id)
         tree = Checkpoint.unverified(note)
         spans = inclusion_spans(seq, tree.size)
         hashes = await hash_spans(spans, lambda level, index: self.store.tile(tenant_id, level, index))
@@ -278,76 +327,3 @@ class AuditLog(Reading, Privacy):
         return note
 
     export: Final = synced(aexport)
-
-    # --- failure policy ----------------------------------------------------------------------------------------------
-
-    async def _admit(self, event: AuditEvent) -> _Admitted:
-        spec = self.registry.spec(getattr(event, "action", ""))
-        try:
-            if spec.needs_reason and not event.reason:
-                raise AuditEventRejected(f"{spec.name} needs a reason")
-            return _Admitted(event, spec, await self._draft(event, spec))
-        except (AuditEventRejected, AuditEventTooLarge) as refusal:
-            if spec.must_stand:
-                raise
-            return _Admitted(event, spec, self._reduced(event, refusal))
-
-    async def _draft(self, event: AuditEvent, spec: ActionSpec) -> Draft:
-        """Plain events, which are nearly all, are not searched for personal values: the encoder stumbles over them."""
-        try:
-            return draft(event)
-        except AuditEventRejected:
-            if not isinstance(event, AuditEvent) or not is_marked(event):
-                raise
-        try:
-            return await self.people.draft(event)
-        except (AuditEventRejected, AuditEventTooLarge):
-            raise
-        except Exception as error:  # the keys are out of reach
-            if spec.must_stand:
-                raise _refused(error) from None
-            return without_values(event)
-
-    def _reduced(self, event: AuditEvent, refusal: TrustError) -> Draft | None:
-        try:
-            return draft(reduced(event, refusal))
-        except TrustError:
-            self._lose(_PLATFORM)  # not even a tenant to tell it to
-            return None
-
-    async def _append(self, drafts: Sequence[Draft]) -> list[Leaf]:
-        try:
-            return await self.store.append_batch(drafts, now=self.clock.now, deadline=self._deadline)
-        except (AuditConflict, AuditForkDetected):
-            raise
-        except Exception as error:  # whatever a driver throws, the answer is the policy's
-            raise _refused(error) from None
-
-    def _owe(self, admitted: Iterable[_Admitted], refusal: TrustError) -> None:
-        for one in admitted:
-            if one.draft is None:
-                continue
-            if one.spec.criticality == "sampled" or isinstance(refusal, AuditConflict):
-                self._lose(one.draft.tenant_id)
-            else:
-                self._spill.keep([one.draft], self.clock.now())
-
-    async def _without_conflicts(self, kept: list[Draft]) -> list[Draft]:
-        left = []
-        for one in kept:
-            try:
-                await self._append([one])
-            except AuditConflict:
-                self._lose(one.tenant_id)
-            except TrustError:
-                left.append(one)
-        return left
-
-    def _lose(self, tenant_id: str) -> None:
-        moment = self.clock.now()
-        self._spill.lose(tenant_id, Gap(1, moment, moment))
-
-
-def _refused(error: Exception) -> AuditUnavailable:
-    what = error.code if isinstance(error, TrustError) else type(error).__name__
-    return AuditUnavailable(f"the audit store did not take the event ({what})", hint=_HINT)

@@ -10,10 +10,12 @@ from threading import Lock
 from typing import ClassVar
 
 from .event import Draft, Sealed
+from .processes import PerProcess
 from .query import Query, fits
 from .store import (
     EVERYBODY,
     SPINE,
+    Batch,
     Head,
     Leaf,
     SealedValue,
@@ -25,14 +27,18 @@ from .store import (
     split_known,
 )
 from .tiles import TILE_WIDTH
+from .tree import HASH_OCTETS, Frontier
 
 __all__ = ["MemoryAuditStore"]
 
 
 @dataclass(slots=True)
 class _Tree:
-    head: Head = field(default_factory=Head)
-    leaves: list[Leaf] = field(default_factory=list)  # from `head.first` on
+    size: int = 0
+    edge: list[bytes] = field(default_factory=list)
+    recorded_at: int = 0
+    first: int = 0
+    leaves: list[Leaf] = field(default_factory=list)  # from `first` on
     by_id: dict[str, Leaf] = field(default_factory=dict)
     hashes: bytearray = field(default_factory=bytearray)
     tiles: dict[tuple[int, int], bytes] = field(default_factory=dict)
@@ -40,6 +46,25 @@ class _Tree:
     sealed: list[tuple[int, Sealed]] = field(default_factory=list)
     holds: set[str] = field(default_factory=set)
     noted: int = 0
+
+    def head(self) -> Head:
+        """The root costs as many hashes as the size has bits; who only appends does not need it."""
+        frontier = Frontier(self.size, self.edge)
+        return Head(self.size, frontier.root(), tuple(self.edge), self.recorded_at, self.first)
+
+    def grow(self, fresh: list[Draft], batch: Batch) -> None:
+        """Takes a batch; nothing in here can fail."""
+        self.size, self.edge, self.recorded_at = batch.frontier.size, batch.frontier.edge, batch.recorded_at
+        for leaf in batch.leaves:
+            self.by_id[leaf.id] = leaf
+            self.hashes += leaf.leaf_hash
+        for draft, leaf in zip(fresh, batch.leaves, strict=True):
+            if draft.sealed:
+                self.sealed += [(leaf.seq, one) for one in draft.sealed]
+        self.leaves += batch.leaves
+        for level, index, node in batch.tiles:
+            home = level, index // TILE_WIDTH
+            self.tiles[home] = self.tiles.get(home, b"") + node
 
 
 class MemoryAuditStore:
@@ -53,7 +78,7 @@ class MemoryAuditStore:
 
     def __init__(self, *, allow_memory: bool = False) -> None:
         self.volatile: bool = not allow_memory
-        self._lock: Lock = Lock()
+        self._locks: PerProcess[Lock] = PerProcess(Lock)
         self._trees: dict[str, _Tree] = {}
         self._signed: dict[str, Signed] = {}
 
@@ -62,46 +87,39 @@ class MemoryAuditStore:
     ) -> list[Leaf]:
         """As `AuditStore.append_batch`."""
         del deadline  # nobody holds this lock while waiting for anything
-        with self._lock:
+        with self._locks.here:
             recorded_at = now()
             batches = []
             for tenant_id, group in by_tenant(drafts):
                 tree = self._trees.get(tenant_id) or _Tree()
                 fresh, _ = split_known(group, tree.by_id)
                 if fresh:
-                    batches.append((tree, fresh, sequence(tree.head, fresh, recorded_at)))
-            for tree, fresh, batch in batches:  # nothing below can fail: all tenants or none
+                    batches.append((tree, fresh, sequence(tree.size, tree.edge, fresh, recorded_at)))
+            for tree, fresh, batch in batches:  # all tenants or none
                 self._trees[fresh[0].tenant_id] = tree
-                tree.head = batch.head
-                for draft, leaf in zip(fresh, batch.leaves, strict=True):
-                    tree.by_id[leaf.id] = leaf
-                    tree.hashes += leaf.leaf_hash
-                    if draft.sealed:
-                        tree.sealed += [(leaf.seq, one) for one in draft.sealed]
-                tree.leaves += batch.leaves
-                for level, index, node in batch.tiles:
-                    home = level, index // TILE_WIDTH
-                    tree.tiles[home] = tree.tiles.get(home, b"") + node
+                tree.grow(fresh, batch)
+            if len(drafts) == 1 and batches:
+                return batches[0][2].leaves
             return [self._trees[draft.tenant_id].by_id[draft.id] for draft in drafts]
 
     async def head(self, tenant_id: str) -> Head:
         """As `AuditStore.head`."""
         tree = self._trees.get(tenant_id)
-        return tree.head if tree else Head()
+        return tree.head() if tree else Head()
 
     async def heads(self, after: str, limit: int, *, unnoted: bool = False) -> list[tuple[str, Head]]:
         """As `AuditStore.heads`."""
-        with self._lock:
+        with self._locks.here:
             found = [
-                (tenant_id, tree.head)
+                (tenant_id, tree.head())
                 for tenant_id, tree in self._trees.items()
-                if tenant_id > after and tenant_id != SPINE and not (unnoted and tree.noted >= tree.head.size)
+                if tenant_id > after and tenant_id != SPINE and not (unnoted and tree.noted >= tree.size)
             ]
         return sorted(found)[:limit]
 
     async def noted(self, sizes: Mapping[str, int]) -> None:
         """As `AuditStore.noted`."""
-        with self._lock:
+        with self._locks.here:
             for tenant_id, size in sizes.items():
                 tree = self._trees.get(tenant_id)
                 if tree is not None:
@@ -109,11 +127,11 @@ class MemoryAuditStore:
 
     async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:
         """As `AuditStore.leaves`."""
-        with self._lock:
+        with self._locks.here:
             tree = self._trees.get(tenant_id)
             if tree is None:
                 return []
-            first = tree.head.first
+            first = tree.first
             return tree.leaves[max(start - first, 0) : max(stop - first, 0)]
 
     async def latest(self, tenant_id: str, actor: str) -> Leaf | None:
@@ -133,7 +151,7 @@ class MemoryAuditStore:
         if tree is None:
             return b""
         if level == 0:
-            width = TILE_WIDTH * len(tree.head.root)
+            width = TILE_WIDTH * HASH_OCTETS
             return bytes(tree.hashes[index * width : (index + 1) * width])
         return tree.tiles.get((level, index), b"")
 
@@ -143,7 +161,7 @@ class MemoryAuditStore:
 
     async def swap_signed_if(self, origin: str, old: Signed | None, new: Signed) -> bool:
         """As `AuditStore.swap_signed_if`."""
-        with self._lock:
+        with self._locks.here:
             if self._signed.get(origin) != old:
                 return False
             self._signed[origin] = new
@@ -151,21 +169,21 @@ class MemoryAuditStore:
 
     async def prune(self, tenant_id: str, below: int) -> int:
         """As `AuditStore.prune`."""
-        with self._lock:
+        with self._locks.here:
             tree = self._trees.get(tenant_id) or _Tree()
             require_free(tree.holds)
-            first = prunable(tree.head, below)
-            gone = first - tree.head.first
+            first = prunable(tree.head(), below)
+            gone = first - tree.first
             for leaf in tree.leaves[:gone]:
                 del tree.by_id[leaf.id]
             del tree.leaves[:gone]
             tree.sealed = [(seq, one) for seq, one in tree.sealed if seq >= first]
-            tree.head = tree.head._replace(first=first)
+            tree.first = first
             return first
 
     async def subject_key(self, tenant_id: str, subject: str, fresh: bytes) -> bytes:
         """As `SubjectStore.subject_key`."""
-        with self._lock:
+        with self._locks.here:
             return self._trees.setdefault(tenant_id, _Tree()).keys.setdefault(subject, fresh)
 
     async def disclosures(self, tenant_id: str, subject: str) -> list[tuple[int, bytes]]:
@@ -175,7 +193,7 @@ class MemoryAuditStore:
 
     async def sealed(self, tenant_id: str, start: int, stop: int) -> list[SealedValue]:
         """As `SubjectStore.sealed`."""
-        with self._lock:
+        with self._locks.here:
             tree = self._trees.get(tenant_id) or _Tree()
             return [
                 SealedValue(seq, one.subject, one.octets, tree.keys[one.subject])
@@ -185,7 +203,7 @@ class MemoryAuditStore:
 
     async def forget(self, tenant_id: str, subject: str) -> int:
         """As `SubjectStore.forget`."""
-        with self._lock:
+        with self._locks.here:
             tree = self._trees.get(tenant_id) or _Tree()
             require_free(tree.holds & {subject, EVERYBODY})
             before = len(tree.sealed)
@@ -195,7 +213,7 @@ class MemoryAuditStore:
 
     async def hold(self, tenant_id: str, subject: str, *, held: bool) -> bool:
         """As `SubjectStore.hold`."""
-        with self._lock:
+        with self._locks.here:
             holds = self._trees.setdefault(tenant_id, _Tree()).holds
             changes = (subject in holds) is not held
             (holds.add if held else holds.discard)(subject)

@@ -20,6 +20,7 @@ import hmac
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final, NoReturn
@@ -153,9 +154,10 @@ def _bound_to(tenant_id: str, subject: str) -> bytes:
 
 
 def is_marked(event: AuditEvent) -> bool:
-    """Whether there is a `Personal` or a secret in its free fields."""
+    """Whether there is a `Personal` or a secret in its free fields, as far down as an event may reach."""
     found: list[object] = []
-    veiled(event, lambda personal, _: found.append(personal), found.append)
+    with suppress(AuditEventRejected, AttributeError):  # not even an event
+        veiled(event, lambda personal, _: found.append(personal), found.append)
     return bool(found)
 
 

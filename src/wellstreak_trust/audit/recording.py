@@ -4,36 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..core.clock import Clock
 from ..core.event import AuditEvent
 from ..core.principal import Principal
 from .people import People
+from .recorder import Receipt
 from .registry import ActionRegistry
 from .store import AuditStore
 
-__all__ = ["Actor", "Receipt", "Recording"]
+__all__ = ["Actor", "Recording"]
 
 Actor = Principal | Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What `emit` answers.
-
-    Args:
-        seq: 0-based leaf index in the tenant's tree; None while the event is only kept or was dropped.
-        leaf_hash: 32 bytes, SHA-256(0x00 || leaf); None likewise.
-        durable: whether the store has acknowledged the event.
-    """
-
-    id: str
-    tenant_id: str
-    seq: int | None
-    leaf_hash: bytes | None
-    durable: bool
 
 
 class Recording(ABC):

@@ -8,7 +8,7 @@ actions stand in it and no other:
     ``data.size``, ``data.root`` (standard base64): as a checkpoint of that tree states them;
     ``occurred_at``: when the last leaf of that head was recorded; ``id``: ``<tree>.<size>``.
 ``audit.heartbeat``  nothing was recorded for a minute, and the log was there to say so
-    ``data.trees``: how many trees it has; ``occurred_at``: the full minute; ``id``: ``heartbeat.<that minute>``.
+    ``occurred_at``: the full minute; ``id``: ``heartbeat.<that minute>``.
 
 As in every leaf `recorded_at` is the sequencer's. Because an id names tree and size, two processes that note one head
 write one leaf, and a tree that shows two roots at one size is a conflict: `AuditForkDetected`.
@@ -35,7 +35,6 @@ __all__ = ["HEARTBEAT", "TREE_HEAD", "NotedHead", "head_draft", "heartbeat_draft
 
 TREE_HEAD: Final = "audit.tree_head"
 HEARTBEAT: Final = "audit.heartbeat"
-_MINUTE: Final = timedelta(minutes=1)
 
 
 class NotedHead(NamedTuple):
@@ -70,7 +69,7 @@ def head_draft(tree: str, head: Head) -> Draft:
     )
 
 
-def heartbeat_draft(moment: datetime, trees: int) -> Draft:
+def heartbeat_draft(moment: datetime) -> Draft:
     """The leaf that says that the log was there, once a minute whoever says it."""
     minute = moment - timedelta(seconds=moment.second, microseconds=moment.microsecond)
     return spine_draft(
@@ -79,7 +78,6 @@ def heartbeat_draft(moment: datetime, trees: int) -> Draft:
             "success",
             SPINE,
             {"id": "audit", "kind": "system"},
-            data={"trees": trees},
             occurred_at=minute,
             id=f"heartbeat.{minute:%Y-%m-%dT%H:%MZ}",
         )

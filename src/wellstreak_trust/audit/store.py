@@ -204,11 +204,23 @@ class SubjectStore(Protocol):
 
 
 class Batch(NamedTuple):
-    """What one append adds to one tree; `tiles` are hashes of levels above 0 as (level, index in level, hash)."""
+    """What one append adds to one tree.
+
+    Args:
+        frontier: the tree as it is then; its root is not computed before somebody asks for it.
+        recorded_at: microseconds UTC.
+        tiles: hashes of levels above 0 as (level, index in level, hash).
+    """
 
     leaves: list[Leaf]
-    head: Head
+    frontier: Frontier
+    recorded_at: int
     tiles: list[tuple[int, int, bytes]]
+
+    def head(self, before: Head) -> Head:
+        """The head that this batch makes of the one it was sequenced behind."""
+        frontier = self.frontier
+        return Head(frontier.size, frontier.root(), tuple(frontier.edge), self.recorded_at, before.first)
 
 
 async def leaves_of(
@@ -245,24 +257,26 @@ def require_free(holds: Iterable[str]) -> None:
         raise LegalHold("a legal hold stands on what would go", hint="AuditLog.release ends it, and is recorded")
 
 
-def sequence(head: Head, drafts: Iterable[Draft], recorded_at: datetime) -> Batch:
-    """Gives each draft its place behind `head`: the only function that assigns `seq` and `recorded_at`."""
-    frontier = Frontier(head.size, head.edge)
-    stamp = rfc3339(recorded_at)
+def sequence(size: int, edge: Sequence[bytes], drafts: Iterable[Draft], recorded_at: datetime) -> Batch:
+    """Gives each draft its place behind the `size` leaves of a tree with this `edge`.
+
+    The only function that assigns `seq` and `recorded_at`.
+    """
+    frontier = Frontier(size, edge)
+    stamp = rfc3339(recorded_at).encode()
     leaves, tiles = [], []
     for draft in drafts:
         seq = frontier.size
         octets = draft.leaf(seq, stamp)
         hashed = leaf_hash(octets)
-        leaves.append(Leaf(draft.tenant_id, seq, *draft[1:6], draft.digest(), octets, hashed))
+        leaves.append(Leaf(draft[0], seq, *draft[1:6], draft.digest(), octets, hashed))
         for (height, index), node in frontier.append(hashed):
-            if height % TILE_HEIGHT == 0:
+            if not height % TILE_HEIGHT:
                 tiles.append((height // TILE_HEIGHT, index, node))
-    now = to_micros(recorded_at)
-    return Batch(leaves, Head(frontier.size, frontier.root(), tuple(frontier.edge), now, head.first), tiles)
+    return Batch(leaves, frontier, to_micros(recorded_at), tiles)
 
 
-def by_tenant(drafts: Iterable[Draft]) -> list[tuple[str, list[Draft]]]:
+def by_tenant(drafts: Sequence[Draft]) -> list[tuple[str, list[Draft]]]:
     """Groups drafts by tenant, in one order for all writers, so that two batches cannot wait for each other.
 
     A draft that comes twice is kept once.
@@ -270,6 +284,8 @@ def by_tenant(drafts: Iterable[Draft]) -> list[tuple[str, list[Draft]]]:
     Raises:
         AuditConflict: one id twice with different content.
     """
+    if len(drafts) == 1:
+        return [(drafts[0].tenant_id, [drafts[0]])]
     groups: defaultdict[str, dict[str, Draft]] = defaultdict(dict)
     for draft in drafts:
         first = groups[draft.tenant_id].setdefault(draft.id, draft)

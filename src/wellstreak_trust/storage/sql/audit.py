@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -23,8 +23,12 @@ from ...core.sansio import suspends
 from .audit_search import conditions
 from .audit_subjects import SqlSubjects, holds_of
 from .audit_tables import DISCLOSURE, HEAD, LEAF, SIGNED, TILE
-from .database import SqlPort, insert
+from .database import JoinedAsyncDatabase, JoinedDatabase, SqlPort, insert
+from .outbox import SqlOutbox
 from .prepared import Prepared, PreparedInsert
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["SqlAuditStore"]
 
@@ -197,6 +201,13 @@ class SqlAuditStore(SqlSubjects):
 
         return await self._database.run(work)
 
+    def outbox(self, connection: Connection | AsyncConnection | None = None) -> SqlOutbox:
+        """The outbox of this database; with a connection, inside the transaction that the host has open on it."""
+        if connection is None:
+            return SqlOutbox(self._database)
+        joined = JoinedDatabase(connection) if isinstance(connection, Connection) else JoinedAsyncDatabase(connection)
+        return SqlOutbox(joined)
+
 
 def _bound_waiting(connection: Connection, deadline: timedelta) -> None:
     """PostgreSQL waits for ever on a row lock unless told otherwise; SQLite has its busy timeout."""
@@ -213,11 +224,11 @@ def _append(
         group, standing = split_known(group, _known(connection, tenant_id, group))
     if not group:
         return standing
-    batch = sequence(head, group, now())
+    batch = sequence(head.size, head.edge, group, now())
     _ADD_LEAVES.run(connection, batch.leaves)
     _ADD_SEALED.run(connection, _sealed(group, batch.leaves))
     _keep_tiles(connection, tenant_id, batch)
-    moved = batch.head
+    moved = batch.head(head)
     _MOVE_HEAD.run(
         connection,
         {
@@ -279,7 +290,7 @@ def _leaves(connection: Connection, wanted: Select[Any]) -> list[Leaf]:
 def _keep_tiles(connection: Connection, tenant_id: str, batch: Batch) -> None:
     """Full tiles of level 0 as one row each, so that a proof reads a few rows; upper levels grow in place."""
     first = batch.leaves[0].seq // TILE_WIDTH
-    for index in range(first, batch.head.size // TILE_WIDTH):
+    for index in range(first, batch.frontier.size // TILE_WIDTH):
         hashes = _leaf_hashes(connection, tenant_id, index)
         connection.execute(TILE.insert().values(tenant_id=tenant_id, level=0, idx=index, hashes=hashes))
     for level, place, node in batch.tiles:

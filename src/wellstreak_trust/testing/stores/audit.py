@@ -52,7 +52,7 @@ async def a_tree_grows_leaf_by_leaf(store: AuditStore) -> None:
     assert stored == first + rest
     assert [leaf.seq for leaf in stored] == list(range(7))
     assert [leaf.leaf for leaf in stored] == [
-        one.leaf(seq, "2026-11-24T12:00:01.123456Z") for seq, one in enumerate(drafts)
+        one.leaf(seq, b"2026-11-24T12:00:01.123456Z") for seq, one in enumerate(drafts)
     ]
     assert all(leaf.leaf_hash == leaf_hash(leaf.leaf) for leaf in stored)
     assert stored[3][2:8] == (
