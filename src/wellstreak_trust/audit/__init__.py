@@ -15,6 +15,7 @@ from ..core.event import AuditEvent, EventSink, Outcome
 from . import note, tiles, tree
 from .action import AuditAction
 from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
+from .cosignature import Cosignature, WitnessKey, cosignatures
 from .log import AuditLog, Tick
 from .memory import MemoryAuditStore
 from .note import Ed25519Signer, VerifierKey
@@ -26,6 +27,9 @@ from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
 from .store import AuditStore, SubjectStore
 from .tiles import TileStore
 from .verify import VerifyReport, averify, verify
+from .witness import Witness
+from .witness_app import WitnessApp
+from .witness_store import MemoryWitnessStore, WitnessStore
 
 __all__ = [
     "SDK_ACTIONS",
@@ -44,6 +48,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointRegression",
     "CheckpointSink",
+    "Cosignature",
     "Criticality",
     "Ed25519Signer",
     "ErasureReceipt",
@@ -51,6 +56,7 @@ __all__ = [
     "InclusionProof",
     "LegalHold",
     "MemoryAuditStore",
+    "MemoryWitnessStore",
     "NoteInvalid",
     "Outcome",
     "Page",
@@ -62,7 +68,12 @@ __all__ = [
     "TileStore",
     "VerifierKey",
     "VerifyReport",
+    "Witness",
+    "WitnessApp",
+    "WitnessKey",
+    "WitnessStore",
     "averify",
+    "cosignatures",
     "note",
     "tiles",
     "tree",

@@ -20,7 +20,7 @@ from .query.search import parsed
 from .recording import Actor, Recording
 from .report import SecurityReport, Tally
 from .store import leaves_of
-from .verify import VerifyReport
+from .verdict import VerifyReport
 
 __all__ = ["Reading"]
 

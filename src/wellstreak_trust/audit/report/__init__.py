@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..verify import VerifyReport
+from ..verdict import VerifyReport
 from .page import findings, page
 from .summary import Bucket, Incident, Summary, Tally, summarised
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ..verify import VerifyReport
+from ..verdict import VERDICTS, VerifyReport
 from .charts import columns, legend, meter
 from .markup import Child, Markup, joined, shown, table, tag
 from .style import POLICY, STYLE
@@ -17,7 +17,6 @@ __all__ = ["findings", "page"]
 
 _TOP: Final = 12
 _MANY_DENIALS: Final = 20
-_VERDICTS: Final = ("integrity", "signature", "append_only", "completeness", "time_order")
 _LEVELS: Final = {
     "witnessed": "checked against independent witnesses",
     "anchored": "checked against a state kept outside this system",
@@ -109,7 +108,7 @@ def _banner(verification: VerifyReport | None) -> Markup:
     kind, heading, told = _judgement(verification)
     verdicts = (
         tag("li", f"{name.replace('_', ' ')}: ", tag("b", getattr(verification, name).replace("_", " ")))
-        for name in _VERDICTS
+        for name in VERDICTS
     )
     return tag(
         "section",
@@ -117,6 +116,8 @@ def _banner(verification: VerifyReport | None) -> Markup:
         tag("p", told),
         tag("p", *_figures(verification)),
         tag("ul", *verdicts, class_="verdicts"),
+        *(tag("p", f"Witnessed by {one.witness} at {one.at:%Y-%m-%d %H:%M} UTC.") for one in verification.witnesses),
+        *(tag("p", f"Not checked: {what}") for what in verification.unchecked),
         class_=f"banner {kind}",
     )
 
@@ -141,6 +142,8 @@ def _judgement(verification: VerifyReport) -> tuple[str, str, str]:
 def _figures(verification: VerifyReport) -> Iterator[str]:
     yield f"{verification.size:,} events; {verification.covers:,} vouched for; "
     yield f"{verification.erased_count:,} values erased on purpose."
+    if verification.pruned:
+        yield f" {verification.pruned:,} events are archived and known by their hashes."
 
 
 def _tiles(summary: Summary) -> Markup:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .tokens import SqlOneTimeTokenStore as SqlOneTimeTokenStore
     from .usage import SqlEntitlements as SqlEntitlements
     from .usage import SqlUsageStore as SqlUsageStore
+    from .witness import SqlWitnessStore as SqlWitnessStore
 
 _ROOMS = {
     "SqlApiKeyStore": "apikeys",
@@ -37,6 +38,7 @@ _ROOMS = {
     "SqlSecretBackend": "secrets",
     "SqlSessionStore": "sessions",
     "SqlUsageStore": "usage",
+    "SqlWitnessStore": "witness",
 }
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "SqlSecretBackend",
     "SqlSessionStore",
     "SqlUsageStore",
+    "SqlWitnessStore",
     "ThreadedDatabase",
     "create_all",
 ]
