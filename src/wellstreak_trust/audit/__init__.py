@@ -14,8 +14,11 @@ from ..core.errors import (
 from ..core.event import AuditEvent, EventSink, Outcome
 from . import note, tiles, tree
 from .action import AuditAction
+from .bundle import Bundle
 from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
 from .cosignature import Cosignature, WitnessKey, cosignatures
+from .exporting import PruneReceipt
+from .formats import FORMATS, Format, Record
 from .log import AuditLog, Tick
 from .memory import MemoryAuditStore
 from .note import Ed25519Signer, VerifierKey
@@ -24,6 +27,8 @@ from .privacy import ErasureReceipt
 from .query import Page, Query
 from .recorder import Receipt
 from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
+from .report import SecurityReport
+from .shipping import AuditSink, CallableSink, FileSink, Shipped, Shipper, SyslogSink
 from .store import AuditStore, SubjectStore
 from .tiles import TileStore
 from .verify import VerifyReport, averify, verify
@@ -32,6 +37,7 @@ from .witness_app import WitnessApp
 from .witness_store import MemoryWitnessStore, WitnessStore
 
 __all__ = [
+    "FORMATS",
     "SDK_ACTIONS",
     "ActionRegistry",
     "ActionSpec",
@@ -43,8 +49,11 @@ __all__ = [
     "AuditForkDetected",
     "AuditLog",
     "AuditQueryInvalid",
+    "AuditSink",
     "AuditStore",
     "AuditUnavailable",
+    "Bundle",
+    "CallableSink",
     "Checkpoint",
     "CheckpointRegression",
     "CheckpointSink",
@@ -53,6 +62,8 @@ __all__ = [
     "Ed25519Signer",
     "ErasureReceipt",
     "EventSink",
+    "FileSink",
+    "Format",
     "InclusionProof",
     "LegalHold",
     "MemoryAuditStore",
@@ -61,9 +72,15 @@ __all__ = [
     "Outcome",
     "Page",
     "Personal",
+    "PruneReceipt",
     "Query",
     "Receipt",
+    "Record",
+    "SecurityReport",
+    "Shipped",
+    "Shipper",
     "SubjectStore",
+    "SyslogSink",
     "Tick",
     "TileStore",
     "VerifierKey",

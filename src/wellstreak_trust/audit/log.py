@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from os import PathLike
 from typing import Any, Final, NamedTuple
 
 from ..core.clock import Clock, SystemClock
@@ -16,7 +15,7 @@ from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .action import AuditAction
 from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
-from .export import export_tree
+from .exporting import Exporting
 from .keeper import Keeper
 from .note import Ed25519Signer, check_name
 from .outbox import AuditOutbox, require_outbox
@@ -28,7 +27,7 @@ from .recorder import Receipt, Recorder
 from .registry import ActionRegistry
 from .signing import Notary
 from .store import SPINE, AuditStore
-from .tiles import TileStore, hash_spans
+from .tiles import hash_spans
 from .tree import inclusion_spans, leaf_hash, verify_inclusion
 
 __all__ = ["AuditLog", "Receipt", "Tick"]
@@ -51,7 +50,7 @@ class Tick(NamedTuple):
     owed: int
 
 
-class AuditLog(Reading, Privacy):
+class AuditLog(Reading, Privacy, Exporting):
     """Records events, signs the state of each tenant's tree, proves and exports it. Satisfies `core.EventSink`.
 
     Args:
@@ -303,27 +302,5 @@ class AuditLog(Reading, Privacy):
 
     prove: Final = synced(aprove)
 
-    async def aexport(
-        self,
-        tenant_id: str,
-        directory: str | PathLike[str] | TileStore,
-        *,
-        actor: Principal | Mapping[str, Any] | None = None,
-    ) -> str:
-        """Writes the tree as static files (c2sp.org/tlog-tiles) and returns the checkpoint, which is worth keeping.
-
-        Args:
-            actor: who exports; recorded as ``audit.exported`` first, so that the export holds its own event.
-
-        Raises:
-            UsageError: the directory holds another tree, or a newer state of this one.
-        """
-        if actor is not None:
-            await self.aemit(AuditEvent("audit.exported", "success", tenant_id, actor, occurred_at=self.clock.now()))
-        note = await self.acheckpoint(tenant_id)
-        await export_tree(
-            self.store, tenant_id, note, directory if isinstance(directory, TileStore) else TileStore(directory)
-        )
-        return note
-
-    export: Final = synced(aexport)
+    def _origin_of(self, tenant_id: str) -> str:
+        return tree_origin(self.origin, tenant_id)

@@ -81,6 +81,7 @@ class MemoryAuditStore:
         self._locks: PerProcess[Lock] = PerProcess(Lock)
         self._trees: dict[str, _Tree] = {}
         self._signed: dict[str, Signed] = {}
+        self._cursors: dict[tuple[str, str], int] = {}
 
     async def append_batch(
         self, drafts: Sequence[Draft], *, now: Callable[[], datetime], deadline: timedelta
@@ -222,3 +223,15 @@ class MemoryAuditStore:
     async def holds(self, tenant_id: str) -> frozenset[str]:
         """As `SubjectStore.holds`."""
         return frozenset((self._trees.get(tenant_id) or _Tree()).holds)
+
+    async def cursor(self, sink: str, tenant_id: str) -> int:
+        """As `shipping.CursorStore.cursor`."""
+        return self._cursors.get((sink, tenant_id), 0)
+
+    async def move_cursor_if(self, sink: str, tenant_id: str, old: int, new: int) -> bool:
+        """As `shipping.CursorStore.move_cursor_if`."""
+        with self._locks.here:
+            if self._cursors.get((sink, tenant_id), 0) != old:
+                return False
+            self._cursors[sink, tenant_id] = new
+            return True
