@@ -17,6 +17,7 @@ from .action import AuditAction
 from .bundle import Bundle
 from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
 from .cosignature import Cosignature, WitnessKey, cosignatures
+from .directory import DirectoryAuditStore
 from .exporting import PruneReceipt
 from .formats import FORMATS, Format, Record
 from .log import AuditLog, Tick
@@ -59,6 +60,7 @@ __all__ = [
     "CheckpointSink",
     "Cosignature",
     "Criticality",
+    "DirectoryAuditStore",
     "Ed25519Signer",
     "ErasureReceipt",
     "EventSink",

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from ..core.clock import rfc3339, to_micros
 from ..core.errors import AuditConflict, LegalHold
@@ -168,6 +168,7 @@ class AuditStore(Protocol):
         ...
 
 
+@runtime_checkable
 class SubjectStore(Protocol):
     """Keeps the keys of persons, what is sealed under them, and legal holds; subjects are opaque ids.
 

@@ -35,6 +35,7 @@ __all__ = ["SqlAuditStore"]
 _COLUMNS: Final = tuple(LEAF.c[name] for name in Leaf._fields)
 _PLACE: Final = ("tenant_id", "level", "idx")
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_STEP: Final = timedelta(milliseconds=50)  # ports are kept by how long they wait, so not for every microsecond
 _FORK: Final = "run verify on this log"
 _IDS: Final = 500  # in one IN (...); databases bound the number of parameters
 
@@ -63,15 +64,18 @@ class SqlAuditStore(SqlSubjects):
     def __init__(self, database: SqlPort) -> None:
         self.suspends: bool = suspends(database)
         self._database: SqlPort = database
+        self._patient: dict[int, SqlPort] = {}
 
     async def append_batch(
         self, drafts: Sequence[Draft], *, now: Callable[[], datetime], deadline: timedelta
     ) -> list[Leaf]:
         """As `AuditStore.append_batch`."""
         groups = by_tenant(drafts)
+        patience = max(1, deadline // _STEP) * _STEP
+        database = self._waiting_for(patience)
 
         def work(connection: Connection, careful: bool = False) -> list[Leaf]:
-            _bound_waiting(connection, deadline)
+            _bound_waiting(connection, patience)
             found: dict[tuple[str, str], Leaf] = {}
             for tenant_id, group in groups:
                 for leaf in _append(connection, tenant_id, group, now, careful=careful):
@@ -79,15 +83,21 @@ class SqlAuditStore(SqlSubjects):
             return [found[draft.tenant_id, draft.id] for draft in drafts]
 
         try:
-            return await self._database.run(work)
+            return await database.run(work)
         except IntegrityError:  # an id stands already, or the tree has leaves that its head does not know
-            return await self._careful(work)
-
-    async def _careful(self, work: Callable[[Connection, bool], list[Leaf]]) -> list[Leaf]:
+            pass
         try:
-            return await self._database.run(lambda connection: work(connection, True))
+            return await database.run(lambda connection: work(connection, True))
         except IntegrityError:
             raise AuditForkDetected("a leaf stands where the tree ends", hint=_FORK) from None
+
+    def _waiting_for(self, patience: timedelta) -> SqlPort:
+        steps = patience // _STEP
+        found = self._patient.get(steps)
+        if found is None:
+            make = getattr(self._database, "patient", None)
+            found = self._patient[steps] = self._database if make is None else make(patience)
+        return found
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -212,7 +222,9 @@ class SqlAuditStore(SqlSubjects):
 def _bound_waiting(connection: Connection, deadline: timedelta) -> None:
     """PostgreSQL waits for ever on a row lock unless told otherwise; SQLite has its busy timeout."""
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.set_config("lock_timeout", f"{deadline // _MILLISECOND}ms", True)))
+        bound = f"{deadline // _MILLISECOND}ms"
+        names = ("lock_timeout", "statement_timeout")
+        connection.execute(select(*(func.set_config(name, bound, True) for name in names)))
 
 
 def _append(
@@ -266,14 +278,14 @@ def _locked_head(connection: Connection, tenant_id: str) -> Head:
         first = insert(connection, HEAD).values(tenant_id=tenant_id, size=0, root=Head().root, edge=b"")
         connection.execute(first.on_conflict_do_nothing())
         head = _head(connection, _LOCK_HEAD, tenant_id) or Head()
-    last = _LAST_SEQ.run(connection, {"tenant": tenant_id}).scalar()
+    last = (_LAST_SEQ.first(connection, {"tenant": tenant_id}) or (None,))[0]
     if (last if last is not None else -1) != head.size - 1 or len(head.edge) != head.size.bit_count():
         raise AuditForkDetected("the leaves do not end where the head says", hint=_FORK)
     return head
 
 
 def _head(connection: Connection, question: Prepared, tenant_id: str) -> Head | None:
-    row = question.run(connection, {"tenant": tenant_id}).one_or_none()
+    row = question.first(connection, {"tenant": tenant_id})
     return None if row is None else _as_head(row)
 
 
