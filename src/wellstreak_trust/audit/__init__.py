@@ -30,6 +30,7 @@ from .recorder import Receipt
 from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
 from .report import SecurityReport
 from .shipping import AuditSink, CallableSink, FileSink, Shipped, Shipper, SyslogSink
+from .standalone import standalone_verifier, write_verifier
 from .store import AuditStore, SubjectStore
 from .tiles import TileStore
 from .verify import VerifyReport, averify, verify
@@ -94,8 +95,10 @@ __all__ = [
     "averify",
     "cosignatures",
     "note",
+    "standalone_verifier",
     "tiles",
     "tree",
     "tree_origin",
     "verify",
+    "write_verifier",
 ]

@@ -170,9 +170,7 @@ def _unchecked(evidence: Evidence, covers: int, seen: _Seen, trusted: Trusted) -
     told = []
     size = evidence.replay.size
     if evidence.signature == "not_checked":
-        told.append(
-            "the given keys have signed nothing of this tree" if trusted.logs else "no key of the log was given"
-        )
+        told.append("the given keys signed nothing of this tree" if trusted.logs else "no key of the log was given")
     if not trusted.witnesses:
         told.append("no key of a witness was given: the log may show others another history")
     elif len(seen.by) < trusted.quorum:

@@ -12,6 +12,7 @@ from .witness import MAX_BODY, Witness, WitnessAnswer
 __all__ = ["WitnessApp"]
 
 _Message = MutableMapping[str, Any]
+_SUSPENDS: Final = "store_suspends"
 _PATH: Final = "/add-checkpoint"
 
 
@@ -32,9 +33,7 @@ class WitnessApp:
     def wsgi(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The WSGI callable (PEP 3333)."""
         if self.witness.suspends:
-            raise ConfigurationError(
-                "WSGI over an asynchronous store", hint="serve it over ASGI", reason="store_suspends"
-            )
+            raise ConfigurationError("WSGI over a store that suspends", hint="serve it over ASGI", reason=_SUSPENDS)
         answer = self._refusal(environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", ""))
         if answer is None:
             body = environ["wsgi.input"].read(min(_length(environ.get("CONTENT_LENGTH")), MAX_BODY + 1))
