@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,7 @@ from wellstreak_trust.audit import (
     AuditEventTooLarge,
     AuditLog,
     AuditUnavailable,
-    Ed25519Signer,
     LegalHold,
-    MemoryAuditStore,
     Personal,
     verify,
 )
@@ -33,21 +31,9 @@ EMAIL = "ada.lovelace@example.com"
 OFFICER = Principal("user_dpo", tenant_id="t1")
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def log(request: pytest.FixtureRequest, clock: Any) -> Iterator[AuditLog]:
-    signer = Ed25519Signer.from_seed(bytes(32))
-    if request.param == "memory":
-        yield AuditLog(MemoryAuditStore(), signer, clock=clock)
-        return
-    url = (
-        f"sqlite:///{request.getfixturevalue('sqlite_path')}"
-        if request.param == "sqlite"
-        else request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://", 1)
-    )
-    engine = create_engine(url)
-    Database(engine).create_all()
-    yield AuditLog(SqlAuditStore(Database(engine)), signer, clock=clock)
-    engine.dispose()
+@pytest.fixture
+def log(each_log: AuditLog) -> AuditLog:
+    return each_log
 
 
 def invited(make: Callable[..., Any], **fields: Any) -> Any:

@@ -13,11 +13,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
 
-from wellstreak_trust.audit import AuditEvent, AuditLog, MemoryAuditStore
+from wellstreak_trust.audit import AuditEvent, AuditLog
 from wellstreak_trust.core import FixedClock
-from wellstreak_trust.storage.sql import Database, SqlAuditStore
 
 CASES = int(os.environ.get("WT_QUERY_CASES", "200"))
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -147,22 +145,9 @@ def generated(dice: random.Random) -> tuple[str, Callable[[dict[str, Any]], bool
     return " ".join(f"{'-' if negated else ''}{key}:{value}" for (key, value, *_), negated in terms), oracle
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def log(request: pytest.FixtureRequest) -> Iterator[AuditLog]:
-    clock = FixedClock(START + timedelta(days=30))
-    if request.param == "memory":
-        yield AuditLog(MemoryAuditStore(), clock=clock)
-        return
-    url = (
-        f"sqlite:///{request.getfixturevalue('sqlite_path')}"
-        if request.param == "sqlite"
-        else request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://", 1)
-    )
-    engine = create_engine(url)
-    database = Database(engine)
-    database.create_all()
-    yield AuditLog(SqlAuditStore(database), clock=clock)
-    engine.dispose()
+@pytest.fixture
+def log(store: Any) -> AuditLog:
+    return AuditLog(store, clock=FixedClock(START + timedelta(days=30)))
 
 
 def test_generated_queries(log: AuditLog) -> None:
