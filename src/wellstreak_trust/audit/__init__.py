@@ -25,6 +25,7 @@ from .memory import MemoryAuditStore
 from .note import Ed25519Signer, VerifierKey
 from .personal import Personal
 from .privacy import ErasureReceipt
+from .proofs import ProofReport, verify_proof
 from .query import Page, Query
 from .recorder import Receipt
 from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
@@ -75,6 +76,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Personal",
+    "ProofReport",
     "PruneReceipt",
     "Query",
     "Receipt",
@@ -100,5 +102,6 @@ __all__ = [
     "tree",
     "tree_origin",
     "verify",
+    "verify_proof",
     "write_verifier",
 ]

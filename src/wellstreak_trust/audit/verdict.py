@@ -100,8 +100,9 @@ class VerifyReport:
     def _lines(self) -> list[str]:
         lines = ["TAMPERED OR DAMAGED." if self.failed else "Nothing wrong was found."]
         if self.reason:
-            place = "" if self.first_bad_seq is None else f" First at entry {self.first_bad_seq}."
-            lines.append(f"  {self.reason[0].upper()}{self.reason[1:]}.{place}")
+            lines.append(f"  {self.reason[0].upper()}{self.reason[1:]}.")
+        if self.first_bad_seq is not None:
+            lines.append(f"{'first bad':13} entry {self.first_bad_seq}")
         for name in VERDICTS:
             said = getattr(self, name)
             lines.append(
