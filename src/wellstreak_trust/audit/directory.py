@@ -3,7 +3,7 @@
 ::
 
     journal                       every append, of all trees, in order: see `journal`
-    lock                          who writes holds an exclusive lock on it (flock)
+    lock                          who reads or writes holds it (flock); not empty once there is a journal
     signed/<hash of origin>       size, root and note of the last checkpoint
     subjects/<tenant>/<subject>   a key (``.key``) and what is sealed under it (``.sealed``); tenants hashed
     cursors/<sink>/<tenant>       how far a sink has come, both names hashed
@@ -234,7 +234,7 @@ class DirectoryAuditStore(DirectoryPeople):
             raise StoreUnavailable("audit directory: another thread holds it", hint="it hangs, or is written too fast")
         try:
             with self._alone(state, begun + int(deadline / _SECOND * 1e9)):
-                self._load(state, anew=state.journal.opened(), now=now)
+                self._load(state, anew=self._opened(state), now=now)
                 yield state
         except OSError as error:
             raise unavailable(error) from None
@@ -263,6 +263,15 @@ class DirectoryAuditStore(DirectoryPeople):
             yield
         finally:
             fcntl.flock(state.lock, fcntl.LOCK_UN)
+
+    def _opened(self, state: _State) -> bool:
+        """Opens the journal; only a directory that never had one gets a new one."""
+        begun = os.pread(state.lock, 1, 0) != b""
+        anew = state.journal.opened(begun=begun)
+        if not begun:
+            os.pwrite(state.lock, b"begun\n", 0)
+            os.fsync(state.lock)
+        return anew
 
     def _load(self, state: _State, *, anew: bool, now: Callable[[], datetime] | None = None) -> None:
         """Reads what is new; who may write cuts a torn end and records that it did."""

@@ -44,11 +44,14 @@ class Journal:
         self._descriptor: int = -1
         self.end: int = 0
 
-    def opened(self) -> bool:
+    def opened(self, *, begun: bool = False) -> bool:
         """Opens the file, or opens it again where another one has its name by now; tells whether it did.
 
+        Args:
+            begun: there was a journal before, so that none is made.
+
         Raises:
-            AuditForkDetected: the file is not a journal, or shorter than what was read of it.
+            AuditForkDetected: the file is gone, is not a journal, or is shorter than what was read of it.
         """
         if self._descriptor >= 0:
             standing, ours = self._stat(), os.fstat(self._descriptor)
@@ -56,14 +59,13 @@ class Journal:
                 if standing.st_size < self.end:
                     raise AuditForkDetected("the journal is shorter than it was", hint=_CHANGED)
                 return False
-            os.close(self._descriptor)
-            self._descriptor = -1
-            if standing is None:
-                raise AuditForkDetected("the journal is gone", hint=_CHANGED)
+            self.close()
+        if begun and self._stat() is None:
+            raise AuditForkDetected("the journal is gone", hint=_CHANGED)
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         begin = os.pread(self._descriptor, len(_MAGIC), 0)
         if begin != _MAGIC:
-            if not _MAGIC.startswith(begin):
+            if begun or not _MAGIC.startswith(begin):
                 raise AuditForkDetected("the journal does not begin as one", hint=_CHANGED)
             self._write(_MAGIC, 0)  # new, or the crash came as it was made
             os.fsync(self._descriptor)
