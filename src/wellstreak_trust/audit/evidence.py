@@ -30,7 +30,7 @@ class Look:
         tenant_id: the tenant all entries must be of.
         keys: those of the log.
         marks: sizes whose roots are wanted.
-        minimum: entries below this index may have been pruned; None believes a store about it.
+        minimum: entries below this index may have been pruned; None believes what the trail itself says about it.
         thorough: parse every entry; None decides by their number.
         progress: told now and then.
         watch: handed all entries.
@@ -75,6 +75,15 @@ class Evidence:
     signed_size: int = 0
     pruned: int = 0
     notes: list[str] = field(default_factory=list)
+
+    def account(self, minimum: int | None) -> None:
+        """Entries that are gone must have been pruned: the caller knows of it, or an entry that is still here says so.
+
+        Else deleting the oldest entries would only take a claim that they were pruned.
+        """
+        allowed = self.replay.pruned_to if minimum is None else minimum
+        if self.pruned > allowed and self.replay.size == self.claimed:
+            self.replay.fault("entries are gone that no pruning accounts for", allowed)
 
 
 def opened(note: bytes | str, keys: Keys) -> Checkpoint | None:

@@ -45,6 +45,7 @@ async def replay_store(source: AuditStore, tenant_id: str, look: Look) -> Eviden
         longer = await _check_page(source, tenant_id, page, replay)
         look.told(replay.size, head.size)
     await _check_head(source, tenant_id, head, replay, longer)
+    evidence.account(look.minimum)
     for tree, note in signed:
         fits = tree is not None and replay.tree.roots.get(tree.size) == tree.root
         evidence.signature = "verified" if fits and evidence.signature != "failed" else "failed"

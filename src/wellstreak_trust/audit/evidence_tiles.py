@@ -41,6 +41,7 @@ def replay_tiles(source: TileStore, look: Look) -> Evidence:
             replay.fault("the entries do not give the root of the checkpoint")
         _check_tiles(source, claimed.size, evidence.pruned, replay)
         _check_files(source, claimed.size, evidence.pruned, replay)
+    evidence.account(look.minimum)
     return evidence
 
 
@@ -49,7 +50,7 @@ def _skip_pruned(source: TileStore, size: int, look: Look, replay: Replay) -> in
 
     What replaces them is checked like anything else: the hashes of their tiles lead to the root.
     """
-    bundles = min(look.minimum or 0, size) // TILE_WIDTH
+    bundles = (size if look.minimum is None else min(look.minimum, size)) // TILE_WIDTH
     first = next((index for index in range(bundles) if source.read(Tile(None, index).path) is not None), bundles)
     roots = list(islice(_tile_roots(source, size), first))
     if len(roots) < first:

@@ -16,7 +16,8 @@ __all__ = ["Replay", "Watch"]
 Watch = Callable[[int, Sequence[bytes]], object]
 """Handed the place of the first entry, and entries, as they come."""
 
-_ERASURE: Final = b'{"action":"audit.subject_erased",'  # `action` is the first key of every leaf
+_ERASED: Final = b'{"action":"audit.subject_erased",'  # `action` is the first key of every leaf
+_PRUNED: Final = b'{"action":"audit.pruned",'
 
 
 class Replay:
@@ -30,6 +31,7 @@ class Replay:
 
     Attributes:
         erased: personal values that the trail says were erased.
+        pruned_to: the place up to which the trail says that entries were pruned.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Replay:
         self.reason: str = ""
         self.thorough: bool = thorough
         self.erased: int = 0
+        self.pruned_to: int = 0
         self._watch: Watch | None = watch
         self._frames: Frames = Frames(tenant_id, thorough=thorough)
 
@@ -73,14 +76,19 @@ class Replay:
         self.tree.add(hashes)
         for seq, reason in self._frames.faults(entries, start):
             self.fault(reason, seq)
-        self.erased += sum(_erased(entry) for entry in entries if entry.startswith(_ERASURE))
+        for entry in entries:
+            if entry.startswith(_ERASED):
+                self.erased += _number(entry, "count")
+            elif entry.startswith(_PRUNED):
+                self.pruned_to = max(self.pruned_to, _number(entry, "first"))
         if self._watch is not None:
             self._watch(start, entries)
         return hashes
 
 
-def _erased(entry: bytes) -> int:
+def _number(entry: bytes, name: str) -> int:
+    """A number of what was done; an attempt has done nothing yet."""
     fields = parsed(entry)
     data = fields.get("data")
-    count = data.get("count") if isinstance(data, dict) and fields.get("outcome") == "success" else 0
-    return count if type(count) is int and count > 0 else 0
+    found = data.get(name) if isinstance(data, dict) and fields.get("outcome") == "success" else 0
+    return found if type(found) is int and found > 0 else 0

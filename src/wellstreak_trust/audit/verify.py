@@ -48,8 +48,8 @@ async def averify(
         pinned: a checkpoint (signed note) kept elsewhere, from the last time; of the spine for a whole store.
         keys: verifier keys got over another way than the data: the log's (`AuditLog.vkey`) and those of witnesses.
         quorum: how many of the given witnesses must have cosigned one state for the level `witnessed`.
-        minimum_index: entries below it may have been pruned. None: in a directory none may, and a store is believed
-            about it; either way the report tells how many are gone.
+        minimum_index: entries below it may have been pruned. None: those may be gone of which an ``audit.pruned``
+            event that is still here says so. Either way their hashes are verified, and the report counts them.
         thorough: parse every entry (about 10 us each); by default up to 10,000 entries, beyond which only their
             frame is looked at and the report says so. The hashes are always those of all bytes.
         progress: called with entries done and entries there are.
