@@ -6,8 +6,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from audit_trails import SIGNER, behind, events, opened, rewrite
 
+from audit_trails import SIGNER, behind, events, opened, rewrite
 from wellstreak_trust.audit import AuditLog, MemoryAuditStore, verify
 from wellstreak_trust.core import UsageError
 

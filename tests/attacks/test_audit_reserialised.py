@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from audit_trails import behind, events, opened
 
+from audit_trails import behind, events, opened
 from wellstreak_trust.audit import verify
 
 SAME_MEANING: dict[str, Callable[[bytes], bytes]] = {

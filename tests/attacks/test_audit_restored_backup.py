@@ -11,8 +11,8 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from audit_trails import ORIGIN, SIGNER, events, opened
 
+from audit_trails import ORIGIN, SIGNER, events, opened
 from wellstreak_trust.audit import (
     AuditUnavailable,
     CheckpointRegression,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from audit_trails import behind, events, opened, rewrite
 
+from audit_trails import behind, events, opened, rewrite
 from wellstreak_trust.audit import CheckpointRegression, verify
 from wellstreak_trust.audit.anchors import FileAnchor
 

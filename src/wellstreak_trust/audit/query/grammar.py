@@ -31,11 +31,12 @@ from ...core.errors import AuditQueryInvalid
 from .fields import QUALIFIERS, Qualifier
 from .model import Clause, Glob, Query, Span, Test
 
-__all__ = ["MAX_CHARACTERS", "MAX_STARS", "MAX_TERMS", "parse"]
+__all__ = ["MAX_CHARACTERS", "MAX_STARS", "MAX_STEPS", "MAX_TERMS", "parse"]
 
 MAX_CHARACTERS: Final = 2_000
 MAX_TERMS: Final = 50
 MAX_STARS: Final = 8  # in one value
+MAX_STEPS: Final = 15  # an event is at most 16 levels deep
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _KEY: Final = re.compile(r"[A-Za-z0-9_.-]+")
@@ -155,6 +156,8 @@ def _key(term: _Term) -> tuple[str, tuple[str, ...]]:
     if found.has_path is not bool(path) or not all(path):
         wanted = "names a field, as in " if found.has_path else "has no fields: "
         raise AuditQueryInvalid(f"{name} {wanted}{found.example}", column=column)
+    if len(path) > MAX_STEPS:
+        raise AuditQueryInvalid(f"a path of more than {MAX_STEPS} steps", column=column)
     return name, path
 
 

@@ -119,12 +119,12 @@ def summarised(events: Iterable[Mapping[str, Any]], critical: frozenset[str] = f
 class Tally:
     """The state of one pass; `summarised` for those who read event by event."""
 
-    __slots__ = ("_attempts", "_by_facts", "_critical", "_latest", "found")
+    __slots__ = ("_attempts", "_before", "_by_facts", "_critical", "found")
 
     def __init__(self, critical: frozenset[str]) -> None:
         self.found: Summary = Summary()
         self._critical: frozenset[str] = critical
-        self._latest: str = ""
+        self._before: str = ""
         self._attempts: dict[str, tuple[Hashable, Incident]] = {}
         self._by_facts: dict[Hashable, list[str]] = {}
 
@@ -154,17 +154,18 @@ class Tally:
         return self.found
 
     def _order(self, event: Mapping[str, Any], at: str) -> None:
-        if at < self._latest:
-            self._list("regressions", _incident(event, "the clock went back", f"from {self._latest} to {at}"))
-        self._latest = max(self._latest, at)
+        if at < self._before:
+            self._list("regressions", _incident(event, "the clock went back", f"from {self._before} to {at}"))
+        self._before = at
 
     def _intent(self, event: Mapping[str, Any], actor: str, outcome: str) -> None:
         """An outcome ends the attempt that it names, or else the oldest open one with the same facts."""
-        facts = (event.get("action"), actor, _text(_part(event, "request"), "id"), _targets(event))
+        id, action, targets = _text(event, "id"), _text(event, "action"), _targets(event)
+        facts = (action, actor, _text(_part(event, "request"), "id"), targets)
         if outcome == "attempted":
-            if len(self._attempts) < _OPEN:
-                self._attempts[_text(event, "id")] = facts, _incident(event, _text(event, "action"), _targets(event))
-                self._by_facts.setdefault(facts, []).append(_text(event, "id"))
+            if len(self._attempts) < _OPEN and id not in self._attempts:
+                self._attempts[id] = facts, _incident(event, action, targets)
+                self._by_facts.setdefault(facts, []).append(id)
             return
         named = _text(_part(event, "data"), "attempt")
         waiting = self._by_facts.get(facts, [])
