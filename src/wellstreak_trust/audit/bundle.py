@@ -71,7 +71,7 @@ def require_nothing_at(target: Path) -> None:
 
 
 async def keep_bundle(
-    store: AuditStore, tenant_id: str, note: str, target: Path, made_at: datetime, progress: Progress | None
+    store: AuditStore, tenant_id: str, note: str, target: Path, *, made_at: datetime, progress: Progress | None
 ) -> Bundle:
     """Writes a bundle; a folder or zip file that is there is whole.
 
@@ -83,7 +83,7 @@ async def keep_bundle(
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as draft:
             folder = Path(draft, "bundle")
-            count = await _fill(store, tenant_id, note, folder, made_at, progress)
+            count = await _fill(store, tenant_id, note, folder, made_at=made_at, progress=progress)
             _place(folder, target)
     except (OSError, shutil.Error) as error:
         raise ConfigurationError(
@@ -93,7 +93,7 @@ async def keep_bundle(
 
 
 async def _fill(
-    store: AuditStore, tenant_id: str, note: str, folder: Path, made_at: datetime, progress: Progress | None
+    store: AuditStore, tenant_id: str, note: str, folder: Path, *, made_at: datetime, progress: Progress | None
 ) -> int:
     tree, first = Checkpoint.unverified(note), (await store.head(tenant_id)).first
     await export_tree(store, tenant_id, note, TileStore(folder / "trail"), progress)

@@ -156,7 +156,8 @@ class Exporting(Recording):
         require_nothing_at(target)
         await self._tell("audit.exported", tenant_id, actor, reason, {"form": "bundle"})
         note = await self.acheckpoint(tenant_id)
-        return await keep_bundle(self.store, tenant_id, note, target, self.clock.now(), progress)
+        made_at = self.clock.now()
+        return await keep_bundle(self.store, tenant_id, note, target, made_at=made_at, progress=progress)
 
     bundle: Final = synced(abundle)
 

@@ -35,6 +35,7 @@ Reason = Annotated[str, typer.Option(help="why; it is recorded")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
 Since = Annotated[datetime | None, typer.Option(help="in UTC, as 2026-11-01")]
 Tenant = Annotated[str, typer.Argument(help="whose trail")]
+Whom = Annotated[str, typer.Option("--subject", help="one person; - reads standard input; else the whole tenant")]
 Registry = Annotated[str, typer.Option(help="where the host's ActionRegistry is: package.module:NAME")]
 
 
@@ -228,13 +229,7 @@ def erase(
         say(json.dumps({"subject": receipt.subject, "fields_erased": receipt.fields_erased, "seq": receipt.seq}))
 
 
-def hold(
-    tenant: Tenant,
-    *,
-    reason: Reason,
-    subject: Annotated[str, typer.Option(help="one person; - reads standard input; else the whole tenant")] = "",
-    database: DatabaseOption = None,
-) -> None:
+def hold(tenant: Tenant, *, reason: Reason, subject: Whom = "", database: DatabaseOption = None) -> None:
     """Forbid erasure and pruning, until `release`."""
     with told():
         whom = _subject(subject) if subject else None
@@ -242,13 +237,7 @@ def hold(
         say("held" if placed else "was held already")
 
 
-def release(
-    tenant: Tenant,
-    *,
-    reason: Reason,
-    subject: Annotated[str, typer.Option(help="one person; - reads standard input; else the whole tenant")] = "",
-    database: DatabaseOption = None,
-) -> None:
+def release(tenant: Tenant, *, reason: Reason, subject: Whom = "", database: DatabaseOption = None) -> None:
     """End a hold of exactly this kind."""
     with told():
         whom = _subject(subject) if subject else None

@@ -70,13 +70,13 @@ async def search(
     """
     if not 0 < limit <= MAX_LIMIT or budget < 1:
         raise UsageError(f"limit is 1 to {MAX_LIMIT:,}, budget at least 1")
-    size = (await store.head(tenant_id)).size
-    at = size if before is None else max(0, min(before, size))
+    head = await store.head(tenant_id)
+    at = head.size if before is None else min(before, head.size)
     page, window = Page(), _FIRST_WINDOW
-    while at > 0 and len(page) < limit and page.scanned < budget:
-        start = max(0, at - min(window, budget - page.scanned))
+    while at > head.first and len(page) < limit and page.scanned < budget:
+        start = max(head.first, at - min(window, budget - page.scanned))
         wanted = min(limit - len(page) + 1, _FIRST_WINDOW)
-        found = await _find(store, tenant_id, query, start, at, wanted)
+        found = await _find(store, tenant_id, query, (start, at), wanted)
         reached = found[-1].seq if len(found) >= wanted else start
         for leaf in found:
             event = parsed(leaf)
@@ -87,14 +87,14 @@ async def search(
                     break
         page.scanned += at - reached
         at, window = reached, min(2 * window, _LARGEST_WINDOW)
-    page.next = at or None
+    page.next = at if at > head.first else None
     return page
 
 
-async def _find(store: AuditStore, tenant_id: str, query: Query, start: int, stop: int, limit: int) -> list[Leaf]:
+async def _find(store: AuditStore, tenant_id: str, query: Query, window: tuple[int, int], limit: int) -> list[Leaf]:
     if isinstance(store, Searchable):
-        return await store.find(tenant_id, query, start, stop, limit)
-    return (await store.leaves(tenant_id, start, stop))[::-1]
+        return await store.find(tenant_id, query, *window, limit)
+    return (await store.leaves(tenant_id, *window))[::-1]
 
 
 def fits(query: Query, leaf: Leaf) -> bool:
