@@ -124,7 +124,7 @@ class DirectoryAuditStore(DirectoryPeople):
             wanted = [
                 tenant_id
                 for tenant_id, tree in state.trees.items()
-                if tenant_id > after and tenant_id != SPINE and not (unnoted and tree.noted >= tree.size)
+                if tenant_id > after and tenant_id != SPINE and (tree.grown or not unnoted)
             ]
             return [(tenant_id, state.trees[tenant_id].head()) for tenant_id in sorted(wanted)[:limit]]
 
@@ -133,8 +133,8 @@ class DirectoryAuditStore(DirectoryPeople):
         with self._held() as state:
             for tenant_id, size in sizes.items():
                 tree = state.trees.get(tenant_id)
-                if tree is not None:
-                    tree.noted = max(tree.noted, size)
+                if tree is not None and tree.size == size:
+                    tree.grown = False
 
     async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:
         """As `AuditStore.leaves`."""

@@ -36,6 +36,7 @@ _SEAM_OCTETS: Final = _SEAM.encode()
 _ENCODED_MAX: Final = ENTRY_MAX - (27 + 16) + 2 * len(_SEAM) + 2  # a time and the longest number for two quoted seams
 _NOTHING: Final[dict[str, Any]] = {}
 _LISTS: Final = (tuple, list)
+_LABEL_MAX: Final = 256
 _OUTCOMES: Final = frozenset(get_args(Outcome))
 _IMPERSONATIONS: Final = 4
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # NUL has no place in a PostgreSQL text column
@@ -175,9 +176,9 @@ def _listed(value: Any) -> Any:
 
 def _label(value: object, name: str) -> str:
     """Identifiers become index columns and log text: short, and nothing that breaks a line (ASVS 5, 16.4.1)."""
-    if type(value) is str and 0 < len(value) <= 256 and value.isascii() and value.isprintable():
+    if type(value) is str and 0 < len(value) <= _LABEL_MAX and value.isascii() and value.isprintable():
         return value
-    if type(value) is not str or not 0 < len(value) <= 256 or _UNPRINTABLE.search(value):
+    if type(value) is not str or not 0 < len(value) <= _LABEL_MAX or _UNPRINTABLE.search(value):
         raise AuditEventRejected(f"{name} is not text of 1 to 256 printable characters")
     return value
 

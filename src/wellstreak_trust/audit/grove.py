@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableSequence, Sequence
 from typing import Generic, TypeVar
 
-from .store import Batch, Head, Leaf
+from .store import Batch, Head
 from .tiles import TILE_WIDTH
 from .tree import HASH_OCTETS, Frontier
 
@@ -18,18 +18,19 @@ class Tree(Generic[R]):
     """The hashes of a tree, its index, and a row a leaf from `first` on: the leaf itself, or where it lies.
 
     Attributes:
+        grown: since it was last noted in the spine.
         places: seq by event id.
         lasts: seq of the last leaf by actor.
     """
 
-    __slots__ = ("edge", "first", "hashes", "lasts", "noted", "places", "recorded_at", "rows", "size", "tiles")
+    __slots__ = ("edge", "first", "grown", "hashes", "lasts", "places", "recorded_at", "rows", "size", "tiles")
 
     def __init__(self, rows: MutableSequence[R]) -> None:
         self.size: int = 0
         self.edge: list[bytes] = []
         self.recorded_at: int = 0
         self.first: int = 0
-        self.noted: int = 0
+        self.grown: bool = True
         self.rows: MutableSequence[R] = rows
         self.hashes: bytearray = bytearray()
         self.tiles: dict[tuple[int, int], bytes] = {}
@@ -44,16 +45,15 @@ class Tree(Generic[R]):
     def grow(self, batch: Batch, rows: Sequence[R]) -> None:
         """Takes a batch; nothing in here can fail."""
         self.size, self.edge, self.recorded_at = batch.frontier.size, batch.frontier.edge, batch.recorded_at
+        places, lasts = self.places, self.lasts
         for leaf in batch.leaves:
-            self._know(leaf)
+            places[leaf.id] = lasts[leaf.actor] = leaf.seq
             self.hashes += leaf.leaf_hash
         self.rows.extend(rows)
+        self.grown = True
         for level, index, node in batch.tiles:
             home = level, index // TILE_WIDTH
             self.tiles[home] = self.tiles.get(home, b"") + node
-
-    def _know(self, leaf: Leaf) -> None:
-        self.places[leaf.id] = self.lasts[leaf.actor] = leaf.seq
 
     def row(self, seq: int) -> R:
         """The row of a leaf that is kept."""

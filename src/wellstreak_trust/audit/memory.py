@@ -58,22 +58,23 @@ class MemoryAuditStore:
             batches = []
             for tenant_id, group in by_tenant(drafts):
                 tree = self._trees.get(tenant_id) or Tree[Leaf]([])
-                fresh, _ = split_known(group, _standing(tree, group))
+                known = {one.id: tree.row(tree.places[one.id]) for one in group if one.id in tree.places}
+                fresh = split_known(group, known)[0] if known else group
                 if fresh:
                     batches.append((tree, fresh, sequence(tree.size, tree.edge, fresh, recorded_at)))
             for tree, fresh, batch in batches:  # nothing below can fail: all tenants or none
-                tenant_id = fresh[0].tenant_id
-                self._trees[tenant_id] = tree
+                self._trees[fresh[0].tenant_id] = tree
                 tree.grow(batch, batch.leaves)
-                sealed = [
-                    (leaf.seq, one) for draft, leaf in zip(fresh, batch.leaves, strict=True) for one in draft.sealed
-                ]
-                if sealed:
-                    self._sealed.setdefault(tenant_id, []).extend(sealed)
-            if len(drafts) == 1 and batches:
+                self._keep_sealed(fresh, batch.leaves)
+            if len(batches) == 1 and len(batches[0][1]) == len(drafts):
                 return batches[0][2].leaves
             trees = [(self._trees[draft.tenant_id], draft.id) for draft in drafts]
             return [tree.row(tree.places[id]) for tree, id in trees]
+
+    def _keep_sealed(self, fresh: Sequence[Draft], leaves: Sequence[Leaf]) -> None:
+        for draft, leaf in zip(fresh, leaves, strict=True):
+            if draft.sealed:
+                self._sealed.setdefault(leaf.tenant_id, []).extend((leaf.seq, one) for one in draft.sealed)
 
     async def head(self, tenant_id: str) -> Head:
         """As `AuditStore.head`."""
@@ -87,7 +88,7 @@ class MemoryAuditStore:
             wanted = [
                 tenant_id
                 for tenant_id, tree in self._trees.items()
-                if tenant_id > after and tenant_id != SPINE and not (unnoted and tree.noted >= tree.size)
+                if tenant_id > after and tenant_id != SPINE and (tree.grown or not unnoted)
             ]
             return [(tenant_id, self._trees[tenant_id].head()) for tenant_id in sorted(wanted)[:limit]]
 
@@ -96,8 +97,8 @@ class MemoryAuditStore:
         with self._locks.here:
             for tenant_id, size in sizes.items():
                 tree = self._trees.get(tenant_id)
-                if tree is not None:
-                    tree.noted = max(tree.noted, size)
+                if tree is not None and tree.size == size:
+                    tree.grown = False
 
     async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:
         """As `AuditStore.leaves`."""
@@ -200,8 +201,3 @@ class MemoryAuditStore:
                 return False
             self._cursors[sink, tenant_id] = new
             return True
-
-
-def _standing(tree: Tree[Leaf], group: Sequence[Draft]) -> dict[str, Leaf]:
-    places = tree.places
-    return {draft.id: tree.row(places[draft.id]) for draft in group if draft.id in places}

@@ -44,6 +44,7 @@ __all__ = ["Receipt", "Recorder"]
 
 _PLATFORM: Final = "system"
 _HINT: Final = "check that the database runs, has space and answers within the deadline"
+_AGAIN_NS: Final = 1_000_000_000  # what a forked tree owes must not be tried at every emit of another
 _SHORT: Final = timedelta(milliseconds=50)
 
 
@@ -97,6 +98,7 @@ class Recorder:
         self._sequencer: Sequencer = Sequencer(store, clock)
         self._spills: PerProcess[Spill] = PerProcess(lambda: Spill(spill))
         self._hangs: bool = False
+        self._settles: int = 0
 
     @property
     def _spill(self) -> Spill:
@@ -115,18 +117,20 @@ class Recorder:
     async def record(self, events: Sequence[AuditEvent]) -> list[Receipt]:
         """As `AuditLog.aemit_many`."""
         admitted = [self._admit(event) or await self._admit_marked(event) for event in events]
-        drafts = [one.draft for one in admitted if one.draft is not None]
+        drafts = [one[2] for one in admitted if one[2] is not None]
         leaves: list[Leaf] = []
         if drafts:
             try:
-                leaves = await self._append(drafts, self._patience(admitted))
+                leaves = await self._append(drafts, self._patience(admitted) if self._hangs else self._deadline)
             except TrustError as refusal:
                 if any([one.spec.must_stand for one in admitted]):
                     raise
                 self._owe(admitted, refusal)
             else:
-                if len(self._spill):
+                if len(self._spills.here) and self._clock.monotonic_ns() >= self._settles:
                     await self.settle()
+        if len(leaves) == len(admitted):
+            return [Receipt(leaf[2], leaf[0], leaf[1], leaf[9], True) for leaf in leaves]
         return _receipts(admitted, leaves)
 
     async def record_failure(self, event: AuditEvent) -> None:
@@ -147,6 +151,7 @@ class Recorder:
                 await self._append(owed, self._deadline)
             except (AuditConflict, AuditForkDetected):  # of one tenant or event, which must not hold back the others
                 self._spill.bring_back(*await self._one_by_one(kept, gaps))
+                self._settles = self._clock.monotonic_ns() + _AGAIN_NS
             except TrustError:
                 self._spill.bring_back(kept, gaps)
         return len(self._spill)
@@ -158,7 +163,8 @@ class Recorder:
         spec = self.registry.spec(getattr(event, "action", ""))
         try:
             made = draft(event)
-            spec.check(event)
+            if spec.checks:
+                spec.check(event)
             return _Admitted(event, spec, made)
         except (AuditEventRejected, AuditEventTooLarge) as refusal:
             return None if is_marked(event) else self._cut(event, spec, refusal)
@@ -188,9 +194,9 @@ class Recorder:
             return None
 
     def _patience(self, admitted: Iterable[_Admitted]) -> timedelta:
-        if self._hangs and not any(one.spec.must_stand for one in admitted):
-            return min(_SHORT, self._deadline)
-        return self._deadline
+        if any(one.spec.must_stand for one in admitted):
+            return self._deadline
+        return min(_SHORT, self._deadline)
 
     async def _append(self, drafts: Sequence[Draft], patience: timedelta) -> list[Leaf]:
         begun = self._clock.monotonic_ns()
@@ -242,8 +248,6 @@ def _refused(error: Exception) -> AuditUnavailable:
 
 
 def _receipts(admitted: list[_Admitted], leaves: list[Leaf]) -> list[Receipt]:
-    if len(leaves) == len(admitted):
-        return [Receipt(leaf.id, leaf.tenant_id, leaf.seq, leaf.leaf_hash, True) for leaf in leaves]
     placed = iter(leaves)
     found = []
     for one in admitted:

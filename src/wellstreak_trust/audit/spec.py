@@ -15,7 +15,7 @@ Blocking a safety stop because it cannot be logged would help an attacker who fi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from ..core.errors import AuditEventRejected, ConfigurationError
@@ -47,6 +47,9 @@ class ActionSpec:
         asvs: requirements of OWASP ASVS 5 that ask for it, such as ``16.3.2``.
         nist: controls of NIST SP 800-53 that ask for it, such as ``AC-6(9)``.
 
+    Attributes:
+        checks: whether `check` can refuse anything.
+
     Raises:
         ConfigurationError: a malformed name or field, or an unknown criticality.
     """
@@ -58,6 +61,7 @@ class ActionSpec:
     fields: frozenset[str] | None = None
     asvs: tuple[str, ...] = ()
     nist: tuple[str, ...] = ()
+    checks: bool = field(init=False, repr=False, compare=False, default=False)
 
     def __post_init__(self) -> None:
         if not is_action_name(self.name):
@@ -80,6 +84,7 @@ class ActionSpec:
                     reason="audit_fields",
                 )
             object.__setattr__(self, "fields", frozenset(self.fields))
+        object.__setattr__(self, "checks", self.needs_reason or self.fields is not None)
 
     @property
     def must_stand(self) -> bool:

@@ -133,7 +133,7 @@ class AuditStore(Protocol):
         ...
 
     async def noted(self, sizes: Mapping[str, int]) -> None:
-        """Remembers up to which size each tree is in the spine; a smaller number than before is ignored."""
+        """Remembers that the spine has noted each tree at this size; one that has another size by now stays unnoted."""
         ...
 
     async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:
@@ -289,8 +289,10 @@ def by_tenant(drafts: Sequence[Draft]) -> list[tuple[str, list[Draft]]]:
         return [(drafts[0].tenant_id, [drafts[0]])]
     groups: defaultdict[str, dict[str, Draft]] = defaultdict(dict)
     for draft in drafts:
-        first = groups[draft.tenant_id].setdefault(draft.id, draft)
-        if first is not draft and first.digest() != draft.digest():
+        group = groups[draft[0]]
+        if draft[1] not in group:
+            group[draft[1]] = draft
+        elif group[draft[1]].digest() != draft.digest():
             raise AuditConflict("one batch holds one event id with two contents")
     return [(tenant_id, list(groups[tenant_id].values())) for tenant_id in sorted(groups)]
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .apikeys import SqlApiKeyStore as SqlApiKeyStore
     from .approvals import SqlApprovalStore as SqlApprovalStore
     from .audit import SqlAuditStore as SqlAuditStore
+    from .audit_roles import audit_ddl as audit_ddl
     from .connections import SqlConnectionStore as SqlConnectionStore
     from .endpoints import SqlEndpointStore as SqlEndpointStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
@@ -39,6 +40,7 @@ _ROOMS = {
     "SqlSessionStore": "sessions",
     "SqlUsageStore": "usage",
     "SqlWitnessStore": "witness",
+    "audit_ddl": "audit_roles",
 }
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "SqlUsageStore",
     "SqlWitnessStore",
     "ThreadedDatabase",
+    "audit_ddl",
     "create_all",
 ]
 

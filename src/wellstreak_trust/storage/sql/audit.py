@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ...audit.event import Draft
@@ -54,6 +54,7 @@ _MOVE_HEAD: Final = Prepared(
         root=bindparam("new_root"),
         edge=bindparam("new_edge"),
         recorded_at=bindparam("new_recorded_at"),
+        grown=literal_column("1"),  # whatever the row says: it may be of a tree that was cut
     )
 )
 
@@ -76,10 +77,10 @@ class SqlAuditStore(SqlSubjects):
 
         def work(connection: Connection, careful: bool = False) -> list[Leaf]:
             _bound_waiting(connection, patience)
-            found: dict[tuple[str, str], Leaf] = {}
-            for tenant_id, group in groups:
-                for leaf in _append(connection, tenant_id, group, now, careful=careful):
-                    found[tenant_id, leaf.id] = leaf
+            grown = [_append(connection, *group, now, careful=careful) for group in groups]
+            if len(grown) == 1 and len(grown[0]) == len(drafts) and not careful:
+                return grown[0]
+            found = {(leaf.tenant_id, leaf.id): leaf for leaves in grown for leaf in leaves}
             return [found[draft.tenant_id, draft.id] for draft in drafts]
 
         try:
@@ -111,7 +112,7 @@ class SqlAuditStore(SqlSubjects):
         """As `AuditStore.heads`."""
         wanted = select(HEAD.c.tenant_id, *_STATE).where(HEAD.c.tenant_id > after, HEAD.c.tenant_id != SPINE)
         if unnoted:
-            wanted = wanted.where(HEAD.c.size > HEAD.c.noted)
+            wanted = wanted.where(HEAD.c.grown == 1)
         ordered = wanted.order_by(HEAD.c.tenant_id).limit(limit)
 
         def work(connection: Connection) -> list[tuple[str, Head]]:
@@ -124,8 +125,8 @@ class SqlAuditStore(SqlSubjects):
 
         def work(connection: Connection) -> None:
             for tenant_id, size in sorted(sizes.items()):
-                grown = (HEAD.c.tenant_id == tenant_id, HEAD.c.noted < size)
-                connection.execute(update(HEAD).where(*grown).values(noted=size))
+                same = (HEAD.c.tenant_id == tenant_id, HEAD.c.size == size)
+                connection.execute(update(HEAD).where(*same).values(grown=0))
 
         if sizes:
             await self._database.run(work)

@@ -51,14 +51,14 @@ HEAD: Final = Table(
     Column("edge", LargeBinary, nullable=False),
     Column("recorded_at", BigInteger, nullable=False, server_default="0"),
     Column("first_seq", BigInteger, nullable=False, server_default="0"),
-    Column("noted", BigInteger, nullable=False, server_default="0"),
+    Column("grown", BigInteger, nullable=False, server_default="1"),  # since the spine last noted it
 )
 # Few trees grow between two looks of the spine; the others cost nothing.
 _UNNOTED: Final = Index(
     "wst_audit_head_unnoted",
     HEAD.c.tenant_id,
-    sqlite_where=HEAD.c.size > HEAD.c.noted,
-    postgresql_where=HEAD.c.size > HEAD.c.noted,
+    sqlite_where=HEAD.c.grown == 1,
+    postgresql_where=HEAD.c.grown == 1,
 )
 TILE: Final = Table(
     "wst_audit_tile",
@@ -108,6 +108,6 @@ CURSOR: Final = Table(
     Column("seq", BigInteger, nullable=False),
 )
 
-COLUMNS_OF_3: Final = (HEAD.c.recorded_at, HEAD.c.first_seq, HEAD.c.noted)
+COLUMNS_OF_3: Final = (HEAD.c.recorded_at, HEAD.c.first_seq, HEAD.c.grown)
 _OF_3: Final = frozenset(("wst_audit_leaf_actor", "wst_audit_leaf_action"))
 INDEXES_OF_3: Final = (*(index for index in LEAF.indexes if index.name in _OF_3), _UNNOTED)
