@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from wellstreak_trust.audit import AuditEvent, AuditLog, Ed25519Signer
+from wellstreak_trust.audit import AuditEvent, AuditLog, Ed25519Signer, TileStore
 from wellstreak_trust.audit.event import content_digest
 from wellstreak_trust.audit.tree import Frontier, leaf_hash
 from wellstreak_trust.core import FixedClock
@@ -19,6 +19,25 @@ from wellstreak_trust.storage.sql import Database, SqlAuditStore
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SIGNER = Ed25519Signer.from_seed(bytes(range(32)))
 ORIGIN = "wellstreak.test/audit"
+
+
+class Held(TileStore):
+    """An export in memory, so that ten thousand changes take no time."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: dict[str, bytes]) -> None:
+        super().__init__("unused")
+        self.content = content
+
+    def read(self, path: str) -> bytes | None:
+        return self.content.get(path)
+
+    def write(self, path: str, octets: bytes) -> None:
+        self.content[path] = octets
+
+    def files(self) -> list[str]:
+        return sorted(self.content)
 
 
 @contextmanager

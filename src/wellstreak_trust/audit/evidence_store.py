@@ -105,6 +105,8 @@ async def _skip_pruned(source: AuditStore, tenant_id: str, head: Head, look: Loo
     roots: list[bytes] = []
     for index in range(-(-first // TILE_WIDTH)):
         octets = await asked(source, source.tile(tenant_id, 1, index)) or b""
+        if not octets:
+            break  # whatever number the head holds, what is not here is not searched for
         roots += (octets[at : at + HASH_OCTETS] for at in range(0, len(octets) - HASH_OCTETS + 1, HASH_OCTETS))
     if len(roots) < first:
         replay.fault("the hashes of pruned entries are missing", len(roots) * TILE_WIDTH)

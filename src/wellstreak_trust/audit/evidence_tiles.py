@@ -48,25 +48,30 @@ def replay_tiles(source: TileStore, look: Look) -> Evidence:
 def _skip_pruned(source: TileStore, size: int, look: Look, replay: Replay) -> int:
     """Begins above the bundles that are gone, at most up to the minimum index; how many entries that are.
 
-    What replaces them is checked like anything else: the hashes of their tiles lead to the root.
+    What replaces them is checked like anything else: the hashes of their tiles lead to the root. Only bundles whose
+    hashes are here count as gone, so that a checkpoint of nine quintillion entries is not searched for the first.
     """
     bundles = (size if look.minimum is None else min(look.minimum, size)) // TILE_WIDTH
-    first = next((index for index in range(bundles) if source.read(Tile(None, index).path) is not None), bundles)
-    roots = list(islice(_tile_roots(source, size), first))
-    if len(roots) < first:
-        replay.fault("the hashes of pruned entries are missing", len(roots) * TILE_WIDTH)
+    if not bundles or source.read(Tile(None, 0).path) is not None:
+        return 0
+    roots = []
+    for index, one in enumerate(islice(_tile_roots(source, size), bundles)):
+        if source.read(Tile(None, index).path) is not None:
+            break
+        roots.append(one)
     replay.tree.skip(roots)
-    return len(roots) * TILE_WIDTH
+    return replay.size
 
 
 def _tile_roots(source: TileStore, size: int) -> Iterator[bytes]:
-    """The hashes of level 1, which are the roots of the full tiles of level 0."""
-    for tile in tiles_of(size):
-        if tile.level == 1:
-            octets = source.read(tile.path) or b""
-            if len(octets) != tile.width * HASH_OCTETS:
-                return
-            yield from (octets[at : at + HASH_OCTETS] for at in range(0, len(octets), HASH_OCTETS))
+    """The hashes of level 1, which are the roots of the full tiles of level 0, as far as they are here."""
+    count = size // TILE_WIDTH
+    for index in range(-(-count // TILE_WIDTH)):
+        width = min(TILE_WIDTH, count - index * TILE_WIDTH)
+        octets = source.read(Tile(1, index, width).path) or b""
+        if len(octets) != width * HASH_OCTETS:
+            return
+        yield from (octets[at : at + HASH_OCTETS] for at in range(0, len(octets), HASH_OCTETS))
 
 
 def _read_entries(source: TileStore, size: int, look: Look, replay: Replay) -> None:
