@@ -25,7 +25,6 @@ from .verdict import VerifyReport
 __all__ = ["Reading"]
 
 _LIMIT: Final = 1_000
-_BUDGET: Final = 200_000
 
 
 class Reading(Recording):
@@ -69,7 +68,7 @@ class Reading(Recording):
         tenant_id: str,
         limit: int = _LIMIT,
         before: int | None = None,
-        budget: int = _BUDGET,
+        budget: int | None = None,
         disclose: bool = False,
         actor: Actor | None = None,
         reason: str | None = None,
@@ -79,7 +78,8 @@ class Reading(Recording):
         Args:
             limit: events on a page, at most 10,000.
             before: `Page.next` of the page before.
-            budget: places of the tree that one page may go over; a page that ends early has a `next`.
+            budget: places of the tree that one page may go over, 200,000 or, where an index leads to the matches,
+                10,000,000; a page that ends early has a `next`.
             disclose, actor, reason: as for `aevents`; the query is recorded.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from .fields import QUALIFIERS, Scalar
 
@@ -58,6 +58,7 @@ class Span:
 
 
 Test = Glob | Span
+_INDEXED: Final = ("actor", "action", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,22 @@ class Query:
     """Clauses that must all hold; none at all matches every event."""
 
     clauses: tuple[Clause, ...] = ()
+
+    @property
+    def by_column(self) -> bool:
+        """Whether columns alone decide."""
+        return all(QUALIFIERS[clause.name].column is not None for clause in self.clauses)
+
+    @property
+    def by_index(self) -> bool:
+        """Whether an index leads to every match: an actor, an action or an id is named in full."""
+        return any(
+            clause.name in _INDEXED
+            and not clause.negated
+            and bool(clause.tests)
+            and all(isinstance(test, Glob) and test.exact for test in clause.tests)
+            for clause in self.clauses
+        )
 
     def matches(self, event: Mapping[str, Any]) -> bool:
         """Whether a parsed leaf fits. The one definition of what a query means."""
