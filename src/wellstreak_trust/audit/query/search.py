@@ -78,10 +78,9 @@ async def search(
         raise UsageError(f"limit is 1 to {MAX_LIMIT:,}, budget at least 1")
     head = await store.head(tenant_id)
     at = head.size if before is None else min(before, head.size)
-    page, looked, window = Page(), 0, _INDEXED_WINDOW if indexed else _FIRST_WINDOW
-    while (
-        at > head.first and len(page) < limit and page.scanned < most and looked * _PARSED <= max(most, _FIRST_WINDOW)
-    ):
+    page, window = Page(), _INDEXED_WINDOW if indexed else _FIRST_WINDOW
+    left = max(most, _FIRST_WINDOW) // _PARSED
+    while at > head.first and len(page) < limit and page.scanned < most and left > 0:
         start = max(head.first, at - min(window, most - page.scanned))
         wanted = limit - len(page) if query.by_column else _FIRST_WINDOW
         found = await _find(store, tenant_id, query, (start, at), wanted)
