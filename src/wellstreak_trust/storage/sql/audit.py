@@ -43,6 +43,11 @@ _STATE: Final = (HEAD.c.size, HEAD.c.root, HEAD.c.edge, HEAD.c.recorded_at, HEAD
 _HEAD_OF: Final = select(*_STATE).where(HEAD.c.tenant_id == bindparam("tenant"))
 _READ_HEAD: Final = Prepared(_HEAD_OF)
 _LOCK_HEAD: Final = Prepared(_HEAD_OF.with_for_update())
+_READ_TILE: Final = Prepared(
+    select(TILE.c.hashes).where(
+        TILE.c.tenant_id == bindparam("tenant"), TILE.c.level == bindparam("at_level"), TILE.c.idx == bindparam("at")
+    )
+)
 _LAST_SEQ: Final = Prepared(select(func.max(LEAF.c.seq)).where(LEAF.c.tenant_id == bindparam("tenant")))
 _ADD_LEAVES: Final = PreparedInsert(LEAF.insert())
 _ADD_SEALED: Final = PreparedInsert(DISCLOSURE.insert())
@@ -321,9 +326,8 @@ def _tile(connection: Connection, tenant_id: str, level: int, index: int) -> byt
 
 
 def _stored_tile(connection: Connection, tenant_id: str, level: int, index: int) -> bytes | None:
-    here = (TILE.c.tenant_id == tenant_id, TILE.c.level == level, TILE.c.idx == index)
-    found: bytes | None = connection.scalar(select(TILE.c.hashes).where(*here))
-    return found
+    row = _READ_TILE.first(connection, {"tenant": tenant_id, "at_level": level, "at": index})
+    return None if row is None else row[0]
 
 
 def _leaf_hashes(connection: Connection, tenant_id: str, index: int) -> bytes:
