@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 
+from local_http import serving_wsgi
 from wellstreak_trust.audit import (
     AuditEvent,
     AuditLog,
@@ -387,21 +387,6 @@ def test_what_was_not_delivered_counts() -> None:
 # --- witness -------------------------------------------------------------------------------------------------------
 
 
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        return None
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    with make_server("127.0.0.1", 0, app, handler_class=Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join(5)
-
-
 def eye(number: int, store: Any = None) -> Witness:
     signer = Ed25519Signer.from_seed(bytes([number]) * 32)
     name = f"witness.test/w{number}"
@@ -421,7 +406,7 @@ def emit(log: AuditLog, count: int = 1, actor: str = "u") -> None:
 
 def test_a_witness_lifts_a_whole_store() -> None:
     witness, store = eye(1), MemoryAuditStore()
-    with served(WitnessApp(witness).wsgi) as url:
+    with serving_wsgi(WitnessApp(witness).wsgi) as url:
         log, sink = watched(store, url, witness)
         for _ in range(3):
             emit(log, 2)
@@ -438,7 +423,7 @@ def test_a_witness_lifts_a_whole_store() -> None:
 
 def test_two_witnesses_and_a_quorum() -> None:
     first, second, store = eye(1), eye(2), MemoryAuditStore()
-    with served(WitnessApp(first).wsgi) as one, served(WitnessApp(second).wsgi) as two:
+    with serving_wsgi(WitnessApp(first).wsgi) as one, serving_wsgi(WitnessApp(second).wsgi) as two:
         log, sink = watched(store, one, first)
         _, other = watched(store, two, second)
         log = AuditLog(store, LOG, ORIGIN, sinks=[sink, other], clock=CLOCK)
@@ -454,7 +439,7 @@ def test_two_witnesses_and_a_quorum() -> None:
 def test_a_log_behind_its_witness_is_refused() -> None:
     """Toy 22: the backup is restored together with everything on the log's machine; the witness is elsewhere."""
     witness = eye(1)
-    with served(WitnessApp(witness).wsgi) as url:
+    with serving_wsgi(WitnessApp(witness).wsgi) as url:
         log, _ = watched(MemoryAuditStore(), url, witness)
         emit(log, 3)
         log.checkpoint()
@@ -472,7 +457,7 @@ def test_a_log_behind_its_witness_is_refused() -> None:
 
 def test_a_new_process_asks_the_witness_where_it_stands() -> None:
     witness, store = eye(1), MemoryAuditStore()
-    with served(WitnessApp(witness).wsgi) as url:
+    with serving_wsgi(WitnessApp(witness).wsgi) as url:
         for _ in range(3):
             log, sink = watched(store, url, witness)
             emit(log, 2)
@@ -488,7 +473,7 @@ def test_a_witness_that_is_down_holds_nothing_up() -> None:
         log.tick()
     assert log.checkpoint()
     assert sink.health.in_a_row == 2
-    with served(WitnessApp(witness).wsgi) as url:
+    with serving_wsgi(WitnessApp(witness).wsgi) as url:
         log, sink = watched(store, url, witness, clock)
         log.tick()
     assert verify(store, keys=[log.vkey(), witness.vkey]).level == "witnessed"

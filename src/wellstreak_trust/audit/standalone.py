@@ -17,7 +17,7 @@ SCRIPT: Final = "verify_trail.py"
 
 def standalone_verifier() -> str:
     """The text of the script: under 200 lines, Python 3.9 or later, no other package."""
-    return (files(__package__) / SCRIPT).read_text(encoding="utf-8")
+    return (files(__package__) / f"_{SCRIPT}").read_text(encoding="utf-8")
 
 
 def write_verifier(directory: str | os.PathLike[str]) -> Path:
