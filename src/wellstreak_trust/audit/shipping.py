@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import O_APPEND, O_CREAT, O_RDWR, PathLike, fdopen, fsync, open
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from ..core.errors import ConfigurationError, StoreUnavailable, UsageError
 from ..core.sansio import suspends, synced
@@ -62,6 +62,7 @@ class AuditSink(Protocol):
         ...
 
 
+@runtime_checkable
 class CursorStore(Protocol):
     """How far each sink has come; every `AuditStore` of this package is one."""
 
