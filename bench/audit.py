@@ -25,9 +25,9 @@ from sqlalchemy import create_engine
 from wellstreak_trust.audit import AuditEvent, AuditLog, Ed25519Signer, MemoryAuditStore, verify
 from wellstreak_trust.audit.event import draft
 from wellstreak_trust.audit.grove import Tree
-from wellstreak_trust.audit.store import Batch, sequence
-from wellstreak_trust.audit.tiles import TILE_HEIGHT, hash_spans
-from wellstreak_trust.audit.tree import Frontier, inclusion_spans
+from wellstreak_trust.audit.store import sequence
+from wellstreak_trust.audit.tiles import hash_spans
+from wellstreak_trust.audit.tree import inclusion_spans
 from wellstreak_trust.core.sansio import drive
 from wellstreak_trust.storage.sql import Database, SqlAuditStore
 
@@ -145,17 +145,8 @@ def auditlog_rows(folder: Path) -> dict[str, Action]:
 def grown(size: int) -> Tree[None]:
     """A tree of so many leaves, of which only the hashes are there."""
     tree = Tree[None]([])
-    hashes = bytearray()
     for number in range(size):
-        frontier, hashed = Frontier(tree.size, tree.edge), number.to_bytes(32, "big")
-        completed = [
-            (height // TILE_HEIGHT, index, node)
-            for (height, index), node in frontier.append(hashed)
-            if not height % TILE_HEIGHT
-        ]
-        tree.grow(Batch([], frontier, 0, completed), [])
-        hashes += hashed
-    tree.hashes = hashes
+        tree.add(number.to_bytes(32, "big"), 0)
     return tree
 
 

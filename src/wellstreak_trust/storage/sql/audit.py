@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["SqlAuditStore"]
 
 _COLUMNS: Final = tuple(LEAF.c[name] for name in Leaf._fields)
-_PLACE: Final = ("tenant_id", "level", "idx")
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _STEP: Final = timedelta(milliseconds=50)  # ports are kept by how long they wait, so not for every microsecond
 _FORK: Final = "run verify on this log"
@@ -43,10 +42,18 @@ _STATE: Final = (HEAD.c.size, HEAD.c.root, HEAD.c.edge, HEAD.c.recorded_at, HEAD
 _HEAD_OF: Final = select(*_STATE).where(HEAD.c.tenant_id == bindparam("tenant"))
 _READ_HEAD: Final = Prepared(_HEAD_OF)
 _LOCK_HEAD: Final = Prepared(_HEAD_OF.with_for_update())
-_READ_TILE: Final = Prepared(
-    select(TILE.c.hashes).where(
-        TILE.c.tenant_id == bindparam("tenant"), TILE.c.level == bindparam("at_level"), TILE.c.idx == bindparam("at")
-    )
+_THIS_TILE: Final = (
+    TILE.c.tenant_id == bindparam("tenant"),
+    TILE.c.level == bindparam("at_level"),
+    TILE.c.idx == bindparam("at"),
+)
+_READ_TILE: Final = Prepared(select(TILE.c.hashes).where(*_THIS_TILE))
+_GROW_TILE: Final = Prepared(update(TILE).where(*_THIS_TILE).values(hashes=bindparam("new_hashes")))
+_ADD_TILE: Final = PreparedInsert(TILE.insert())
+_READ_HASHES: Final = Prepared(
+    select(LEAF.c.leaf_hash)
+    .where(LEAF.c.tenant_id == bindparam("tenant"), LEAF.c.seq >= bindparam("start"), LEAF.c.seq < bindparam("stop"))
+    .order_by(LEAF.c.seq)
 )
 _LAST_SEQ: Final = Prepared(select(func.max(LEAF.c.seq)).where(LEAF.c.tenant_id == bindparam("tenant")))
 _ADD_LEAVES: Final = PreparedInsert(LEAF.insert())
@@ -309,13 +316,15 @@ def _keep_tiles(connection: Connection, tenant_id: str, batch: Batch) -> None:
     """Full tiles of level 0 as one row each, so that a proof reads a few rows; upper levels grow in place."""
     first = batch.leaves[0].seq // TILE_WIDTH
     for index in range(first, batch.frontier.size // TILE_WIDTH):
-        hashes = _leaf_hashes(connection, tenant_id, index)
-        connection.execute(TILE.insert().values(tenant_id=tenant_id, level=0, idx=index, hashes=hashes))
+        _ADD_TILE.run(connection, [(tenant_id, 0, index, _leaf_hashes(connection, tenant_id, index))])
     for level, place, node in batch.tiles:
         index = place // TILE_WIDTH
-        hashes = (_stored_tile(connection, tenant_id, level, index) or b"") + node
-        grown = insert(connection, TILE).values(tenant_id=tenant_id, level=level, idx=index, hashes=hashes)
-        connection.execute(grown.on_conflict_do_update(index_elements=_PLACE, set_={"hashes": hashes}))
+        standing = _stored_tile(connection, tenant_id, level, index)
+        if standing is None:
+            _ADD_TILE.run(connection, [(tenant_id, level, index, node)])
+        else:
+            grown = {"tenant": tenant_id, "at_level": level, "at": index, "new_hashes": standing + node}
+            _GROW_TILE.run(connection, grown)
 
 
 def _tile(connection: Connection, tenant_id: str, level: int, index: int) -> bytes:
@@ -332,5 +341,5 @@ def _stored_tile(connection: Connection, tenant_id: str, level: int, index: int)
 
 def _leaf_hashes(connection: Connection, tenant_id: str, index: int) -> bytes:
     start = index * TILE_WIDTH
-    here = (LEAF.c.tenant_id == tenant_id, LEAF.c.seq >= start, LEAF.c.seq < start + TILE_WIDTH)
-    return b"".join(connection.scalars(select(LEAF.c.leaf_hash).where(*here).order_by(LEAF.c.seq)))
+    rows = _READ_HASHES.all(connection, {"tenant": tenant_id, "start": start, "stop": start + TILE_WIDTH})
+    return b"".join([row[0] for row in rows])
