@@ -11,12 +11,13 @@ import subprocess
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from local_http import serving_wsgi
 from wellstreak_trust.audit import (
@@ -30,6 +31,7 @@ from wellstreak_trust.audit import (
     MemoryWitnessStore,
     Witness,
     WitnessApp,
+    averify,
     note,
     verify,
 )
@@ -49,6 +51,7 @@ from wellstreak_trust.core import FixedClock, SystemClock, UsageError
 from wellstreak_trust.core.egress import Egress
 from wellstreak_trust.core.errors import ConfigurationError
 from wellstreak_trust.core.sansio import drive
+from wellstreak_trust.storage.sql import AsyncDatabase, SqlAuditStore
 
 LOG = Ed25519Signer.from_seed(bytes(32))
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -324,6 +327,53 @@ def test_one_line_a_note(transport: Any, kind: int, tmp_path: Path) -> None:
     assert latest(anchor) is None
 
 
+def test_over_tls_the_collector_is_known_by_its_name(tmp_path: Path) -> None:
+    server, trusting = tls_pair(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        arrived: list[bytes] = []
+
+        def collect() -> None:
+            for _ in range(2):
+                plain, _ = listening.accept()
+                with suppress(OSError), server.wrap_socket(plain, server_side=True) as link:
+                    arrived.append(link.recv(65_536))
+
+        thread = threading.Thread(target=collect)
+        thread.start()
+        port = listening.getsockname()[1]
+        publish(SyslogAnchor(("localhost", port), tls=trusting), signed(3))
+        with pytest.raises(AuditUnavailable) as caught:
+            publish(SyslogAnchor(("localhost", port), tls=ssl.create_default_context()), signed(3))
+        thread.join(5)
+    assert "SSLCertVerificationError" in caught.value.detail
+    assert arrived[0].partition(b" ")[2].startswith(b"<109>1 ")
+
+
+def tls_pair(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server of a name, and a client that trusts it and nobody else."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(Encoding.PEM)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "both.pem").write_bytes(secret + pem)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "both.pem")
+    return server, ssl.create_default_context(cadata=pem.decode())
+
+
 def test_no_origin_breaks_out_of_its_value() -> None:
     hostile = 'a"]\\[x'
     line = SyslogAnchor(("h", 1), hostname="web-1", clock=FixedClock(NOW)).line(Checkpoint(hostile, 3, bytes(32)), "n")
@@ -477,6 +527,28 @@ def test_a_witness_that_is_down_holds_nothing_up() -> None:
         log, sink = watched(store, url, witness, clock)
         log.tick()
     assert verify(store, keys=[log.vkey(), witness.vkey]).level == "witnessed"
+
+
+def test_an_asynchronous_log_is_witnessed_and_verified(sqlite_path: Path) -> None:
+    witness = eye(1)
+
+    async def run(url: str) -> tuple[str, str, int]:
+        engine = create_async_engine(f"sqlite+aiosqlite:///{sqlite_path}")
+        database = AsyncDatabase(engine)
+        await database.acreate_all()
+        store = SqlAuditStore(database)
+        log, sink = watched(store, url, witness)
+        for tenant in ("t1", "t2"):
+            await log.aemit(AuditEvent("a.b", "success", tenant, {"id": "u"}))
+        await log.atick()
+        report = await averify(store, keys=[log.vkey(), witness.vkey])
+        with pytest.raises(ConfigurationError, match="await"):
+            verify(store, keys=[log.vkey()])
+        await engine.dispose()
+        return report.level, report.tenants["t2"].level, sink.health.published
+
+    with serving_wsgi(WitnessApp(witness).wsgi) as url:
+        assert asyncio.run(run(url)) == ("witnessed", "witnessed", 1)
 
 
 def test_an_anchor_that_keeps_nothing() -> None:
