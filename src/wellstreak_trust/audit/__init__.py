@@ -5,21 +5,32 @@ from ..core.errors import (
     AuditEventRejected,
     AuditEventTooLarge,
     AuditForkDetected,
+    AuditQueryInvalid,
     AuditUnavailable,
     CheckpointRegression,
+    LegalHold,
     NoteInvalid,
 )
 from ..core.event import AuditEvent, EventSink, Outcome
 from . import note, tiles, tree
 from .action import AuditAction
+from .bundle import Bundle
 from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
 from .cosignature import Cosignature, WitnessKey, cosignatures
 from .directory import DirectoryAuditStore
-from .log import AuditLog, Receipt, Tick
+from .exporting import PruneReceipt
+from .formats import FORMATS, Format, Record
+from .log import AuditLog, Tick
 from .memory import MemoryAuditStore
 from .note import Ed25519Signer, VerifierKey
+from .personal import Personal
+from .privacy import ErasureReceipt
 from .proofs import ProofReport, verify_proof
+from .query import Page, Query
+from .recorder import Receipt
 from .registry import SDK_ACTIONS, ActionRegistry, ActionSpec, Criticality
+from .report import SecurityReport
+from .shipping import AuditSink, CallableSink, FileSink, Shipped, Shipper, SyslogSink
 from .standalone import standalone_verifier, write_verifier
 from .store import AuditStore, SubjectStore
 from .tiles import TileStore
@@ -29,6 +40,7 @@ from .witness_app import WitnessApp
 from .witness_store import MemoryWitnessStore, WitnessStore
 
 __all__ = [
+    "FORMATS",
     "SDK_ACTIONS",
     "ActionRegistry",
     "ActionSpec",
@@ -39,8 +51,12 @@ __all__ = [
     "AuditEventTooLarge",
     "AuditForkDetected",
     "AuditLog",
+    "AuditQueryInvalid",
+    "AuditSink",
     "AuditStore",
     "AuditUnavailable",
+    "Bundle",
+    "CallableSink",
     "Checkpoint",
     "CheckpointRegression",
     "CheckpointSink",
@@ -48,15 +64,28 @@ __all__ = [
     "Criticality",
     "DirectoryAuditStore",
     "Ed25519Signer",
+    "ErasureReceipt",
     "EventSink",
+    "FileSink",
+    "Format",
     "InclusionProof",
+    "LegalHold",
     "MemoryAuditStore",
     "MemoryWitnessStore",
     "NoteInvalid",
     "Outcome",
+    "Page",
+    "Personal",
     "ProofReport",
+    "PruneReceipt",
+    "Query",
     "Receipt",
+    "Record",
+    "SecurityReport",
+    "Shipped",
+    "Shipper",
     "SubjectStore",
+    "SyslogSink",
     "Tick",
     "TileStore",
     "VerifierKey",

@@ -5,7 +5,8 @@
     journal                       every append, of all trees, in order: see `journal`
     lock                          who reads or writes holds it (flock); not empty once there is a journal
     signed/<hash of origin>       size, root and note of the last checkpoint
-    subjects/<tenant>/<subject>   a key (``.key``) and what is sealed under it (``.sealed``), both names hashed
+    subjects/<tenant>/<subject>   a key (``.key``) and what is sealed under it (``.sealed``); tenants hashed
+    cursors/<sink>/<tenant>       how far a sink has come, both names hashed
 
 A payload of the journal is ``A`` and a bundle of leaves (one append, all trees of it or none), or ``P``, which a
 pruning writes in place of the leaves that went: their tenant and their hashes.
@@ -33,12 +34,13 @@ from ..core.canonical import canonical_json
 from ..core.clock import SystemClock, to_micros
 from ..core.errors import AuditForkDetected, ConfigurationError, StoreUnavailable
 from ..core.event import AuditEvent
+from .directory_people import DirectoryPeople
 from .event import Draft, content_digest, draft
 from .grove import Tree
 from .journal import Journal, store_file, sync_directory, unavailable
 from .processes import PerProcess
 from .sealed import SealedFiles
-from .store import SPINE, Batch, Head, Leaf, Signed, by_tenant, prunable, sequence, split_known
+from .store import SPINE, Batch, Head, Leaf, Signed, by_tenant, prunable, require_free, sequence, split_known
 from .tiles import bundle, unbundle
 from .tree import HASH_OCTETS, leaf_hash
 
@@ -63,7 +65,7 @@ class _State:
         self.trees: dict[str, Rows] = {}
 
 
-class DirectoryAuditStore:
+class DirectoryAuditStore(DirectoryPeople):
     """`AuditStore` and `SubjectStore` in a directory of its own, on a local file system.
 
     Raises:
@@ -184,7 +186,7 @@ class DirectoryAuditStore:
     def _signed_path(self, origin: str) -> Path:
         return self.directory / "signed" / sha256(origin.encode()).hexdigest()
 
-    # --- retention and subjects --------------------------------------------------------------------------------------
+    # --- retention --------------------------------------------------------------------------------------
 
     async def prune(self, tenant_id: str, below: int) -> int:
         """As `AuditStore.prune`: the journal is written anew without the leaves, which takes its whole length."""
@@ -192,6 +194,7 @@ class DirectoryAuditStore:
             tree = state.trees.get(tenant_id)
             if tree is None:
                 return 0
+            require_free(self._sealed.holds(tenant_id))
             first = prunable(tree.head(), below)
             if first > tree.first:
                 tree.prune(first)
@@ -220,23 +223,6 @@ class DirectoryAuditStore:
         fresh.close()
         beside.replace(path)
         sync_directory(self.directory)
-
-    async def subject_key(self, tenant_id: str, subject: str, fresh: bytes) -> bytes:
-        """As `SubjectStore.subject_key`."""
-        with self._held():
-            return self._sealed.key(tenant_id, subject, fresh)
-
-    async def disclosures(self, tenant_id: str, subject: str) -> list[tuple[int, bytes]]:
-        """As `SubjectStore.disclosures`."""
-        with self._held() as state:
-            tree = state.trees.get(tenant_id) or _tree()
-            return [(seq, octets) for seq, id, octets in self._sealed.read(tenant_id, subject) if _at(tree, id) == seq]
-
-    async def forget(self, tenant_id: str, subject: str) -> int:
-        """As `SubjectStore.forget`."""
-        with self._held() as state:
-            tree = state.trees.get(tenant_id) or _tree()
-            return sum(_at(tree, id) == seq for seq, id, _ in self._sealed.forget(tenant_id, subject))
 
     # --- the lock and the index --------------------------------------------------------------------------------------
 

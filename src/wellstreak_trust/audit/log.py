@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from os import PathLike
 from typing import Any, Final, NamedTuple
 
 from ..core.clock import Clock, SystemClock
@@ -14,18 +12,22 @@ from ..core.event import AuditEvent
 from ..core.outbox import OutboxRelay, Relayed
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
+from ..core.secret import Secret
 from .action import AuditAction
 from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
-from .export import export_tree
+from .exporting import Exporting
 from .keeper import Keeper
 from .note import Ed25519Signer, check_name
 from .outbox import AuditOutbox, require_outbox
+from .people import People
+from .privacy import Privacy
 from .processes import PerProcess
+from .reading import Reading
 from .recorder import Receipt, Recorder
 from .registry import ActionRegistry
 from .signing import Notary
-from .store import SPINE, AuditStore, Leaf
-from .tiles import TileStore, hash_spans
+from .store import SPINE, AuditStore
+from .tiles import hash_spans
 from .tree import inclusion_spans, leaf_hash, verify_inclusion
 
 __all__ = ["AuditLog", "Receipt", "Tick"]
@@ -48,7 +50,7 @@ class Tick(NamedTuple):
     owed: int
 
 
-class AuditLog:
+class AuditLog(Reading, Privacy, Exporting):
     """Records events, signs the state of each tenant's tree, proves and exports it. Satisfies `core.EventSink`.
 
     Args:
@@ -59,6 +61,8 @@ class AuditLog:
         deadline: how long an append waits for a lock.
         spill: protective events kept in memory while the store is down.
         sinks: where signed checkpoints are published, out of reach of who can write the store.
+        personal_key: a key kept outside the database, without which personal values in it cannot be read; it can
+            never be changed.
 
     Raises:
         ConfigurationError: an origin that no signature line can hold; a sink that suspends over a store that blocks.
@@ -75,6 +79,7 @@ class AuditLog:
         deadline: timedelta = _DEADLINE,
         spill: int = 1_000,
         sinks: Sequence[CheckpointSink] = (),
+        personal_key: Secret[bytes] | None = None,
     ) -> None:
         try:
             check_name(origin)
@@ -89,9 +94,12 @@ class AuditLog:
             raise ConfigurationError(
                 "a sink suspends and the store does not", hint="a blocking sink, or a store over AsyncDatabase"
             )
+        self.people: People = People(store, b"" if personal_key is None else personal_key.reveal())
         self._notary: Notary = Notary(store, signer, origin, sinks)
         self._keeper: Keeper = Keeper(store, self._notary, origin, self.clock, deadline)
-        self._recorder: Recorder = Recorder(store, self.registry, self.clock, deadline=deadline, spill=spill)
+        self._recorder: Recorder = Recorder(
+            store, self.registry, self.clock, people=self.people, deadline=deadline, spill=spill
+        )
         self._relays: PerProcess[OutboxRelay | None] = PerProcess(self._relay)
 
     def _relay(self) -> OutboxRelay | None:
@@ -204,25 +212,6 @@ class AuditLog:
 
     # --- reading and proving -----------------------------------------------------------------------------------------
 
-    async def aevents(self, tenant_id: str, *, limit: int = 100, before: int | None = None) -> list[dict[str, Any]]:
-        """The newest events of a tenant, newest first, as parsed leaves.
-
-        Args:
-            before: only events with a smaller `seq`: the last one of the page before.
-
-        Raises:
-            AuditForkDetected: a stored leaf is not what was hashed.
-            UsageError: an empty tenant id.
-        """
-        if tenant_id == SPINE:  # a lost tenant must not read how much every other one does
-            raise UsageError("events of no tenant", hint="the spine is read by export(SPINE, ...) and verify")
-        size = (await self.store.head(tenant_id)).size
-        stop = size if before is None else min(before, size)
-        found = await self.store.leaves(tenant_id, max(0, stop - limit), stop)
-        return [_parsed(leaf) for leaf in reversed(found)]
-
-    events: Final = synced(aevents)
-
     async def aentry(self, tenant_id: str, seq: int) -> bytes:
         """The bytes of one leaf as stored: what a proof is about. Raises `UsageError` where there is none."""
         found = await self.store.leaves(tenant_id, seq, seq + 1)
@@ -313,34 +302,5 @@ class AuditLog:
 
     prove: Final = synced(aprove)
 
-    async def aexport(
-        self,
-        tenant_id: str,
-        directory: str | PathLike[str] | TileStore,
-        *,
-        actor: Principal | Mapping[str, Any] | None = None,
-    ) -> str:
-        """Writes the tree as static files (c2sp.org/tlog-tiles) and returns the checkpoint, which is worth keeping.
-
-        Args:
-            actor: who exports; recorded as ``audit.exported`` first, so that the export holds its own event.
-
-        Raises:
-            UsageError: the directory holds another tree, or a newer state of this one.
-        """
-        if actor is not None:
-            await self.aemit(AuditEvent("audit.exported", "success", tenant_id, actor, occurred_at=self.clock.now()))
-        note = await self.acheckpoint(tenant_id)
-        await export_tree(
-            self.store, tenant_id, note, directory if isinstance(directory, TileStore) else TileStore(directory)
-        )
-        return note
-
-    export: Final = synced(aexport)
-
-
-def _parsed(leaf: Leaf) -> dict[str, Any]:
-    if leaf_hash(leaf.leaf) != leaf.leaf_hash:
-        raise AuditForkDetected(f"leaf {leaf.seq} is not what was hashed", hint="run verify on this log")
-    found: dict[str, Any] = json.loads(leaf.leaf)
-    return found
+    def _origin_of(self, tenant_id: str) -> str:
+        return tree_origin(self.origin, tenant_id)

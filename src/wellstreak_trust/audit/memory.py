@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from threading import Lock
 from typing import ClassVar
 
 from .event import Draft, Sealed
 from .grove import Tree
 from .processes import PerProcess
-from .store import SPINE, Head, Leaf, Signed, by_tenant, prunable, sequence, split_known
+from .query import Query, fits
+from .store import (
+    EVERYBODY,
+    SPINE,
+    Head,
+    Leaf,
+    SealedValue,
+    Signed,
+    by_tenant,
+    prunable,
+    require_free,
+    sequence,
+    split_known,
+)
 
 __all__ = ["MemoryAuditStore"]
 
@@ -31,6 +45,8 @@ class MemoryAuditStore:
         self._signed: dict[str, Signed] = {}
         self._keys: dict[tuple[str, str], bytes] = {}
         self._sealed: dict[str, list[tuple[int, Sealed]]] = {}
+        self._holds: dict[str, set[str]] = {}
+        self._cursors: dict[tuple[str, str], int] = {}
 
     async def append_batch(
         self, drafts: Sequence[Draft], *, now: Callable[[], datetime], deadline: timedelta
@@ -90,6 +106,11 @@ class MemoryAuditStore:
             tree = self._trees.get(tenant_id)
             return list(tree.range(start, stop)) if tree else []
 
+    async def find(self, tenant_id: str, query: Query, start: int, stop: int, limit: int) -> list[Leaf]:
+        """As `query.search.Searchable.find`; exact, for there is no column to narrow by."""
+        window = await self.leaves(tenant_id, start, stop)
+        return list(islice((leaf for leaf in reversed(window) if fits(query, leaf)), limit))
+
     async def latest(self, tenant_id: str, actor: str) -> Leaf | None:
         """As `AuditStore.latest`."""
         with self._locks.here:
@@ -121,6 +142,7 @@ class MemoryAuditStore:
             tree = self._trees.get(tenant_id)
             if tree is None:
                 return 0
+            require_free(self._holds.get(tenant_id, ()))
             first = prunable(tree.head(), below)
             tree.prune(first)
             self._sealed[tenant_id] = [(seq, one) for seq, one in self._sealed.get(tenant_id, ()) if seq >= first]
@@ -139,8 +161,43 @@ class MemoryAuditStore:
     async def forget(self, tenant_id: str, subject: str) -> int:
         """As `SubjectStore.forget`."""
         with self._locks.here:
+            require_free(self._holds.get(tenant_id, set()) & {subject, EVERYBODY})
             before = self._sealed.get(tenant_id, [])
             left = [(seq, one) for seq, one in before if one.subject != subject]
             self._keys.pop((tenant_id, subject), None)
             self._sealed[tenant_id] = left
             return len(before) - len(left)
+
+    async def sealed(self, tenant_id: str, start: int, stop: int) -> list[SealedValue]:
+        """As `SubjectStore.sealed`."""
+        with self._locks.here:
+            return [
+                SealedValue(seq, one.subject, one.octets, self._keys[tenant_id, one.subject])
+                for seq, one in self._sealed.get(tenant_id, ())
+                if start <= seq < stop and (tenant_id, one.subject) in self._keys
+            ]
+
+    async def hold(self, tenant_id: str, subject: str, *, held: bool) -> bool:
+        """As `SubjectStore.hold`."""
+        with self._locks.here:
+            holds = self._holds.setdefault(tenant_id, set())
+            changes = (subject in holds) is not held
+            (holds.add if held else holds.discard)(subject)
+            return changes
+
+    async def holds(self, tenant_id: str) -> frozenset[str]:
+        """As `SubjectStore.holds`."""
+        with self._locks.here:
+            return frozenset(self._holds.get(tenant_id, ()))
+
+    async def cursor(self, sink: str, tenant_id: str) -> int:
+        """As `shipping.CursorStore.cursor`."""
+        return self._cursors.get((sink, tenant_id), 0)
+
+    async def move_cursor_if(self, sink: str, tenant_id: str, old: int, new: int) -> bool:
+        """As `shipping.CursorStore.move_cursor_if`."""
+        with self._locks.here:
+            if self._cursors.get((sink, tenant_id), 0) != old:
+                return False
+            self._cursors[sink, tenant_id] = new
+            return True

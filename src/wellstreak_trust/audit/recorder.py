@@ -32,6 +32,8 @@ from ..core.errors import (
 )
 from ..core.event import AuditEvent
 from .event import Draft, draft, reduced
+from .people import People, without_values
+from .personal import is_marked
 from .processes import PerProcess
 from .registry import ActionRegistry, ActionSpec
 from .sequencer import Sequencer
@@ -74,15 +76,24 @@ class Recorder:
     """The writing half of a log.
 
     Args:
+        people: seals personal values.
         deadline: how long an event waits for other callers and for locks.
         spill: protective events kept while the store is down.
     """
 
     def __init__(
-        self, store: AuditStore, registry: ActionRegistry, clock: Clock, *, deadline: timedelta, spill: int
+        self,
+        store: AuditStore,
+        registry: ActionRegistry,
+        clock: Clock,
+        *,
+        people: People,
+        deadline: timedelta,
+        spill: int,
     ) -> None:
         self.registry: ActionRegistry = registry
         self._clock: Clock = clock
+        self._people: People = people
         self._deadline: timedelta = deadline
         self._sequencer: Sequencer = Sequencer(store, clock)
         self._spills: PerProcess[Spill] = PerProcess(lambda: Spill(spill))
@@ -105,7 +116,7 @@ class Recorder:
 
     async def record(self, events: Sequence[AuditEvent]) -> list[Receipt]:
         """As `AuditLog.aemit_many`."""
-        admitted = [self._admit(event) for event in events]
+        admitted = [self._admit(event) or await self._admit_marked(event) for event in events]
         drafts = [one[2] for one in admitted if one[2] is not None]
         leaves: list[Leaf] = []
         if drafts:
@@ -127,7 +138,7 @@ class Recorder:
         try:
             await self.record((event,))
         except AuditUnavailable:
-            self._spill.keep([draft(event)], self._clock.now())
+            self._spill.keep([without_values(event)], self._clock.now())
         except TrustError:
             self._lose(event.tenant_id)  # an attempt of this tenant stands, so the tenant is one
 
@@ -147,7 +158,8 @@ class Recorder:
 
     # --- policy ------------------------------------------------------------------------------------------------------
 
-    def _admit(self, event: AuditEvent) -> _Admitted:
+    def _admit(self, event: AuditEvent) -> _Admitted | None:
+        """None for an event with personal values or secrets; plain ones, nearly all, are not even searched for them."""
         spec = self.registry.spec(getattr(event, "action", ""))
         try:
             made = draft(event)
@@ -155,9 +167,24 @@ class Recorder:
                 spec.check(event)
             return _Admitted(event, spec, made)
         except (AuditEventRejected, AuditEventTooLarge) as refusal:
+            return None if is_marked(event) else self._cut(event, spec, refusal)
+
+    async def _admit_marked(self, event: AuditEvent) -> _Admitted:
+        spec = self.registry.spec(event.action)
+        try:
+            spec.check(event)
+            return _Admitted(event, spec, await self._people.draft(event))
+        except (AuditEventRejected, AuditEventTooLarge) as refusal:
+            return self._cut(event, spec, refusal)
+        except Exception as error:  # the keys are out of reach
             if spec.must_stand:
-                raise
-            return _Admitted(event, spec, self._reduced(event, refusal))
+                raise _refused(error) from None
+            return _Admitted(event, spec, without_values(event))
+
+    def _cut(self, event: AuditEvent, spec: ActionSpec, refusal: TrustError) -> _Admitted:
+        if spec.must_stand:
+            raise refusal
+        return _Admitted(event, spec, self._reduced(event, refusal))
 
     def _reduced(self, event: AuditEvent, refusal: TrustError) -> Draft | None:
         try:
@@ -180,8 +207,7 @@ class Recorder:
         except Exception as error:  # whatever a driver throws, the answer is the policy's
             waited = timedelta(microseconds=(self._clock.monotonic_ns() - begun) // 1_000)
             self._hangs = self._hangs or waited >= self._deadline / 2
-            what = error.code if isinstance(error, TrustError) else type(error).__name__
-            raise AuditUnavailable(f"the audit store did not take the event ({what})", hint=_HINT) from None
+            raise _refused(error) from None
         self._hangs = False
         return leaves
 
@@ -214,6 +240,11 @@ class Recorder:
     def _lose(self, tenant_id: str) -> None:
         moment = self._clock.now()
         self._spill.lose(tenant_id, Gap(1, moment, moment))
+
+
+def _refused(error: Exception) -> AuditUnavailable:
+    what = error.code if isinstance(error, TrustError) else type(error).__name__
+    return AuditUnavailable(f"the audit store did not take the event ({what})", hint=_HINT)
 
 
 def _receipts(admitted: list[_Admitted], leaves: list[Leaf]) -> list[Receipt]:

@@ -1,7 +1,8 @@
 """Sealed personal values as files, apart from the journal, so that they can be deleted.
 
-``<hash of tenant>/<hash of subject>.key`` is the key, and ``.sealed`` a line a value: ``seq base64 event-id``. A line
+``<hash of tenant>/<subject in hex>.key`` is the key, and ``.sealed`` a line a value: ``seq base64 event-id``. A line
 counts only where the journal has that event at that place: a crash may leave one whose event was never acknowledged.
+``<hash of tenant>/holds`` names the subjects under legal hold, a line each, in hex.
 """
 
 from __future__ import annotations
@@ -82,13 +83,37 @@ class SealedFiles:
 
     def prune(self, tenant_id: str, first: int) -> None:
         """Drops the values of events below `first`."""
-        folder = self._path(tenant_id, "", "").parent
-        for path in sorted(folder.glob("*.sealed")):
+        for path in sorted(self._folder(tenant_id).glob("*.sealed")):
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if int(line.split(" ", 1)[0]) >= first]
             if len(kept) < len(lines):
                 store_file(path, "".join(kept).encode())
 
+    def subjects(self, tenant_id: str) -> list[tuple[str, bytes]]:
+        """All subjects that something is sealed of, with the keys that stand."""
+        folder = self._folder(tenant_id)
+        found = ((path, path.with_suffix(".key")) for path in sorted(folder.glob("*.sealed")))
+        return [(bytes.fromhex(path.stem).decode(), key.read_bytes()) for path, key in found if key.exists()]
+
+    def holds(self, tenant_id: str) -> frozenset[str]:
+        """The subjects under hold."""
+        try:
+            lines = (self._folder(tenant_id) / "holds").read_text(encoding="ascii").splitlines()
+        except FileNotFoundError:
+            return frozenset()
+        return frozenset(bytes.fromhex(line).decode() for line in lines)
+
+    def hold(self, tenant_id: str, subject: str, *, held: bool) -> bool:
+        """Places or releases a hold; tells whether that changed anything."""
+        before = self.holds(tenant_id)
+        after = before | {subject} if held else before - {subject}
+        if after != before:
+            text = "".join(f"{one.encode().hex()}\n" for one in sorted(after))
+            store_file(self._folder(tenant_id) / "holds", text.encode())
+        return after != before
+
+    def _folder(self, tenant_id: str) -> Path:
+        return self._directory / sha256(tenant_id.encode()).hexdigest()[:32]
+
     def _path(self, tenant_id: str, subject: str, kind: str) -> Path:
-        tenant, name = (sha256(text.encode()).hexdigest()[:32] for text in (tenant_id, subject))
-        return self._directory / tenant / f"{name}.{kind}"
+        return self._folder(tenant_id) / f"{subject.encode().hex()}.{kind}"

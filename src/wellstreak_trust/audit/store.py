@@ -7,33 +7,41 @@ heads of the others (see `spine`). No event can be of that tenant, because an ev
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from ..core.clock import rfc3339, to_micros
-from ..core.errors import AuditConflict
+from ..core.errors import AuditConflict, LegalHold
 from .event import Draft
 from .tiles import TILE_HEIGHT, TILE_WIDTH
 from .tree import EMPTY_ROOT, Frontier, leaf_hash
 
 __all__ = [
+    "EVERYBODY",
     "SPINE",
     "AuditStore",
     "Batch",
     "Head",
     "Leaf",
+    "SealedValue",
     "Signed",
     "SubjectStore",
     "by_tenant",
+    "leaves_of",
     "prunable",
+    "require_free",
     "sequence",
     "split_known",
 ]
 
+_PAGE: Final = 1_000
+
 SPINE: Final = ""
 """The tenant id of the spine."""
+EVERYBODY: Final = ""
+"""The subject of what is about a tenant as a whole: the key of its index, and a hold of everything."""
 
 
 class Leaf(NamedTuple):
@@ -66,6 +74,15 @@ class Head(NamedTuple):
     edge: tuple[bytes, ...] = ()
     recorded_at: int = 0
     first: int = 0
+
+
+class SealedValue(NamedTuple):
+    """A sealed disclosure with the stored key of the person it is about."""
+
+    seq: int
+    subject: str
+    octets: bytes
+    key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +149,9 @@ class AuditStore(Protocol):
 
         Whole bundles of 256 leaves go, and the last leaf always stays: returns the seq that is now the first. Ids of
         pruned events are forgotten; the same id would be recorded again.
+
+        Raises:
+            LegalHold: the tenant, or any subject of it, is held.
         """
         ...
 
@@ -150,7 +170,10 @@ class AuditStore(Protocol):
 
 @runtime_checkable
 class SubjectStore(Protocol):
-    """Keeps the keys of persons and what is sealed under them; every `AuditStore` of this package is one."""
+    """Keeps the keys of persons, what is sealed under them, and legal holds; subjects are opaque ids.
+
+    Every `AuditStore` of this package is one.
+    """
 
     async def subject_key(self, tenant_id: str, subject: str, fresh: bytes) -> bytes:
         """The key of a subject; `fresh` becomes it where there is none."""
@@ -160,8 +183,24 @@ class SubjectStore(Protocol):
         """What is sealed of a subject: seq of the event and the sealed value, in the order of events."""
         ...
 
+    async def sealed(self, tenant_id: str, start: int, stop: int) -> list[SealedValue]:
+        """What is sealed of events with start <= seq < stop, as far as the keys stand."""
+        ...
+
     async def forget(self, tenant_id: str, subject: str) -> int:
-        """Deletes the key and everything sealed under it in one step; returns how many values that were."""
+        """Deletes the key and everything sealed under it in one step; returns how many values that were.
+
+        Raises:
+            LegalHold: the subject, or its tenant as a whole, is held.
+        """
+        ...
+
+    async def hold(self, tenant_id: str, subject: str, *, held: bool) -> bool:
+        """Places or releases a legal hold; tells whether that changed anything."""
+        ...
+
+    async def holds(self, tenant_id: str) -> frozenset[str]:
+        """The subjects under hold; `EVERYBODY` among them means the whole tenant."""
         ...
 
 
@@ -185,9 +224,38 @@ class Batch(NamedTuple):
         return Head(frontier.size, frontier.root(), tuple(frontier.edge), self.recorded_at, before.first)
 
 
+async def leaves_of(
+    store: AuditStore,
+    tenant_id: str,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> AsyncIterator[Leaf]:
+    """All leaves that are kept, in order, page by page; those that are appended meanwhile are left out.
+
+    Args:
+        progress: told how many of how many places are done.
+    """
+    head = await store.head(tenant_id)
+    end = head.size if stop is None else min(stop, head.size)
+    first = max(start, head.first)
+    for at in range(first, end, _PAGE):
+        for leaf in await store.leaves(tenant_id, at, min(at + _PAGE, end)):
+            yield leaf
+        if progress is not None:
+            progress(min(at + _PAGE, end) - first, end - first)
+
+
 def prunable(head: Head, below: int) -> int:
     """The seq below which leaves may go when all below `below` should: whole bundles, and never the last leaf."""
     return max(head.first, min(below, head.size - 1) // TILE_WIDTH * TILE_WIDTH)
+
+
+def require_free(holds: Iterable[str]) -> None:
+    """Raises `LegalHold` if there is any hold: holds beat erasure and pruning."""
+    if any(True for _ in holds):
+        raise LegalHold("a legal hold stands on what would go", hint="AuditLog.release ends it, and is recorded")
 
 
 def sequence(size: int, edge: Sequence[bytes], drafts: Iterable[Draft], recorded_at: datetime) -> Batch:

@@ -14,7 +14,7 @@ except ImportError:
         "the command line needs typer and rich", hint="pip install 'wellstreak-trust[cli]'", reason="extra"
     ) from None
 
-from . import audit_verify, connections, doctor, governance, keys, policy, secrets, webhooks
+from . import audit_trail, audit_verify, connections, doctor, governance, keys, policy, secrets, webhooks
 from .console import ERR, OUT
 
 __all__ = ["app", "main"]
@@ -22,6 +22,7 @@ __all__ = ["app", "main"]
 app: Final = typer.Typer(no_args_is_help=True, add_completion=False, help="Security primitives of a multi-tenant SaaS.")
 audit_app: Final = typer.Typer(no_args_is_help=True, help="The audit trail.")
 security_txt_app: Final = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
+audit_trail.add(audit_app)
 audit_verify.add(audit_app)
 app.command("governance")(governance.show)
 app.add_typer(doctor.app, name="doctor")

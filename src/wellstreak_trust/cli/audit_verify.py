@@ -5,23 +5,20 @@ Exit status: 0 verified; 1 tampered or damaged; 2 could not look; 3 nothing wron
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from wellstreak_trust.core.errors import ConfigurationError, StoreUnavailable, UsageError
+from wellstreak_trust.core.errors import ConfigurationError, UsageError
 from wellstreak_trust.core.sansio import drive
 
-from .console import ERR, say
+from .audit_store import bar, database_of, readable
+from .console import say
 from .secret_store import DatabaseOption, told
 
 if TYPE_CHECKING:
     from wellstreak_trust.audit import ProofReport, VerifyReport
-    from wellstreak_trust.storage.sql import Database
 
 __all__ = ["add"]
 
@@ -63,11 +60,11 @@ def verify(
 
     keys = tuple(key or ())
     wanted = at_least or ("anchored" if entry is None else "signed")
-    with told(_CANNOT), _readable():
+    with told(_CANNOT), readable():
         _require_level(wanted)
         if entry is not None:
             _end(verify_proof(_file(source).read_bytes(), entry.read_bytes(), keys, quorum=quorum), wanted)
-        with _progress() as progress:
+        with bar("verifying") as progress:
             report = verified(
                 _opened(database) if source is None else _directory(source),
                 tenant_id=tenant,
@@ -95,7 +92,7 @@ def prove(
     from wellstreak_trust.audit.proofs import proof_from_export, proof_from_store
     from wellstreak_trust.settings import TrustSettings
 
-    with told(_CANNOT), _readable():
+    with told(_CANNOT), readable():
         if source is not None:
             proof, octets = drive(proof_from_export(TileStore(_directory(source)), seq))
         elif tenant is None:
@@ -125,8 +122,8 @@ def witness(
     from wellstreak_trust.audit import Ed25519Signer, Witness, WitnessApp
     from wellstreak_trust.storage.sql import SqlWitnessStore
 
-    with told(_CANNOT), _readable():
-        port_of = _database(database)
+    with told(_CANNOT), readable():
+        port_of = database_of(database)
         port_of.create_all()
         watching = Witness(SqlWitnessStore(port_of), Ed25519Signer.from_pem(key_file.read_bytes()), name, log)
         try:
@@ -189,46 +186,4 @@ def _directory(source: Path) -> Path:
 def _opened(url: str | None) -> Any:
     from wellstreak_trust.storage.sql import SqlAuditStore
 
-    return SqlAuditStore(_database(url))
-
-
-def _database(url: str | None) -> Database:
-    from sqlalchemy import create_engine
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-
-    from wellstreak_trust.settings import TrustSettings
-    from wellstreak_trust.storage.sql import Database
-
-    found = url or TrustSettings().database_url.reveal()
-    try:
-        if make_url(found).get_dialect().is_async:
-            raise ArgumentError
-        port = Database(create_engine(found))
-        with port.engine.connect():  # a database that cannot be opened is no trail that was tampered with
-            return port
-    except (ArgumentError, NoSuchModuleError, ImportError):
-        raise ConfigurationError(
-            "the database's URL names no blocking driver that is installed", hint="sqlite:///app.db"
-        ) from None
-    except SQLAlchemyError as error:
-        raise StoreUnavailable(f"the database cannot be opened ({type(error).__name__})") from None
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """A file that cannot be read or written ends the command."""
-    try:
-        yield
-    except OSError as error:
-        ERR.print(f"{type(error).__name__}: {error.filename}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(_CANNOT) from None
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A bar on a terminal, and nothing anywhere else."""
-    columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
-        task = bar.add_task("entries", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    return SqlAuditStore(database_of(url))

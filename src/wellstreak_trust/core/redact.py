@@ -19,7 +19,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-__all__ = ["CUT", "MASKED", "redact", "redact_text", "secret_key", "suspicious"]
+__all__ = ["CUT", "MASKED", "is_marker", "redact", "redact_text", "secret_key", "suspicious"]
 
 MASKED: Final = "***"
 CUT: Final = "…(cut)"
@@ -62,6 +62,11 @@ _SPELLED: Final[Mapping[type, Callable[[Any], str]]] = {
     UUID: str,
     Decimal: str,
 }
+
+
+def is_marker(kind: type) -> bool:
+    """Whether a type says of its values that they are never shown; by name, whoever wrote it."""
+    return kind is not str and any(base.__name__ in _MARKERS for base in kind.__mro__)
 
 
 def redact_text(text: str) -> str:
@@ -116,7 +121,7 @@ class _Walk:
     def _rule(self, value: object, depth: int) -> object:
         # By `type`, never by `isinstance`: a lazy proxy answers for the class behind it, and loads it to do so.
         kind = type(value)
-        if kind is not str and any(base.__name__ in _MARKERS for base in kind.__mro__):
+        if is_marker(kind):
             return MASKED
         if issubclass(kind, str):
             return redact_text(str.__str__(value))

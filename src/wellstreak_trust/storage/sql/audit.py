@@ -14,12 +14,15 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, literal_colu
 from sqlalchemy.exc import IntegrityError
 
 from ...audit.event import Draft
-from ...audit.store import SPINE, Batch, Head, Leaf, Signed, by_tenant, prunable, sequence, split_known
+from ...audit.query import Query
+from ...audit.store import SPINE, Batch, Head, Leaf, Signed, by_tenant, prunable, require_free, sequence, split_known
 from ...audit.tiles import TILE_WIDTH
 from ...audit.tree import HASH_OCTETS
 from ...core.errors import AuditForkDetected
 from ...core.sansio import suspends
-from .audit_tables import DISCLOSURE, HEAD, LEAF, SIGNED, SUBJECT, TILE
+from .audit_search import conditions
+from .audit_subjects import SqlSubjects, holds_of
+from .audit_tables import DISCLOSURE, HEAD, LEAF, SIGNED, TILE
 from .database import JoinedAsyncDatabase, JoinedDatabase, SqlPort, insert
 from .outbox import SqlOutbox
 from .prepared import Prepared, PreparedInsert
@@ -68,7 +71,7 @@ _MOVE_HEAD: Final = Prepared(
 )
 
 
-class SqlAuditStore:
+class SqlAuditStore(SqlSubjects):
     """`AuditStore` and `SubjectStore` over a `Database`, `AsyncDatabase` or ``Database.threaded()``."""
 
     def __init__(self, database: SqlPort) -> None:
@@ -149,6 +152,21 @@ class SqlAuditStore:
         )
         return await self._database.run(lambda connection: _leaves(connection, wanted), read=True)
 
+    async def find(self, tenant_id: str, query: Query, start: int, stop: int, limit: int) -> list[Leaf]:
+        """As `audit.query.Searchable.find`."""
+
+        def work(connection: Connection) -> list[Leaf]:
+            narrowed = (
+                select(*_COLUMNS)
+                .where(LEAF.c.tenant_id == tenant_id, LEAF.c.seq >= start, LEAF.c.seq < stop)
+                .where(*conditions(query, LEAF, connection.dialect.name))
+                .order_by(LEAF.c.seq.desc())
+                .limit(limit)
+            )
+            return _leaves(connection, narrowed)
+
+        return await self._database.run(work, read=True)
+
     async def latest(self, tenant_id: str, actor: str) -> Leaf | None:
         """As `AuditStore.latest`."""
         wanted = (
@@ -196,50 +214,13 @@ class SqlAuditStore:
 
         def work(connection: Connection) -> int:
             head = _head(connection, _LOCK_HEAD, tenant_id) or Head()
+            require_free(holds_of(connection, tenant_id))
             first = prunable(head, below)
             if first > head.first:
                 for table in (DISCLOSURE, LEAF):
                     connection.execute(delete(table).where(table.c.tenant_id == tenant_id, table.c.seq < first))
                 connection.execute(update(HEAD).where(HEAD.c.tenant_id == tenant_id).values(first_seq=first))
             return first
-
-        return await self._database.run(work)
-
-    async def subject_key(self, tenant_id: str, subject: str, fresh: bytes) -> bytes:
-        """As `SubjectStore.subject_key`."""
-        here = (SUBJECT.c.tenant_id == tenant_id, SUBJECT.c.subject == subject)
-        row = {"tenant_id": tenant_id, "subject": subject, "key": fresh}
-
-        def work(connection: Connection) -> bytes:
-            connection.execute(insert(connection, SUBJECT).values(row).on_conflict_do_nothing())
-            key: bytes = connection.execute(select(SUBJECT.c.key).where(*here)).scalar_one()
-            return key
-
-        standing = await self._database.run(
-            lambda connection: connection.scalar(select(SUBJECT.c.key).where(*here)), read=True
-        )
-        return await self._database.run(work) if standing is None else standing
-
-    async def disclosures(self, tenant_id: str, subject: str) -> list[tuple[int, bytes]]:
-        """As `SubjectStore.disclosures`."""
-        wanted = (
-            select(DISCLOSURE.c.seq, DISCLOSURE.c.sealed)
-            .where(DISCLOSURE.c.tenant_id == tenant_id, DISCLOSURE.c.subject == subject)
-            .order_by(DISCLOSURE.c.seq, DISCLOSURE.c.place)
-        )
-        return await self._database.run(
-            lambda connection: [(row.seq, row.sealed) for row in connection.execute(wanted)], read=True
-        )
-
-    async def forget(self, tenant_id: str, subject: str) -> int:
-        """As `SubjectStore.forget`."""
-
-        def work(connection: Connection) -> int:
-            gone = [
-                connection.execute(delete(table).where(table.c.tenant_id == tenant_id, table.c.subject == subject))
-                for table in (SUBJECT, DISCLOSURE)
-            ]
-            return gone[-1].rowcount
 
         return await self._database.run(work)
 

@@ -12,6 +12,8 @@ table                      what is left to the writer
 ``wst_audit_signed``       insert; an update only where the signed size does not fall
 ``wst_audit_disclosure``   insert
 ``wst_audit_subject``      insert
+``wst_audit_hold``         insert: who may place a legal hold cannot lift it
+``wst_audit_cursor``       insert and update; how far a sink has come is no evidence
 =========================  ==========================================================================================
 
 What this does not stop: the owner of the tables and a superuser can disable a trigger, and whoever holds the writer's
@@ -23,7 +25,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...core.errors import ConfigurationError
-from .audit_tables import DISCLOSURE, HEAD, LEAF, SIGNED, SUBJECT, TILE
+from .audit_tables import CURSOR, DISCLOSURE, HEAD, HOLD, LEAF, SIGNED, SUBJECT, TILE
 
 __all__ = ["audit_ddl"]
 
@@ -42,7 +44,7 @@ _ALLOWED: Final = {
     " AND (NEW.size > OLD.size OR NEW.root = OLD.root) THEN RETURN NEW; END IF;",
 }
 _GROWS: Final = frozenset(_ALLOWED)
-_TABLES: Final = (LEAF.name, TILE.name, HEAD.name, SIGNED.name, DISCLOSURE.name, SUBJECT.name)
+_TABLES: Final = (LEAF.name, TILE.name, HEAD.name, SIGNED.name, DISCLOSURE.name, SUBJECT.name, HOLD.name)
 
 
 def audit_ddl(writer: str, *, keeper: str | None = None, reader: str | None = None) -> list[str]:
@@ -61,7 +63,7 @@ def audit_ddl(writer: str, *, keeper: str | None = None, reader: str | None = No
         isinstance(role, str) and role and "\x00" not in role for role in roles
     ):
         raise ConfigurationError("writer, keeper and reader are names of different roles", reason="audit_roles")
-    found = []
+    found = [f"GRANT SELECT, INSERT, UPDATE ON {CURSOR.name} TO {_name(role)}" for role in roles if role != reader]
     for table in _TABLES:
         found += _guarded(table, keeper)
         found.append(f"REVOKE ALL ON {table} FROM PUBLIC, {_name(writer)}")

@@ -11,7 +11,18 @@ from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text, Uniq
 
 from .schema import metadata
 
-__all__ = ["COLUMNS_OF_3", "DISCLOSURE", "HEAD", "INDEXES_OF_3", "LEAF", "SIGNED", "SUBJECT", "TILE"]
+__all__ = [
+    "COLUMNS_OF_3",
+    "CURSOR",
+    "DISCLOSURE",
+    "HEAD",
+    "HOLD",
+    "INDEXES_OF_3",
+    "LEAF",
+    "SIGNED",
+    "SUBJECT",
+    "TILE",
+]
 
 LEAF: Final = Table(
     "wst_audit_leaf",
@@ -81,6 +92,20 @@ SUBJECT: Final = Table(
     Column("tenant_id", Text, primary_key=True),
     Column("subject", Text, primary_key=True),
     Column("key", LargeBinary, nullable=False),
+)
+
+HOLD: Final = Table(
+    "wst_audit_hold",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+)
+CURSOR: Final = Table(
+    "wst_audit_cursor",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("tenant_id", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
 )
 
 COLUMNS_OF_3: Final = (HEAD.c.recorded_at, HEAD.c.first_seq, HEAD.c.grown)
