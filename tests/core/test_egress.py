@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
@@ -68,3 +71,26 @@ def test_a_connection_that_stays_open_is_read_to_the_end_of_the_body() -> None:
         answer = Egress(SystemClock(), allow_private=True).send("GET", url)
         assert asked.result().startswith(b"GET / HTTP/1.1\r\n")
     assert (answer.status, answer.body) == (200, b"hi")
+
+
+def test_a_header_that_drips_ends_at_the_deadline() -> None:
+    """Each byte resets a timeout of single reads; the deadline of the whole exchange it does not."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+
+        def serve() -> int:
+            peer, _ = listening.accept()
+            sent = 0
+            with peer, suppress(OSError):
+                peer.recv(4096)
+                for octet in b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 500:
+                    peer.sendall(bytes([octet]))
+                    sent += 1
+                    time.sleep(0.02)
+            return sent
+
+        dripped = pool.submit(serve)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        with pytest.raises(EgressFailed) as refused:
+            Egress(SystemClock(), timedelta(seconds=0.2), allow_private=True).send("GET", url)
+        assert refused.value.code == "timeout"
+        assert dripped.result() < 200

@@ -5,20 +5,22 @@
     name ─► resolve once ─► every address global? ─► connect to that very address (name kept for Host and TLS) ─► answer
 
 A name that changes its mind between check and connection (DNS rebinding) gains nothing. Redirects are never followed:
-what was sent would travel along. One deadline bounds the whole exchange, because a server that drips a byte a second
-resets per-read timeouts. It blocks; asynchronous callers run it in a worker thread.
+what was sent would travel along. One deadline bounds the whole exchange, because a server that drips a byte a second,
+be it of a header or of the body, resets per-read timeouts. It blocks; asynchronous callers run it in a worker thread.
 """
 
 from __future__ import annotations
 
 import http.client
+import io
 import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from functools import partial
+from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from .clock import Clock
@@ -98,7 +100,7 @@ class Egress:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request(method, path, body=body, headers=headers)
             response = connection.getresponse()
-            octets = _read(response, connection, deadline, self.max_body + 1)
+            octets = _read(response, self.max_body + 1)
             lines = Headers(response.getheaders())
             return EgressResponse(response.status, lines, octets[: self.max_body], len(octets) <= self.max_body)
         finally:
@@ -152,6 +154,7 @@ class _Pinned(http.client.HTTPConnection):
         self._address: str = address
         self._deadline: _Deadline = deadline
         self._secure: ssl.SSLContext | None = secure
+        self.response_class: Any = partial(_Response, deadline)
 
     def connect(self) -> None:
         plain = socket.create_connection((self._address, self.port), timeout=self._deadline.left())
@@ -161,15 +164,38 @@ class _Pinned(http.client.HTTPConnection):
             self.sock = self._secure.wrap_socket(plain, server_hostname=self.host)
 
 
-def _read(
-    response: http.client.HTTPResponse, connection: http.client.HTTPConnection, deadline: _Deadline, most: int
-) -> bytes:
-    """At most so many bytes, so that a slow or endless body is a timeout and not a success."""
+class _Response(http.client.HTTPResponse):
+    """An answer of which every octet is read under the deadline, from the status line on."""
+
+    def __init__(self, deadline: _Deadline, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp: Any = io.BufferedReader(_Received(self.fp.detach(), sock, deadline))
+
+
+class _Received(io.RawIOBase):
+    """What a socket receives; each single read may take what is left of the deadline."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: _Deadline) -> None:
+        self._raw: io.RawIOBase = raw
+        self._sock: socket.socket = sock
+        self._deadline: _Deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        self._sock.settimeout(self._deadline.left())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _read(response: http.client.HTTPResponse, most: int) -> bytes:
+    """At most so many bytes of the body."""
     found = bytearray()
     while len(found) < most:
-        if connection.sock is not None:
-            connection.sock.settimeout(deadline.left())
-        deadline.left()
         piece = response.read1(min(8192, most - len(found)))
         if not piece:
             break
