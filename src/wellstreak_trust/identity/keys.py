@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -22,7 +22,7 @@ from ..core.secret import Secret
 from .jwk import public_key_of, refused_key
 from .keytext import is_key_text
 
-__all__ = ["ALGORITHMS", "KeySet", "VerifyKey"]
+__all__ = ["ALGORITHMS", "KeyFinder", "KeySet", "VerifyKey"]
 
 MAX_KEYS: Final = 64
 _RSA_BITS: Final = range(2_048, 6_144 + 1)  # a longer key makes signatures beyond the size limit of a token
@@ -52,6 +52,14 @@ class VerifyKey:
             return bool(_VERIFY[self.alg].verify(signing_input, self.material, signature))
         except (ValueError, TypeError, UnsupportedAlgorithm):
             return False
+
+
+class KeyFinder(Protocol):
+    """Where a verifier finds the key that a header names: a `KeySet`, or a `JwksSource`."""
+
+    def find(self, alg: str, kid: str | None, /) -> VerifyKey | None:
+        """The key of this algorithm and name, or without a name the only one of the algorithm."""
+        ...
 
 
 class KeySet:
