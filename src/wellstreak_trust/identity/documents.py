@@ -6,6 +6,7 @@ very machine, and only where it is asked for: whoever can change the key set can
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, Protocol
@@ -16,7 +17,7 @@ from ..core.egress import Egress, EgressFailed, EgressResponse
 from ..core.errors import ConfigurationError, InvalidToken, ProviderUnavailable
 from .jws import json_object
 
-__all__ = ["HttpWay", "asked", "checked_url", "default_way", "fetched", "json_document"]
+__all__ = ["HttpWay", "asked", "checked_url", "default_way", "fetched", "json_document", "json_list"]
 
 MAX_DOCUMENT: Final = 256 * 1024
 _LOOPBACK: Final = frozenset(("127.0.0.1", "::1", "localhost"))
@@ -103,3 +104,12 @@ def json_document(octets: bytes) -> dict[str, Any] | None:
         return json_object(octets, "document")
     except InvalidToken:
         return None
+
+
+def json_list(octets: bytes) -> list[Any]:
+    """A JSON list; empty where it is none."""
+    try:
+        found = json.loads(octets.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return []
+    return found if isinstance(found, list) else []

@@ -123,7 +123,8 @@ def usable_keys(document: dict[str, Any]) -> KeySet:
         raise ProviderUnavailable(f"the key set: no list of at most {MAX_KEYS} keys", hint="is the address right?")
     keys = [key for member in members for key in _usable(member)]
     times = Counter(key.kid for key in keys)
-    distinct = [key for key in keys if key.kid is None or times[key.kid] == 1]  # which of two signed would depend on their order
+    # Which of two keys of one name signed would depend on their order.
+    distinct = [key for key in keys if key.kid is None or times[key.kid] == 1]
     if not distinct:
         raise ProviderUnavailable("the key set: no key that can be used", hint="RSA, P-256, P-384, P-521, Ed25519")
     return KeySet(distinct)

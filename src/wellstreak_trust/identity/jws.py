@@ -26,7 +26,16 @@ from ..core.errors import ConfigurationError, InvalidToken
 from .keys import ALGORITHMS, KeyFinder
 from .presented import Presented, text_of
 
-__all__ = ["Header", "Jws", "admitted_algorithms", "header_of", "json_object", "open_jws", "verify_jws"]
+__all__ = [
+    "Header",
+    "Jws",
+    "admitted_algorithms",
+    "header_of",
+    "json_object",
+    "open_jws",
+    "unverified_claims",
+    "verify_jws",
+]
 
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]{1,2048})\.([A-Za-z0-9_-]{0,16384})\.([A-Za-z0-9_-]{1,1024})")
 _LONGEST: Final = 2_048 + 16_384 + 1_024 + 2
@@ -122,6 +131,15 @@ def header_of(token: Presented) -> Header | None:
         return _header(parts[1]) if parts is not None else None
     except InvalidToken:
         return None
+
+
+def unverified_claims(token: Presented) -> Mapping[str, Any]:
+    """What a token claims, nothing where it claims nothing. Not verified: to choose by, not to trust."""
+    parts = _COMPACT.fullmatch(found) if len(found := text_of(token)) <= _LONGEST else None
+    try:
+        return json_object(_octets(parts[2]), "payload") if parts is not None else {}
+    except InvalidToken:
+        return {}
 
 
 def json_object(octets: bytes, reason: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .audit import SqlAuditStore as SqlAuditStore
     from .connections import SqlConnectionStore as SqlConnectionStore
     from .endpoints import SqlEndpointStore as SqlEndpointStore
+    from .logins import SqlLoginStore as SqlLoginStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
     from .outbox import SqlOutbox as SqlOutbox
     from .recipients import SqlRecipientStore as SqlRecipientStore
@@ -29,6 +30,7 @@ _ROOMS = {
     "SqlConnectionStore": "connections",
     "SqlEndpointStore": "endpoints",
     "SqlEntitlements": "usage",
+    "SqlLoginStore": "logins",
     "SqlMembershipStore": "memberships",
     "SqlOneTimeTokenStore": "tokens",
     "SqlOutbox": "outbox",
@@ -49,6 +51,7 @@ __all__ = [
     "SqlConnectionStore",
     "SqlEndpointStore",
     "SqlEntitlements",
+    "SqlLoginStore",
     "SqlMembershipStore",
     "SqlOneTimeTokenStore",
     "SqlOutbox",
