@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from ..core.clock import Clock
+from ..core.clock import SystemClock
 from ..core.egress import Egress, EgressFailed, EgressResponse
 from ..core.errors import ConfigurationError, InvalidToken, ProviderUnavailable
 from .jws import json_object
@@ -33,9 +33,12 @@ class HttpWay(Protocol):
         ...
 
 
-def default_way(clock: Clock, timeout: timedelta = timedelta(seconds=5)) -> HttpWay:
-    """An `Egress` for addresses that the operator chose: a provider inside one's own network is as good as any."""
-    return Egress(clock, timeout, MAX_DOCUMENT, allow_private=True)
+def default_way(timeout: timedelta = timedelta(seconds=5)) -> HttpWay:
+    """An `Egress` for addresses that the operator chose: a provider inside one's own network is as good as any.
+
+    Its deadline is real time, whatever clock the rest of a test runs on: a peer that drips does so in real time.
+    """
+    return Egress(SystemClock(), timeout, MAX_DOCUMENT, allow_private=True)
 
 
 def checked_url(url: object, what: str, *, loopback: bool, query: bool = True) -> str:

@@ -67,7 +67,7 @@ class GitHubLogin:
         self._client_id: str = client_id
         self._redirect_uri: str = checked_url(redirect_uri, "the redirect URI", loopback=loopback)
         self._scopes: str = " ".join(scopes)
-        self._http: HttpWay = http or default_way(found)
+        self._http: HttpWay = http or default_way()
         self._client: ClientAuthentication = ClientAuthentication(client_id, client_secret, "client_secret_post", found)
         self._flow: LoginFlow = LoginFlow(store, Party(self.issuer, client_id, self._redirect_uri), found)
 

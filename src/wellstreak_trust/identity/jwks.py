@@ -66,7 +66,7 @@ class JwksSource:
             )
         self.url: str = checked_url(url, "the address of a key set", loopback=allow_insecure_loopback)
         found = clock or SystemClock()
-        self._way: HttpWay = http or default_way(found, timeout)
+        self._way: HttpWay = http or default_way(timeout)
         patience = timeout + timedelta(seconds=1)  # a resolver may overdraw a little
         self._kept: Kept[KeySet] = Kept(self._fetch, Terms(_AGEING * fresh, fresh, stale, cooldown, patience), found)
 

@@ -122,7 +122,7 @@ class OidcProvider:
         self.par: bool | None = par
         self.quirks: Quirks = quirks or Quirks()
         self.clock: Clock = clock or SystemClock()
-        self.http: HttpWay = http or default_way(self.clock)
+        self.http: HttpWay = http or default_way()
         self.client: ClientAuthentication = ClientAuthentication(self.client_id, client_secret, auth_method, self.clock)
         self._loopback: bool = loopback
         self._metadata: Kept[Metadata] = self._kept()
