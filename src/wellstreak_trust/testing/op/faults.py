@@ -78,6 +78,10 @@ def _sent(how: str, path: str) -> Change:
     return lambda found, op: how if path in found and not found.endswith("?again") else ""
 
 
+def _named(found: Any, op: OpenIdProvider) -> dict[str, Any]:
+    return {"kid": op.key.kid, **found.header}
+
+
 def _other_key(found: Any, op: OpenIdProvider) -> str:
     return fresh_key(op.alg, op.key.kid).sign(found.claims, found.header)
 
@@ -158,6 +162,7 @@ _TABLE: Final = (
     Fault("answer_other_type", "answer", "Bearer or DPoP", _json(token_type="mac")),
     Fault("answer_no_type", "answer", "a token type", _json(token_type=None)),
     Fault("answer_type_case", "answer", "the type's case does not count", _json(token_type="bEARER"), False),
+    Fault("answer_no_expiry", "answer", "expires_in may be absent", _json(expires_in=None), False),
     Fault("answer_no_access_token", "answer", "an access token", _json(access_token=None)),
     Fault("answer_number_access_token", "answer", "the access token is text", _json(access_token=7)),
     Fault("answer_no_id_token", "answer", "an ID token", _json(id_token=None)),
@@ -196,14 +201,14 @@ _TABLE: Final = (
     Fault("id_token_other_acr", _ID, "acr is one of those asked for", _set(acr="urn:weak")),
     Fault("id_token_no_acr", _ID, "acr is there if asked for", _set(acr=None)),
     # Its signature.
-    Fault("signature_none", _SIG, "never none", lambda found, op: unsigned_token(found.claims, found.header)),
+    Fault("signature_none", _SIG, "never none", lambda found, op: unsigned_token(found.claims, _named(found, op))),
     Fault("signature_flipped", _SIG, "the signature verifies", _flipped),
     Fault("signature_other_key", _SIG, "under a published key", _other_key),
     Fault("signature_other_algorithm", _SIG, "under an algorithm that was configured", _other_alg),
     Fault("signature_client_secret", _SIG, "never HMAC under the client's secret",
-          lambda found, op: hmac_token(found.claims, found.header, op.client_secret.encode())),
+          lambda found, op: hmac_token(found.claims, _named(found, op), op.client_secret.encode())),
     Fault("signature_public_key", _SIG, "never HMAC under the public key",
-          lambda found, op: hmac_token(found.claims, found.header, op.key.pem)),
+          lambda found, op: hmac_token(found.claims, _named(found, op), op.key.pem)),
     Fault("signature_unknown_name", _SIG, "kid is a published one", _headed(kid="nobody")),
     Fault("signature_no_name", _SIG, "kid may be absent with one key", _headed(kid=None), False),
     Fault("signature_own_key", _SIG, "never a key out of the header", _headed(jwk={"kty": "oct", "k": "AA"})),

@@ -324,7 +324,7 @@ class OpenIdProvider:
 
     def _signed(self, claims: Mapping[str, Any], header: Mapping[str, Any]) -> str:
         changing = [fault for fault in self._faults if fault.stage == "signature"]
-        signing = Signing(claims, {"kid": self.key.kid, **header})
+        signing = Signing(claims, header)
         return changing[-1].change(signing, self) if changing else self.key.sign(claims, signing.header)
 
     def _is_client(self, headers: Mapping[str, str], form: Mapping[str, str]) -> bool:

@@ -11,7 +11,6 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, Final
 
-import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
@@ -43,8 +42,9 @@ class SigningKey:
         return found
 
     def sign(self, claims: Mapping[str, Any], header: Mapping[str, Any]) -> str:
-        """A token; a header member that is None is left out."""
-        return jwt.encode(dict(claims), self.private, self.alg, {"kid": self.kid, "typ": "JWT", **header})
+        """A token of any claims; a header member that is None is left out."""
+        signed = _parts(claims, {"alg": self.alg, "kid": self.kid, "typ": "JWT", **header})
+        return f"{signed}.{b64(get_default_algorithms()[self.alg].sign(signed.encode(), self.private))}"
 
 
 def fresh_key(alg: str, kid: str) -> SigningKey:
@@ -68,7 +68,8 @@ def b64(octets: bytes) -> str:
 
 
 def _parts(claims: Mapping[str, Any], header: Mapping[str, Any]) -> str:
-    return ".".join(b64(json.dumps(part).encode()) for part in (header, claims))
+    kept = {name: value for name, value in header.items() if value is not None}
+    return ".".join(b64(json.dumps(part).encode()) for part in (kept, claims))
 
 
 def unsigned_token(claims: Mapping[str, Any], header: Mapping[str, Any]) -> str:
