@@ -180,5 +180,6 @@ class AccountLinking:
 
     def _vouches(self, identity: Identity) -> bool:
         domains = self._trusted.get(identity.issuer, frozenset())
-        domain = (normalised_email(identity.email) or "").rpartition("@")[2]
-        return identity.email_proved is True and bool(domain) and not domains.isdisjoint((domain, ANY_DOMAIN))
+        mailbox, _, domain = (normalised_email(identity.email) or "").rpartition("@")
+        named = bool(mailbox and domain)
+        return identity.email_proved is True and named and not domains.isdisjoint((domain, ANY_DOMAIN))

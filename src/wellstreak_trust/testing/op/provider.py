@@ -73,6 +73,10 @@ class OpenIdProvider:
         user: the claims of whoever signs in; ``sub`` among them.
         signed_userinfo: userinfo comes as a JWT.
         form_post: answers come as forms, whatever is asked for.
+
+    Attributes:
+        metadata, claims: further members of its metadata and of its ID tokens, in place of its own.
+        requests: the method and path of every request so far.
     """
 
     def __init__(
@@ -96,6 +100,7 @@ class OpenIdProvider:
         self.signed_userinfo: bool = signed_userinfo
         self.form_post: bool = form_post
         self.metadata: dict[str, Any] = {}
+        self.claims: dict[str, Any] = {}
         self.requests: list[tuple[str, str]] = []
         self.key: SigningKey = shared_key(alg, "k1")
         self.extra_keys: list[SigningKey] = []
@@ -302,6 +307,7 @@ class OpenIdProvider:
             "sid": grant.sid,
             "amr": ["pwd"],
             **({"acr": asked[0]} if asked else {}),
+            **self.claims,
         }
 
     def _userinfo(self, headers: Mapping[str, str]) -> Reply:
