@@ -13,6 +13,7 @@ from ..core.errors import (
     ReauthRequired,
     UsageError,
 )
+from . import presets
 from .apikey_store import ApiKeyInfo, ApiKeyRow, ApiKeyStore
 from .apikeys import API_KEY_PATTERN, ApiKeys, CreatedApiKey
 from .authenticator import Authenticator, Credential, CredentialMember
@@ -106,5 +107,6 @@ __all__ = [
     "UsageError",
     "VerifiedEmail",
     "VerifyKey",
+    "presets",
     "verify_jws",
 ]
