@@ -130,15 +130,7 @@ class Host:
         )
         self.sessions: SessionManager = SessionManager(SqlSessionStore(port), audit=self.audit, insecure_loopback=True)
         self.passwords: PasswordHasher = PasswordHasher(permits=2)
-        provider = OidcProvider(
-            outside.issuer,
-            "client",
-            outside.client_secret,
-            f"{outside.url}/login/callback",
-            scopes=("openid", "email"),
-            allow_insecure_loopback=True,
-        )
-        self.login: OidcLogin = OidcLogin(provider, SqlLoginStore(port))
+        self.login: OidcLogin = OidcLogin(_provider(outside), SqlLoginStore(port))
         self.linking: AccountLinking = AccountLinking(People(port), trusted={outside.issuer: {"example.com"}})
         self.subscriptions: SqlEntitlements = SqlEntitlements(port)
         self.entitlements: Entitlements = Entitlements(self.subscriptions, SqlUsageStore(port), seats=self.memberships)
@@ -244,3 +236,16 @@ class Host:
         """The team plan, as a contract outside billing would give it; newer than what billing said before `version`."""
         period_end = self.trust.clock.now() + timedelta(days=14)
         return await self.subscriptions.aapply(tenant_id, TEAM.snapshot(status, period_end, version=version))
+
+
+def _provider(outside: Outside) -> OidcProvider:
+    """The OpenID provider, which is on this machine here and nowhere else."""
+    callback = f"{outside.url}/login/callback"
+    return OidcProvider(
+        outside.issuer,
+        "client",
+        outside.client_secret,
+        callback,
+        scopes=("openid", "email"),
+        allow_insecure_loopback=True,
+    )

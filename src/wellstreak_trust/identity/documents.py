@@ -69,14 +69,15 @@ def checked_url(url: object, what: str, *, loopback: bool, query: bool = True) -
 
 
 def asked(
-    way: HttpWay, what: str, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    way: HttpWay, what: str, url: str, headers: Mapping[str, str], *, body: bytes | None = None
 ) -> EgressResponse:
-    """One exchange with a provider.
+    """One exchange with a provider: a POST where there is a body.
 
     Raises:
         ProviderUnavailable: no whole answer, or one of its own failure (status 500 and above, 429).
     """
     try:
+        method = "GET" if body is None else "POST"
         answer = way.send(method, url, {"Accept": "application/json", **headers}, body)
     except EgressFailed as failed:
         raise ProviderUnavailable(f"{what}: {failed.code}", hint="can this host reach the provider?") from None
@@ -92,7 +93,7 @@ def fetched(way: HttpWay, what: str, url: str) -> dict[str, Any]:
     Raises:
         ProviderUnavailable: no answer, another status than 200 (a redirect too), too long, or not a JSON object.
     """
-    answer = asked(way, what, "GET", url, {})
+    answer = asked(way, what, url, {})
     if answer.status != 200:
         raise ProviderUnavailable(f"{what}: status {answer.status}", hint="redirects are not followed: give the end")
     found = json_document(answer.body)

@@ -124,7 +124,7 @@ class GitHubLogin:
             "Accept": "application/vnd.github+json",
             "User-Agent": "wellstreak-trust",
         }
-        answer = asked(self._http, "the API", "GET", self._api + path, headers)
+        answer = asked(self._http, "the API", self._api + path, headers)
         if answer.status != 200:
             raise InvalidCredential(f"the API refused with status {answer.status}", reason="userinfo")
         return answer

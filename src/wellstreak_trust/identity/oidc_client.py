@@ -101,7 +101,7 @@ class ClientAuthentication:
             headers["Authorization"] = "Basic " + b64encode(pair.encode("ascii")).decode("ascii")
         elif self._method == "client_secret_post":
             fields["client_secret"] = self._text()
-        return asked(way, what, "POST", url, headers, urlencode(fields).encode("ascii"))
+        return asked(way, what, url, headers, body=urlencode(fields).encode("ascii"))
 
     def _text(self) -> str:
         if isinstance(self._secret, Secret):

@@ -171,7 +171,7 @@ class OidcLogin:
         """
         url = _endpoint((await self._provider.metadata(wait)).userinfo_endpoint, "userinfo_endpoint")
         headers = {"Authorization": f"Bearer {text_of(access_token)}", "Accept": "application/json, application/jwt"}
-        answer = await wait.run(lambda: asked(self._provider.http, "userinfo", "GET", url, headers))
+        answer = await wait.run(lambda: asked(self._provider.http, "userinfo", url, headers))
         if answer.status != 200:
             raise InvalidCredential(f"userinfo refused with status {answer.status}", reason="userinfo")
         kind = (answer.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
