@@ -20,13 +20,11 @@ from ..core.clock import Clock, SystemClock
 from ..core.errors import ConfigurationError, ProviderUnavailable
 from ..core.sansio import drive
 from .documents import HttpWay, checked_url, default_way, fetched
-from .jws import header_of
 from .kept import Kept, Terms
-from .keys import MAX_KEYS, KeyFinder, KeySet, VerifyKey
-from .presented import Presented
+from .keys import MAX_KEYS, KeySet, VerifyKey
 from .waiting import BLOCKING, LOOP, Waiter
 
-__all__ = ["JwksSource", "prepared", "usable_keys"]
+__all__ = ["JwksSource", "usable_keys"]
 
 _AGEING: Final = 0.8  # of `fresh`
 
@@ -102,14 +100,6 @@ class JwksSource:
 
     def _fetch(self) -> KeySet:
         return usable_keys(fetched(self._way, "the key set", self.url))
-
-
-async def prepared(keys: KeyFinder, token: Presented) -> None:
-    """Lets a source fetch what a token's header asks for, so that verifying does not wait. Never judges the token."""
-    if isinstance(keys, JwksSource):
-        header = header_of(token)
-        if header is not None:
-            await keys.afind(header.alg, header.kid)
 
 
 def usable_keys(document: dict[str, Any]) -> KeySet:

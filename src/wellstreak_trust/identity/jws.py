@@ -33,7 +33,6 @@ __all__ = [
     "header_of",
     "json_object",
     "open_jws",
-    "unverified_claims",
     "verify_jws",
 ]
 
@@ -131,15 +130,6 @@ def header_of(token: Presented) -> Header | None:
         return _header(parts[1]) if parts is not None else None
     except InvalidToken:
         return None
-
-
-def unverified_claims(token: Presented) -> Mapping[str, Any]:
-    """What a token claims, nothing where it claims nothing. Not verified: to choose by, not to trust."""
-    parts = _COMPACT.fullmatch(found) if len(found := text_of(token)) <= _LONGEST else None
-    try:
-        return json_object(_octets(parts[2]), "payload") if parts is not None else {}
-    except InvalidToken:
-        return {}
 
 
 def json_object(octets: bytes, reason: str) -> dict[str, Any]:

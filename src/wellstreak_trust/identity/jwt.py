@@ -17,8 +17,7 @@ from ..core.clock import Clock, SystemClock
 from ..core.errors import ConfigurationError, InvalidToken
 from ..core.principal import Principal
 from .authenticator import Credential
-from .jwks import prepared
-from .jws import admitted_algorithms, json_object, open_jws
+from .jws import admitted_algorithms, header_of, json_object, open_jws
 from .keys import KeyFinder
 from .presented import Presented
 
@@ -107,7 +106,7 @@ class JwtVerifier:
         principal: Callable[[Claims], Principal] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if not callable(getattr(keys, "find", None)):
+        if not all(callable(getattr(keys, name, None)) for name in ("find", "afind")):
             raise ConfigurationError(
                 "keys is a KeySet or a JwksSource", hint="KeySet.from_jwks, from_pem or from_secret", reason="key"
             )
@@ -147,7 +146,9 @@ class JwtVerifier:
 
     async def averify(self, token: Presented) -> Claims:
         """`verify`, for callers that await: keys that must be fetched are fetched off the loop."""
-        await prepared(self._keys, token)
+        header = header_of(token)
+        if header is not None:
+            await self._keys.afind(header.alg, header.kid)
         return self.verify(token)
 
     def takes(self, credential: Credential) -> bool:

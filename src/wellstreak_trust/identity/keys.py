@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -55,10 +55,19 @@ class VerifyKey:
 
 
 class KeyFinder(Protocol):
-    """Where a verifier finds the key that a header names: a `KeySet`, or a `JwksSource`."""
+    """Where a verifier finds keys: a `KeySet`, or keys that are fetched and change."""
+
+    @property
+    def suspends(self) -> bool:
+        """Whether `afind` may suspend; then only the ``a``-methods of a verifier can use it."""
+        ...
 
     def find(self, alg: str, kid: str | None, /) -> VerifyKey | None:
-        """The key of this algorithm and name, or without a name the only one of the algorithm."""
+        """The key a header names, or None: by exact `kid`, or without one the only key of that algorithm."""
+        ...
+
+    async def afind(self, alg: str, kid: str | None, /) -> VerifyKey | None:
+        """`find`, for callers that await."""
         ...
 
 
@@ -70,6 +79,8 @@ class KeySet:
     """
 
     __slots__ = ("_by_kid", "_only", "keys")
+
+    suspends: ClassVar[bool] = False
 
     def __init__(self, keys: Iterable[VerifyKey]) -> None:
         self.keys: tuple[VerifyKey, ...] = tuple(keys)
@@ -89,6 +100,10 @@ class KeySet:
             return self._only.get(alg)
         key = self._by_kid.get(kid)
         return key if key is not None and key.alg == alg else None
+
+    async def afind(self, alg: str, kid: str | None) -> VerifyKey | None:
+        """See `KeyFinder`."""
+        return self.find(alg, kid)
 
     def __or__(self, other: KeySet) -> KeySet:
         return KeySet((*self.keys, *other.keys))

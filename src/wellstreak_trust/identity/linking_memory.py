@@ -43,6 +43,16 @@ class MemoryAccounts:
             entry = self._entries[user_id]
             return (*["password"] * (entry.password is not None), *sorted(issuer for issuer, _ in entry.identities))
 
+    async def find(self, address: str, /) -> str | None:
+        """See `EmailAddresses`; a proved address before any other."""
+        holder = await self.holder_of(normalised_email(address) or "")
+        return holder.user_id if holder is not None else None
+
+    async def has_proof(self, user_id: str, /) -> bool:
+        """See `EmailAddresses`."""
+        with self._lock:
+            return self._entries[user_id].proved
+
     async def address_of(self, user_id: str, /) -> str | None:
         """See `EmailAddresses`."""
         with self._lock:
@@ -55,6 +65,15 @@ class MemoryAccounts:
             if entry.proved or entry.address != wanted or self._prover_of(wanted) is not None:
                 return False
             entry.proved, entry.password, entry.identities = True, None, set()
+            return True
+
+    async def change_address(self, user_id: str, old: str, new: str, /) -> bool:
+        """See `EmailAddresses`."""
+        with self._lock:
+            entry, wanted = self._entries[user_id], normalised_email(new)
+            if entry.address != normalised_email(old) or self._prover_of(wanted) not in (None, user_id):
+                return False
+            entry.address, entry.proved = wanted, True
             return True
 
     async def linked_to(self, issuer: str, subject: str, /) -> str | None:

@@ -33,17 +33,13 @@ from hmac import compare_digest
 from typing import Final
 from urllib.parse import parse_qsl
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from ..core.clock import Clock
 from ..core.entropy import random_token
-from ..core.errors import InvalidCredential
+from ..core.errors import InvalidCredential, SecretTampered
 from .cookies import Cookie
 from .login_paths import checked_return_path
 from .login_store import LIFETIME, LoginRow, LoginStore
+from .sealing import seal, unseal
 
 __all__ = ["Answered", "LoginFlow", "LoginStart", "Opened", "Party", "query_of"]
 
@@ -52,8 +48,7 @@ COOKIE_PREFIX: Final = "ws_login_"
 MAX_QUERY: Final = 16_384
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _COOKIE_NAME: Final = re.compile(r"(?:__Host-)?ws_login_[0-9a-f]{8}")
-_SEAL: Final = b"wellstreak_trust login verifier v1"
-_NO_REUSE: Final = bytes(12)  # each key seals one verifier and is never seen again, so the nonce may be fixed
+_VERIFIER: Final = "login verifier"
 # What RFC 6749 (4.1.2.1) and OpenID Connect Core (3.1.2.6) define; anything else stays out of the trail.
 _ERRORS: Final = frozenset(
     "access_denied invalid_request unauthorized_client unsupported_response_type invalid_scope server_error "
@@ -131,7 +126,7 @@ class LoginFlow:
                 key,
                 _hash(browser),
                 _hash(nonce),
-                _sealer(browser).encrypt(_NO_REUSE, verifier.encode("ascii"), key),
+                seal(browser, _VERIFIER, verifier),
                 *(self._party.issuer, self._party.client_id, self._party.redirect_uri),
                 return_to,
                 names_issuer,
@@ -154,9 +149,9 @@ class LoginFlow:
         if named != row.issuer and (named is not None or row.names_issuer):
             raise InvalidCredential("the answer names another issuer, or none", reason="issuer")
         try:
-            verifier = _sealer(browser).decrypt(_NO_REUSE, row.verifier, row.key).decode("ascii")
-        except (InvalidTag, ValueError):
-            raise InvalidCredential("the sign-in's record does not open", reason="browser") from None
+            verifier = unseal(browser, _VERIFIER, row.verifier)
+        except SecretTampered:
+            raise InvalidCredential("the sign-in's record does not open", reason="tampered") from None
         if not await self._store.consume_if(row):
             raise InvalidCredential("the sign-in was used already", reason="replayed")
         error, code = query.get("error"), query.get("code")
@@ -221,7 +216,3 @@ def query_of(url_or_query: str) -> Mapping[str, str]:
 
 def _hash(text: str) -> bytes:
     return sha256(text.encode("ascii")).digest()
-
-
-def _sealer(browser: str) -> AESGCM:
-    return AESGCM(HKDF(SHA256(), 32, None, _SEAL).derive(browser.encode("ascii")))
