@@ -26,7 +26,7 @@ def reason(party: RelyingParty, callback: str, cookies: dict[str, str]) -> str:
     return caught.value.reason
 
 
-@pytest.mark.asvs("10.2.1", "3.3.1")
+@pytest.mark.asvs("7.6.2", "10.1.2", "10.2.1")
 def test_cve_2025_68481_a_callback_without_the_cookie_of_its_sign_in(op: OpenIdProvider) -> None:
     """A signed state that names no browser was taken from every browser."""
     party = RelyingParty(op)

@@ -58,7 +58,7 @@ def test_the_table(known: Any, vouched: bool, holder: Any, verdict: Verdict) -> 
     assert judge(known=known, vouched=vouched, holder=holder) == verdict
 
 
-@pytest.mark.asvs("6.8.1", "10.3.3")
+@pytest.mark.asvs("6.8.1", "10.5.2")
 def test_the_key_is_issuer_and_subject(linking: AccountLinking) -> None:
     first = linking.sign_in(identity())
     assert first.outcome == "created"

@@ -193,7 +193,7 @@ def signed_in(login: OidcLogin, browser: Browser, **options: Any) -> Identity:
     return login.complete(browser.go(start.url), {start.cookie.name: start.cookie.value})
 
 
-@pytest.mark.asvs("10.2.1", "10.2.2", "10.5.5")
+@pytest.mark.asvs("7.6.1", "10.2.1", "10.2.2", "10.5.5")
 def test_the_certified_provider(live: str) -> None:
     """Code and PKCE, at_hash, RFC 9207, userinfo, refresh with rotation, sign-out at both ends."""
     login = login_of(
@@ -229,7 +229,6 @@ def test_the_certified_provider(live: str) -> None:
         login.backchannel_logout(token)
 
 
-@pytest.mark.asvs("10.4.8", "10.4.9")
 def test_the_certified_provider_with_pushed_requests_and_a_key(live: str) -> None:
     """PAR and private_key_jwt, and userinfo that is signed."""
     login = login_of(

@@ -97,7 +97,7 @@ def refusal(call: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
     return caught.value.reason
 
 
-@pytest.mark.asvs("10.5.1", "10.5.2", "10.5.3", "10.5.4", "9.1.1", "9.1.2", "9.2.3")
+@pytest.mark.asvs("6.8.2", "10.5.1", "10.5.4", "9.1.1", "9.1.2", "9.2.3")
 @pytest.mark.parametrize(("fault", "reason"), **named(BASIC))
 def test_refused(op: OpenIdProvider, fault: str, reason: str) -> None:
     party = RelyingParty(op, userinfo=True)
@@ -314,6 +314,7 @@ def test_flow(op: OpenIdProvider, module: Callable[[OpenIdProvider], None]) -> N
     assert module(op) is None
 
 
+@pytest.mark.asvs("6.8.4")
 def test_a_maximum_age_is_asked_for_and_held_to(op: OpenIdProvider) -> None:
     for span in (timedelta(hours=1), 0):
         party = RelyingParty(op, max_age=span)
