@@ -15,7 +15,13 @@ import pytest
 
 from sign_ins import CALLBACK, RelyingParty, jar
 from wellstreak_trust.core import FixedClock
-from wellstreak_trust.core.errors import ConfigurationError, InvalidRequest, ProviderUnavailable, TrustError
+from wellstreak_trust.core.errors import (
+    AuditUnavailable,
+    ConfigurationError,
+    InvalidRequest,
+    ProviderUnavailable,
+    TrustError,
+)
 from wellstreak_trust.identity import (
     ClientKey,
     InvalidCredential,
@@ -288,6 +294,22 @@ async def test_awaited_and_not_on_the_loop(op: OpenIdProvider) -> None:
     party.login.begin()
     assert party.login.userinfo(fresh.access_token, subject="u-1")["name"] == "Ada"
     assert threading.get_ident() in threads  # the sync face waits in its caller's thread
+
+
+def test_the_trail_learns_why_and_nobody_else(op: OpenIdProvider, sink: Any) -> None:
+    party = RelyingParty(op)
+    login = OidcLogin(party.provider, party.store, audit=sink)
+    start = login.begin()
+    callback = op.sign_in(start.url)
+    assert refusal(login.complete, callback, {}) == "browser"
+    (event,) = sink.events
+    assert (event.action, event.outcome) == ("signin.failed", "denied")
+    assert event.data == {"cause": "browser", "provider": op.issuer}
+    sink.broken = AuditUnavailable("down")
+    assert refusal(login.complete, callback, {}) == "browser"  # a trail that is down makes no outage of a refusal
+    sink.broken = None
+    assert login.complete(callback, jar(start)).subject == "u-1"
+    assert len(sink.events) == 1
 
 
 def test_faces_are_named_after_what_they_do() -> None:

@@ -130,7 +130,7 @@ class Host:
         )
         self.sessions: SessionManager = SessionManager(SqlSessionStore(port), audit=self.audit, insecure_loopback=True)
         self.passwords: PasswordHasher = PasswordHasher(permits=2)
-        self.login: OidcLogin = OidcLogin(_provider(outside), SqlLoginStore(port))
+        self.login: OidcLogin = OidcLogin(_provider(outside), SqlLoginStore(port), audit=self.audit)
         self.linking: AccountLinking = AccountLinking(People(port), trusted={outside.issuer: {"example.com"}})
         self.subscriptions: SqlEntitlements = SqlEntitlements(port)
         self.entitlements: Entitlements = Entitlements(self.subscriptions, SqlUsageStore(port), seats=self.memberships)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wellstreak_trust.core.errors import InvalidCredential, InvalidRequest, LinkRequired, UsageError
+from wellstreak_trust.core.errors import InvalidCredential, InvalidRequest, UsageError
 from wellstreak_trust.core.event import AuditEvent
 from wellstreak_trust.guard import workspace as own
 from wellstreak_trust.tenancy import elevate, require_tenant, tenant_scope
@@ -47,13 +47,8 @@ async def begin_login(call: Call) -> Reply:
 
 async def complete_login(call: Call) -> Reply:
     """Takes the browser back, finds whose account it is, and opens a session."""
-    try:
-        identity = await call.host.complete_login(call.facts.url, dict(call.facts.cookies))
-        found = await call.host.linking.asign_in(identity)
-    except (InvalidCredential, LinkRequired) as refused:
-        reason = getattr(refused, "reason", refused.code)
-        await call.host.audit.aemit(AuditEvent("signin.failed", "denied", SYSTEM, NOBODY, reason=reason))
-        raise
+    identity = await call.host.complete_login(call.facts.url, dict(call.facts.cookies))
+    found = await call.host.linking.asign_in(identity)
     session = await _opened(call, await call.host.user_of(found.user_id), identity.amr)
     cookies = [session] if identity.cookie is None else [session, identity.cookie.header()]
     headers = (("Location", identity.return_to), *(("Set-Cookie", cookie) for cookie in cookies))

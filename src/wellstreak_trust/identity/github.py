@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from ..core.clock import Clock, SystemClock
 from ..core.egress import EgressResponse
 from ..core.errors import ConfigurationError, InvalidCredential
+from ..core.event import EventSink
 from ..core.sansio import suspends
 from ..core.secret import Secret
 from .documents import HttpWay, asked, checked_url, default_way, json_document, json_list
@@ -21,6 +22,7 @@ from .jwt import Claims
 from .login import Identity
 from .login_flow import Answered, LoginFlow, LoginStart, Party
 from .login_store import LoginStore
+from .login_trail import refusals_told
 from .oidc_client import ClientAuthentication, token_answer
 from .waiting import Waiter, awaited, blocking
 
@@ -37,6 +39,7 @@ class GitHubLogin:
     Args:
         client_id, client_secret, redirect_uri: of the OAuth app.
         scopes: ``user:email`` is needed for an address.
+        audit: takes ``signin.failed`` with the cause of each refused callback.
         site, api: base URLs, for GitHub Enterprise Server; the site is the issuer of its identities.
         allow_insecure_loopback: permits http on this machine, for tests.
 
@@ -54,6 +57,7 @@ class GitHubLogin:
         scopes: Collection[str] = ("read:user", "user:email"),
         site: str = ISSUER,
         api: str = API,
+        audit: EventSink | None = None,
         allow_insecure_loopback: bool = False,
         http: HttpWay | None = None,
         clock: Clock | None = None,
@@ -61,11 +65,13 @@ class GitHubLogin:
         if isinstance(scopes, str) or not client_secret:
             raise ConfigurationError("GitHub needs a client secret and a collection of scopes", reason="github")
         loopback, found = allow_insecure_loopback, clock or SystemClock()
-        self.suspends: bool = suspends(store)
+        self.suspends: bool = suspends(store, audit)
         self.issuer: str = checked_url(site, "the site", loopback=loopback, query=False).rstrip("/")
         self._api: str = checked_url(api, "the API", loopback=loopback, query=False).rstrip("/")
         self._client_id: str = client_id
         self._redirect_uri: str = checked_url(redirect_uri, "the redirect URI", loopback=loopback)
+        self._audit: EventSink | None = audit
+        self._clock: Clock = found
         self._scopes: str = " ".join(scopes)
         self._http: HttpWay = http or default_way()
         self._client: ClientAuthentication = ClientAuthentication(client_id, client_secret, "client_secret_post", found)
@@ -102,14 +108,17 @@ class GitHubLogin:
             InvalidCredential: refused; `reason` is for the audit trail only.
             ProviderUnavailable: GitHub does not answer.
         """
-        answered = await self._flow.answered(url_or_query, cookies)
+        async with refusals_told(self._audit, self.issuer, self._clock):
+            return await self._completed(wait, await self._flow.answered(url_or_query, cookies))
+
+    complete: Final = blocking(_complete)
+    acomplete: Final = awaited(_complete)
+
+    async def _completed(self, wait: Waiter, answered: Answered) -> Identity:
         access_token = await wait.run(lambda: self._exchanged(answered))
         user = json_document((await wait.run(lambda: self._get("/user", access_token))).body) or {}
         emails = json_list((await wait.run(lambda: self._get("/user/emails", access_token))).body)
         return self._identity(user, emails, access_token, answered)
-
-    complete: Final = blocking(_complete)
-    acomplete: Final = awaited(_complete)
 
     def _exchanged(self, answered: Answered) -> str:
         form = {"code": answered.code, "redirect_uri": self._redirect_uri, "code_verifier": answered.verifier}

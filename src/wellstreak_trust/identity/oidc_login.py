@@ -20,15 +20,17 @@ from urllib.parse import urlencode
 
 from ..core.entropy import random_token
 from ..core.errors import ConfigurationError, InvalidCredential, InvalidRequest, InvalidToken, ProviderUnavailable
+from ..core.event import EventSink
 from ..core.sansio import suspends
 from ..core.secret import Secret
 from .cookies import Cookie
 from .documents import asked, json_document
 from .jwt import Claims
 from .login import Identity, LogoutNotice, LogoutStart, RefreshedTokens
-from .login_flow import LoginFlow, LoginStart, Opened, query_of
+from .login_flow import Answered, LoginFlow, LoginStart, Opened, query_of
 from .login_paths import own_path
 from .login_store import LoginStore
+from .login_trail import refusals_told
 from .oidc import OidcProvider
 from .oidc_client import TokenAnswer, token_answer
 from .oidc_tokens import LEEWAY, Expected, auth_time_of, read_id_token, read_logout_token, read_userinfo
@@ -50,10 +52,12 @@ class OidcLogin:
     Args:
         provider: built once, shared.
         store: `MemoryLoginStore`, or `SqlLoginStore` or `RedisLoginStore` of `storage`.
+        audit: takes ``signin.failed`` with the cause of each refused callback.
     """
 
-    def __init__(self, provider: OidcProvider, store: LoginStore) -> None:
-        self.suspends: bool = suspends(store)
+    def __init__(self, provider: OidcProvider, store: LoginStore, *, audit: EventSink | None = None) -> None:
+        self.suspends: bool = suspends(store, audit)
+        self._audit: EventSink | None = audit
         self._provider: OidcProvider = provider
         self._store: LoginStore = store
         self._flow: LoginFlow = LoginFlow(store, provider.party, provider.clock)
@@ -123,7 +127,13 @@ class OidcLogin:
             InvalidCredential: refused; `reason` is for the audit trail only (`login_flow`, `oidc_tokens`).
             ProviderUnavailable: the provider does not answer. The sign-in is used up: begin another.
         """
-        answered = await self._flow.answered(url_or_query, cookies)
+        async with refusals_told(self._audit, self._provider.issuer, self._provider.clock):
+            return await self._completed(wait, await self._flow.answered(url_or_query, cookies))
+
+    complete: Final = blocking(_complete)
+    acomplete: Final = awaited(_complete)
+
+    async def _completed(self, wait: Waiter, answered: Answered) -> Identity:
         form = {
             "grant_type": "authorization_code",
             "code": answered.code,
@@ -139,9 +149,6 @@ class OidcLogin:
             more = await self._userinfo(wait, tokens.access_token, subject=claims["sub"])
             claims = Claims({**more, **claims})
         return self._identity(claims, tokens, answered.return_to, answered.removal)
-
-    complete: Final = blocking(_complete)
-    acomplete: Final = awaited(_complete)
 
     def bounce(self, body: bytes | str) -> str:
         """The address to redirect to (303), with which a callback that came as a form comes again as a GET.

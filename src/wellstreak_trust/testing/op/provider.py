@@ -115,14 +115,22 @@ class OpenIdProvider:
 
     # --- running ---------------------------------------------------------------------------------------------------
 
-    def __enter__(self) -> OpenIdProvider:
+    def start(self) -> OpenIdProvider:
+        """Listens; `with` does it too."""
         self._server.start()
         return self
+
+    def stop(self) -> None:
+        """Ends."""
+        self._server.stop()
+
+    def __enter__(self) -> OpenIdProvider:
+        return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.stop()
+        self.stop()
 
     @property
     def url(self) -> str:
