@@ -235,13 +235,28 @@ def test_a_source_that_has_nothing_tries_again_soon_but_not_for_every_caller(sou
     for _ in range(50):
         with pytest.raises(ProviderUnavailable):
             source.find("ES256", "k1")
-    assert published.fetches == 2
+    assert published.fetches == 3
     with pytest.raises(ProviderUnavailable) as caught:
         source.find("ES256", "k1")
     assert caught.value.headers() == (("Retry-After", "1"),)
+    assert "unreachable" in caught.value.detail
     published.broken = False
     clock.advance(SECOND)
     assert source.find("ES256", "k1") is not None
+
+
+def test_pauses_double_up_to_the_cooldown(source, published, clock):
+    published.broken = True
+    for pause in (0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60):
+        if pause:
+            clock.advance(timedelta(seconds=pause) - timedelta(milliseconds=1))
+            with pytest.raises(ProviderUnavailable):
+                source.find("ES256", "k1")
+            clock.advance(timedelta(milliseconds=1))
+        before = published.fetches
+        with pytest.raises(ProviderUnavailable):
+            source.find("ES256", "k1")
+        assert published.fetches == before + 1
 
 
 def test_waiters_of_a_failed_flight_each_get_an_error_of_their_own(source, published):

@@ -2,7 +2,7 @@
 
 ::
 
-    name ─► resolve once ─► every address global? ─► connect to that very address (name kept for Host and TLS) ─► answer
+    name ─► resolve once ─► every address global? ─► connect to one of those (name kept for Host and TLS) ─► answer
 
 A name that changes its mind between check and connection (DNS rebinding) gains nothing. Redirects are never followed:
 what was sent would travel along. One deadline bounds the whole exchange, because a server that drips a byte a second,
@@ -16,7 +16,8 @@ import io
 import ipaddress
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -93,9 +94,9 @@ class Egress:
     ) -> EgressResponse:
         parts = self._parsed(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        address = self._checked(host, port)
+        addresses = self._checked(host, port)
         secure = (self.tls or ssl.create_default_context()) if parts.scheme == "https" else None
-        connection = _Pinned(host, port, address, deadline, secure)
+        connection = _Pinned(host, port, addresses, deadline, secure)
         try:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request(method, path, body=body, headers=headers)
@@ -116,8 +117,8 @@ class Egress:
             raise EgressFailed("bad_url") from None
         return parts
 
-    def _checked(self, host: str, port: int) -> str:
-        """The first address of the name, if all of its addresses are global: one of them may be chosen by anybody."""
+    def _checked(self, host: str, port: int) -> tuple[str, ...]:
+        """The addresses of the name, if all of them are global: one of them may be chosen by anybody."""
         try:
             found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         except UnicodeError:  # a label over 63 characters
@@ -126,7 +127,7 @@ class Egress:
             raise EgressFailed("unreachable")
         if not self.allow_private and not all(map(is_global, found)):
             raise EgressFailed("blocked_address")
-        return found[0]
+        return tuple(dict.fromkeys(found))
 
 
 class _Deadline:
@@ -145,23 +146,34 @@ class _Deadline:
 
 
 class _Pinned(http.client.HTTPConnection):
-    """A connection to one checked address, with the name kept for Host and SNI."""
+    """A connection to the first checked address that answers, with the name kept for Host and SNI."""
 
-    def __init__(self, host: str, port: int, address: str, deadline: _Deadline, secure: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, host: str, port: int, addresses: Sequence[str], deadline: _Deadline, secure: ssl.SSLContext | None
+    ) -> None:
         super().__init__(host, port)
         if secure is not None:
             self.default_port = 443  # so that Host carries no port where the URL carries none
-        self._address: str = address
+        self._addresses: Sequence[str] = addresses
         self._deadline: _Deadline = deadline
         self._secure: ssl.SSLContext | None = secure
         self.response_class: Any = partial(_Response, deadline)
 
     def connect(self) -> None:
-        plain = socket.create_connection((self._address, self.port), timeout=self._deadline.left())
+        plain = self._connected()
         self.sock = plain
         if self._secure is not None:
             plain.settimeout(self._deadline.left())
             self.sock = self._secure.wrap_socket(plain, server_hostname=self.host)
+
+    def _connected(self) -> socket.socket:
+        """Each address gets its share of what is left, so that one which swallows packets does not take all of it."""
+        *others, last = self._addresses
+        for number, address in enumerate(others):
+            with suppress(OSError):
+                share = self._deadline.left() / (len(self._addresses) - number)
+                return socket.create_connection((address, self.port), timeout=share)
+        return socket.create_connection((last, self.port), timeout=self._deadline.left())
 
 
 class _Response(http.client.HTTPResponse):

@@ -20,8 +20,8 @@ Every fetch is a thread of its own with a future that anybody may wait for, so t
 network is asked, a caller that gives up takes nothing with it, and a loop is never blocked. A process that forks has
 no such thread in its child: the child forgets the flight and the lock, and asks anew.
 
-A fetch that failed is not repeated at once by every caller: after the first failure one more is tried, then after 1,
-2, 4, ... seconds, at most `cooldown`.
+A fetch that failed is not repeated at once by every caller: after three failures in a row the next one waits for 1, 2,
+4, ... seconds, at most `cooldown`, and callers without a document get the last one's error meanwhile.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ __all__ = ["Kept", "Terms"]
 T = TypeVar("T")
 
 _SECOND: Final = 1_000_000_000
+_AT_ONCE: Final = 3  # failures in a row after which the next fetch waits
 _CHANCE: Final = 0.1  # seconds that a stale document's refresh is given before the caller is served from it
 
 
@@ -99,6 +100,7 @@ class Kept(Generic[T]):
         self._flight: _Flight[T] | None = None
         self._launches: int = 0
         self._failures: int = 0
+        self._fault: TrustError | None = None
         self._retry_at: int = 0
         self._asked_at: int | None = None
         _ALL.add(self)
@@ -130,7 +132,7 @@ class Kept(Generic[T]):
                 held = self._held or held
             return held.value
         if flight is None:
-            raise self._still_failing(now)
+            raise self._remembered(now)
         return (await self._landed(flight, wait)).value
 
     async def newer(self, seen: T, since: int, wait: Waiter) -> T:
@@ -196,11 +198,11 @@ class Kept(Generic[T]):
         with self._lock:
             self._flight = None
             if isinstance(outcome, TrustError):
-                self._failures += 1
-                pause = 0 if self._failures == 1 else _SECOND << min(self._failures - 2, 10)
+                self._failures, self._fault = self._failures + 1, outcome
+                pause = _SECOND << min(self._failures - _AT_ONCE, 10) if self._failures >= _AT_ONCE else 0
                 self._retry_at = flight.began + min(pause, self._cooldown)
             else:
-                self._held, self._failures, self._retry_at = outcome, 0, 0
+                self._held, self._failures, self._retry_at, self._fault = outcome, 0, 0, None
         flight.landing.set_result(outcome)
 
     async def _landed(self, flight: _Flight[T], wait: Waiter) -> _Held[T]:
@@ -211,8 +213,8 @@ class Kept(Generic[T]):
             raise copy(outcome)  # one error, many waiters: each needs a traceback of its own
         return outcome
 
-    def _still_failing(self, now: int) -> ProviderUnavailable:
-        error = ProviderUnavailable("the last fetch failed a moment ago", hint="the log of that one says why")
+    def _remembered(self, now: int) -> TrustError:
+        error = copy(self._fault) or ProviderUnavailable("a fetch failed a moment ago")
         error.retry_after = timedelta(microseconds=max(0, self._retry_at - now) // 1_000)
         return error
 
