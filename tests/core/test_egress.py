@@ -116,3 +116,9 @@ def test_the_next_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch, or
         )
         answer = Egress(SystemClock(), allow_private=True).send("GET", f"http://two:{port}/")
     assert answer.body == b"hi"
+
+
+def test_no_time_at_all_is_a_timeout() -> None:
+    with pytest.raises(EgressFailed) as refused:
+        Egress(SystemClock(), timedelta(0), allow_private=True).send("GET", "http://127.0.0.1:1/")
+    assert refused.value.code == "timeout"
