@@ -453,6 +453,16 @@ def test_a_logout_token_counts_once(op: OpenIdProvider) -> None:
     assert refusal(party.login.backchannel_logout, "junk") == "shape"
 
 
+def test_a_logout_token_that_never_ends_is_remembered_as_long_as_it_counts(clock: FixedClock) -> None:
+    with OpenIdProvider(alg="ES256", clock=clock) as op:
+        party = RelyingParty(op)
+        token = op.logout_token(exp=253_402_300_798)
+        assert party.login.backchannel_logout(token).sid == "s-1"
+        for wait, reason in ((300, "replayed"), (29, "replayed"), (2, "issued_at"), (60, "issued_at")):
+            clock.advance(timedelta(seconds=wait))
+            assert refusal(party.login.backchannel_logout, token) == reason
+
+
 def test_an_id_token_is_no_logout_token(op: OpenIdProvider) -> None:
     party = RelyingParty(op)
     assert refusal(party.login.backchannel_logout, party.sign_in().id_token) == "claims"
@@ -468,7 +478,13 @@ def test_userinfo_is_about_the_one_who_signed_in(op: OpenIdProvider) -> None:
 
 @pytest.mark.parametrize(
     ("claims", "reason"),
-    [({"iss": "https://evil"}, "issuer"), ({"aud": "x"}, "audience"), ({"aud": ["x"]}, "audience")],
+    [
+        ({"iss": "https://evil"}, "issuer"),
+        ({"aud": "x"}, "audience"),
+        ({"aud": ["x"]}, "audience"),
+        ({"iss": ["x"]}, "issuer"),
+        ({"iss": {}}, "issuer"),
+    ],
 )
 def test_signed_userinfo_is_for_this_client(claims: dict[str, Any], reason: str) -> None:
     with OpenIdProvider(alg="ES256", signed_userinfo=True) as op:

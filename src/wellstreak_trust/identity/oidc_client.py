@@ -135,21 +135,25 @@ def token_answer(answer: EgressResponse, *, code: str) -> TokenAnswer:
         ConfigurationError: the provider does not take this client.
     """
     found = json_document(answer.body) or {}
-    if found.get("error") in _OURS:
+    error = found.get("error")
+    if isinstance(error, str) and error in _OURS:
         raise ConfigurationError(
             "the provider does not take this client", hint="check client id, secret and auth_method", reason="client"
         )
-    if answer.status != 200 or "error" in found:
+    if answer.status != 200 or error is not None:
         raise InvalidCredential(f"the token endpoint refused with status {answer.status}", reason=code)
     kind, access, refresh, identity = (
         found.get(name) for name in ("token_type", "access_token", "refresh_token", "id_token")
     )
     if not isinstance(kind, str) or kind.lower() not in ("bearer", "dpop"):
         raise InvalidCredential("a token of a type that is not taken", reason="token_answer")
-    if not isinstance(access, str) or not access:
-        raise InvalidCredential("no access token", reason="token_answer")
-    if not isinstance(refresh, str | None) or not isinstance(identity, str | None):
-        raise InvalidCredential("a token that is not text", reason="token_answer")
+    if not access or not all(_is_text(token) for token in (access, refresh, identity)):
+        raise InvalidCredential("a token that is missing, or is not printable ASCII", reason="token_answer")
     if identity is not None and identity.count(".") != 2:
         raise InvalidCredential("an ID token that is not in three parts", reason="token_answer")
     return TokenAnswer(access, refresh or None, identity)
+
+
+def _is_text(token: object) -> bool:
+    """What RFC 6749 (A.12, A.17) lets a token consist of; None where there is none."""
+    return token is None or (isinstance(token, str) and token.isascii() and token.isprintable())

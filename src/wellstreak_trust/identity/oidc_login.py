@@ -33,7 +33,7 @@ from .login_store import LoginStore
 from .login_trail import refusals_told
 from .oidc import OidcProvider
 from .oidc_client import TokenAnswer, token_answer
-from .oidc_tokens import LEEWAY, Expected, auth_time_of, read_id_token, read_logout_token, read_userinfo
+from .oidc_tokens import LEEWAY, LOGOUT_AGE, Expected, auth_time_of, read_id_token, read_logout_token, read_userinfo
 from .presented import Presented, text_of
 from .waiting import Waiter, awaited, blocking
 
@@ -229,7 +229,7 @@ class OidcLogin:
         """
         claims = await read_logout_token(self._provider, wait, text_of(token))
         now = self._provider.clock.now()
-        until = datetime.fromtimestamp(claims["exp"], now.tzinfo) + 2 * LEEWAY
+        until = now + LOGOUT_AGE + 2 * LEEWAY  # after that its age refuses it
         key = sha256("\0".join(("logout", claims["iss"], claims["jti"])).encode("utf-8")).digest()
         if not await self._store.claim(key, now=now, until=until):
             raise InvalidToken("a logout token that was seen already", reason="replayed")

@@ -31,10 +31,10 @@ from .jwt import Claims, JwtVerifier
 from .oidc import OidcProvider
 from .waiting import Waiter
 
-__all__ = ["LEEWAY", "Expected", "auth_time_of", "read_id_token", "read_logout_token", "read_userinfo"]
+__all__ = ["LEEWAY", "LOGOUT_AGE", "Expected", "auth_time_of", "read_id_token", "read_logout_token", "read_userinfo"]
 
 LEEWAY: Final = timedelta(seconds=30)
-_LOGOUT_AGE: Final = timedelta(minutes=5)
+LOGOUT_AGE: Final = timedelta(minutes=5)
 _LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 _LAST: Final = 253_402_300_799
 # The hash of an algorithm's own signature (Core, 3.1.3.6); Ed25519 hashes with SHA-512 inside.
@@ -91,8 +91,8 @@ async def read_userinfo(provider: OidcProvider, wait: Waiter, token: str) -> Cla
     keys = await _keys(provider, wait, token)
     _, payload = open_jws(token, keys, provider.algorithms)
     claims = json_object(payload, "payload")
-    audience = claims.get("aud", provider.client_id)
-    if claims.get("iss", provider.issuer) not in provider.token_issuers:
+    issuer, audience = claims.get("iss", min(provider.token_issuers)), claims.get("aud", provider.client_id)
+    if not isinstance(issuer, str) or issuer not in provider.token_issuers:
         raise InvalidToken("another issuer", reason="issuer")
     if provider.client_id not in (audience if isinstance(audience, list) else [audience]):
         raise InvalidToken("another audience", reason="audience")
@@ -114,7 +114,7 @@ async def read_logout_token(provider: OidcProvider, wait: Waiter, token: str) ->
     sid = claims.get("sid")
     if not (sid is None or (isinstance(sid, str) and sid)) or (sid is None and "sub" not in claims):
         raise InvalidToken("neither session nor subject", reason="session")
-    if claims["iat"] < (provider.clock.now() - _LOGOUT_AGE - LEEWAY).timestamp():
+    if claims["iat"] < (provider.clock.now() - LOGOUT_AGE - LEEWAY).timestamp():
         raise InvalidToken("issued too long ago", reason="issued_at")
     return claims
 
