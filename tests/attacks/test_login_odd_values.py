@@ -16,7 +16,8 @@ from wellstreak_trust.testing.op import Fault, OpenIdProvider
 from wellstreak_trust.testing.op.faults import _json, _own
 
 ODD: list[Any] = [
-    True, False, 0, -1, 1.5, 1e308, 10**30, 253_402_300_798, "", "x", "\u0000", "é" * 300, [], [1], ["x"], [[]], {}, {"a": []},
+    True, False, 0, -1, 1.5, 1e308, 10**30, 253_402_300_798, "", "x", "\u0000", "é" * 300,
+    [], [1], ["x"], [[]], {}, {"a": []},
 ]  # fmt: skip
 CLAIMS = (
     "iss sub aud azp exp iat nbf jti nonce at_hash auth_time acr amr sid email email_verified tid hd events".split()
@@ -40,8 +41,8 @@ def outcome(call: Any) -> str:
     try:
         call()
     except TrustError as refused:
-        assert "\u0000" not in f"{refused} {refused.detail} {refused.hint}"
-        return type(refused).__name__
+        told = f"{refused} {refused.detail} {refused.hint}"
+        return type(refused).__name__ if "\u0000" not in told and "éé" not in told else "it repeats what it got"
     return "taken"
 
 
