@@ -12,7 +12,7 @@ import pytest
 
 from local_http import Quiet, serving
 from sign_ins import jar
-from wellstreak_trust.core.errors import ConfigurationError, ProviderUnavailable
+from wellstreak_trust.core.errors import ConfigurationError, InvalidRequest, ProviderUnavailable
 from wellstreak_trust.identity import GitHubLogin, InvalidCredential, MemoryLoginStore
 
 CALLBACK = "http://127.0.0.1/callback"
@@ -150,6 +150,11 @@ def test_refusals(login: GitHubLogin, token: Any, reason: str) -> None:
     with pytest.raises(InvalidCredential) as caught:
         sign_in(login)
     assert caught.value.reason == reason
+
+
+def test_a_return_path_is_judged(login: GitHubLogin) -> None:
+    with pytest.raises(InvalidRequest):
+        login.begin("//evil.example")
 
 
 def test_an_outage_is_an_outage(login: GitHubLogin) -> None:

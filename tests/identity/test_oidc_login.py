@@ -156,6 +156,13 @@ def test_what_is_asked(op: OpenIdProvider) -> None:
         party.login.begin("/", prompt="whatever")
 
 
+@pytest.mark.parametrize("path", ["//evil.example", "https://evil.example/", "/\\evil.example", ""])
+def test_a_return_path_is_judged_before_the_provider_is_asked(path: str) -> None:
+    provider = OidcProvider("http://127.0.0.1:1", "c", "s", CALLBACK, allow_insecure_loopback=True)
+    with pytest.raises(InvalidRequest):
+        OidcLogin(provider, MemoryLoginStore()).begin(path)
+
+
 def test_the_record_holds_nothing_to_answer_with(op: OpenIdProvider) -> None:
     party = RelyingParty(op)
     start = party.login.begin()

@@ -21,6 +21,7 @@ from .documents import HttpWay, asked, checked_url, default_way, json_document, 
 from .jwt import Claims
 from .login import Identity
 from .login_flow import Answered, LoginFlow, LoginStart, Party
+from .login_paths import checked_return_path
 from .login_store import LoginStore
 from .login_trail import refusals_told
 from .oidc_client import ClientAuthentication, token_answer
@@ -85,7 +86,7 @@ class GitHubLogin:
         Raises:
             InvalidRequest: a return path that could lead to another host.
         """
-        opened = await self._flow.open(return_to)
+        opened = await self._flow.open(checked_return_path(return_to))
         request = {
             "response_type": "code",
             "client_id": self._client_id,

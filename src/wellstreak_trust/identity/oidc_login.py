@@ -28,7 +28,7 @@ from .documents import asked, json_document
 from .jwt import Claims
 from .login import Identity, LogoutNotice, LogoutStart, RefreshedTokens
 from .login_flow import Answered, LoginFlow, LoginStart, Opened, query_of
-from .login_paths import own_path
+from .login_paths import checked_return_path, own_path
 from .login_store import LoginStore
 from .login_trail import refusals_told
 from .oidc import OidcProvider
@@ -82,9 +82,12 @@ class OidcLogin:
             cookies: the browser's, so that more than five open sign-ins make the oldest go.
 
         Raises:
-            InvalidRequest: a return path that could lead to another host.
+            InvalidRequest: a return path that could lead to another host, or an unknown prompt.
             ProviderUnavailable: the provider's metadata cannot be had, or it does not take the pushed request.
         """
+        checked_return_path(return_to)  # before the provider is asked, and whether or not it answers
+        if prompt is not None and not _PROMPTS.issuperset(prompt.split()):
+            raise InvalidRequest("an unknown prompt", hint=", ".join(sorted(_PROMPTS)))
         metadata = await self._provider.metadata(wait)
         opened = await self._flow.open(return_to, names_issuer=metadata.names_issuer)
         request = self._request(opened, login_hint, prompt)
@@ -280,8 +283,6 @@ class OidcLogin:
 
     def _request(self, opened: Opened, login_hint: str | None, prompt: str | None) -> dict[str, str]:
         provider = self._provider
-        if prompt is not None and not _PROMPTS.issuperset(prompt.split()):
-            raise InvalidRequest("an unknown prompt", hint=", ".join(sorted(_PROMPTS)))
         wanted = {
             "max_age": None if provider.max_age is None else str(provider.max_age),
             "acr_values": " ".join(provider.acr_values) or None,
