@@ -15,10 +15,7 @@ from wellstreak_trust.core.errors import TrustError
 from wellstreak_trust.testing.op import Fault, OpenIdProvider
 from wellstreak_trust.testing.op.faults import _json, _own
 
-ODD: list[Any] = [
-    True, False, 0, -1, 1.5, 1e308, 10**30, 253_402_300_798, "", "x", "\u0000", "é" * 300,
-    [], [1], ["x"], [[]], {}, {"a": []},
-]  # fmt: skip
+ODD: list[Any] = [True, 0, -1, 1e308, 10**30, 253_402_300_798, "", "\u0000", "é" * 300, [], ["x"], {"a": []}]
 CLAIMS = (
     "iss sub aud azp exp iat nbf jti nonce at_hash auth_time acr amr sid email email_verified tid hd events".split()
 )

@@ -217,6 +217,15 @@ def test_a_sign_in_is_used_once_and_in_time(clock: FixedClock) -> None:
         assert refusal(party.login.complete, callback, jar(start)) == "state"
 
 
+def test_what_nobody_came_back_from_is_swept(clock: FixedClock) -> None:
+    with OpenIdProvider(alg="ES256", clock=clock) as op:
+        party = RelyingParty(op)
+        party.login.begin()
+        assert party.login.sweep() == 0
+        clock.advance(timedelta(minutes=10))
+        assert party.login.sweep() == 1
+
+
 def test_of_parallel_callbacks_one_goes_through(op: OpenIdProvider) -> None:
     party = RelyingParty(op)
     start = party.login.begin()

@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 from ..core.entropy import random_token
 from ..core.errors import ConfigurationError, InvalidCredential, InvalidRequest, InvalidToken, ProviderUnavailable
 from ..core.event import EventSink
-from ..core.sansio import suspends
+from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .cookies import Cookie
 from .documents import asked, json_document
@@ -278,6 +278,12 @@ class OidcLogin:
         if not state or not compare_digest(state.encode("utf-8", "replace"), known):
             raise InvalidCredential("not a sign-out of this browser", reason="state")
         return removal
+
+    async def asweep(self) -> int:
+        """Forgets sign-ins that nobody came back from; run it now and then. Returns how many rows."""
+        return await self._store.sweep(self._provider.clock.now())
+
+    sweep: Final = synced(asweep)
 
     # --- shared ----------------------------------------------------------------------------------------------------
 

@@ -50,11 +50,10 @@ class _Loop:
         return await asyncio.to_thread(job)
 
     async def landed(self, flight: Future[T], seconds: float, /) -> T | None:
-        try:
-            # Shielded: a caller that is cancelled must not cancel what others wait for too.
-            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(flight)), seconds)
-        except TimeoutError:
-            return None
+        landing = asyncio.wrap_future(flight)
+        # Not `wait_for`: a caller that is cancelled must not cancel what others wait for too.
+        done, _ = await asyncio.wait((landing,), timeout=seconds)
+        return landing.result() if done else None
 
 
 BLOCKING: Final[Waiter] = _Blocking()
