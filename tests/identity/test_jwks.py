@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from wellstreak_trust.core import FixedClock
+from wellstreak_trust.core import FixedClock, drive
 from wellstreak_trust.core.egress import EgressFailed, EgressResponse
 from wellstreak_trust.core.errors import ConfigurationError, ProviderUnavailable
 from wellstreak_trust.core.http import Headers
@@ -65,6 +65,7 @@ def published(op: OpenIdProvider) -> Published:
 
 @pytest.fixture
 def source(published: Published, clock: FixedClock) -> JwksSource:
+    clock.advance(timedelta(days=3))  # an origin that no span is confused with
     return JwksSource(URL, http=published, clock=clock)
 
 
@@ -79,9 +80,13 @@ def settled(source: JwksSource) -> None:
 def test_a_fresh_set_is_fetched_once(source, published, clock):
     for _ in range(50):
         assert source.find("ES256", "k1") is not None
-    clock.advance(timedelta(seconds=239))
+    clock.advance(timedelta(seconds=240) - timedelta(microseconds=1))
     assert source.find("ES256", "k1") is not None
     assert published.fetches == 1
+    clock.advance(timedelta(microseconds=1))
+    assert source.find("ES256", "k1") is not None
+    settled(source)
+    assert published.fetches == 2
 
 
 def test_it_stands_wherever_a_key_set_does(source, op, clock):
@@ -149,6 +154,51 @@ def test_a_withdrawn_key_goes_with_the_next_renewal(source, published, op, clock
     settled(source)
     assert source.find("ES256", "k1") is None
     assert source.find("ES256", "k2") is not None
+
+
+class Waits:
+    """A way to wait that notes for how long."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    async def run(self, job):
+        return job()
+
+    async def landed(self, flight, seconds):
+        self.asked.append(seconds)
+        return flight.result(10)
+
+
+@pytest.mark.parametrize(
+    ("age", "waits"), [(239, []), (240, []), (299, []), (300, [0.1]), (86_399, [0.1]), (86_400, [6.0]), (90_000, [6.0])]
+)
+def test_who_waits_for_how_long(source, published, clock, age, waits):
+    source.find("ES256", "k1")
+    clock.advance(timedelta(seconds=age))
+    waiter = Waits()
+    assert drive(source.search(waiter, "ES256", "k1")) is not None
+    assert waiter.asked == waits
+    settled(source)
+    assert published.fetches == (1 if age < 240 else 2)
+
+
+def test_only_the_caller_that_starts_a_refresh_gives_it_a_chance(source, published, clock):
+    source.find("ES256", "k1")
+    clock.advance(timedelta(seconds=300))
+    waiter = Waits()
+    with published.held():
+        assert source.find("ES256", "k1") is not None
+        assert drive(source.search(waiter, "ES256", "k1")) is not None
+    assert waiter.asked == []
+    settled(source)
+
+
+def test_an_unknown_name_is_unknown_while_fetching_fails(source, published):
+    source.find("ES256", "k1")
+    published.broken = True
+    assert source.find("ES256", "k2") is None
+    assert source.find("ES256", "k1") is not None
 
 
 def test_a_stale_set_is_served_while_fetching_fails_and_for_a_day(source, published, clock):
@@ -286,8 +336,9 @@ def test_a_process_without_threads_says_so(source, monkeypatch):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    with pytest.raises(ProviderUnavailable):
+    with pytest.raises(ProviderUnavailable) as caught:
         source.find("ES256", "k1")
+    assert "no thread" in caught.value.detail
 
 
 def test_a_fetch_that_never_ends_holds_nobody_for_ever(published, clock):

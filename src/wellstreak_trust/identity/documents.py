@@ -1,7 +1,9 @@
 """Documents of a provider: where they may come from, and how they are read.
 
-https only, no redirects, 256 KiB, one deadline around everything (`core.egress`). Plain http is for a provider on this
-very machine, and only where it is asked for: whoever can change the key set can sign in as anybody.
+https only, global addresses only, no redirects, 256 KiB, one deadline around everything (`core.egress`). Where tenants
+bring providers of their own, an issuer is an address that somebody else chose: it must not lead into the host's own
+network, unless that is what was asked for. Plain http is for a provider on this very machine, and only where it is
+asked for too: whoever can change the key set can sign in as anybody.
 """
 
 from __future__ import annotations
@@ -33,12 +35,15 @@ class HttpWay(Protocol):
         ...
 
 
-def default_way(timeout: timedelta = timedelta(seconds=5)) -> HttpWay:
-    """An `Egress` for addresses that the operator chose: a provider inside one's own network is as good as any.
+def default_way(timeout: timedelta = timedelta(seconds=5), *, private: bool = False) -> HttpWay:
+    """An `Egress` for documents of providers.
 
     Its deadline is real time, whatever clock the rest of a test runs on: a peer that drips does so in real time.
+
+    Args:
+        private: also to addresses that are not global.
     """
-    return Egress(SystemClock(), timeout, MAX_DOCUMENT, allow_private=True)
+    return Egress(SystemClock(), timeout, MAX_DOCUMENT, allow_private=private)
 
 
 def checked_url(url: object, what: str, *, loopback: bool, query: bool = True) -> str:

@@ -42,6 +42,7 @@ class GitHubLogin:
         scopes: ``user:email`` is needed for an address.
         audit: takes ``signin.failed`` with the cause of each refused callback.
         site, api: base URLs, for GitHub Enterprise Server; the site is the issuer of its identities.
+        allow_private: permits a site inside one's own network.
         allow_insecure_loopback: permits http on this machine, for tests.
 
     Raises:
@@ -59,6 +60,7 @@ class GitHubLogin:
         site: str = ISSUER,
         api: str = API,
         audit: EventSink | None = None,
+        allow_private: bool = False,
         allow_insecure_loopback: bool = False,
         http: HttpWay | None = None,
         clock: Clock | None = None,
@@ -74,7 +76,7 @@ class GitHubLogin:
         self._audit: EventSink | None = audit
         self._clock: Clock = found
         self._scopes: str = " ".join(scopes)
-        self._http: HttpWay = http or default_way()
+        self._http: HttpWay = http or default_way(private=allow_private or loopback)
         self._client: ClientAuthentication = ClientAuthentication(client_id, client_secret, "client_secret_post", found)
         self._flow: LoginFlow = LoginFlow(store, Party(self.issuer, client_id, self._redirect_uri), found)
 

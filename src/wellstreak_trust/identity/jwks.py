@@ -38,6 +38,7 @@ class JwksSource:
         stale: how long it is served while fetching fails.
         cooldown: the least time between two requests that unknown key ids cause.
         timeout: deadline around a whole request.
+        allow_private: permits addresses of one's own network.
         http: how requests leave; by default `core.egress.Egress`.
 
     Raises:
@@ -54,6 +55,7 @@ class JwksSource:
         stale: timedelta = timedelta(hours=24),
         cooldown: timedelta = timedelta(seconds=60),
         timeout: timedelta = timedelta(seconds=5),
+        allow_private: bool = False,
         allow_insecure_loopback: bool = False,
         http: HttpWay | None = None,
         clock: Clock | None = None,
@@ -64,7 +66,7 @@ class JwksSource:
             )
         self.url: str = checked_url(url, "the address of a key set", loopback=allow_insecure_loopback)
         found = clock or SystemClock()
-        self._way: HttpWay = http or default_way(timeout)
+        self._way: HttpWay = http or default_way(timeout, private=allow_private or allow_insecure_loopback)
         patience = timeout + timedelta(seconds=1)  # a resolver may overdraw a little
         self._kept: Kept[KeySet] = Kept(self._fetch, Terms(_AGEING * fresh, fresh, stale, cooldown, patience), found)
 

@@ -72,6 +72,7 @@ class OidcProvider:
         post_logout_redirect_uri: where the provider sends the browser after a sign-out, as registered.
         par: push authorization requests (RFC 9126); None where the provider demands it.
         quirks: where this provider differs from the standard; `presets` has the known ones.
+        allow_private: permits a provider inside one's own network. Leave it out where tenants name the issuer.
         allow_insecure_loopback: permits http on this machine, for tests.
         http: how requests leave; by default `core.egress.Egress` with 5 seconds for each.
 
@@ -97,6 +98,7 @@ class OidcProvider:
         post_logout_redirect_uri: str | None = None,
         par: bool | None = None,
         quirks: Quirks | None = None,
+        allow_private: bool = False,
         allow_insecure_loopback: bool = False,
         http: HttpWay | None = None,
         clock: Clock | None = None,
@@ -122,7 +124,7 @@ class OidcProvider:
         self.par: bool | None = par
         self.quirks: Quirks = quirks or Quirks()
         self.clock: Clock = clock or SystemClock()
-        self.http: HttpWay = http or default_way()
+        self.http: HttpWay = http or default_way(private=allow_private or loopback)
         self.client: ClientAuthentication = ClientAuthentication(self.client_id, client_secret, auth_method, self.clock)
         self._loopback: bool = loopback
         self._metadata: Kept[Metadata] = self._kept()

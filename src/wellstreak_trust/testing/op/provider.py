@@ -375,7 +375,7 @@ class Way:
     def __init__(self, issuer: str, url: str, timeout: timedelta = timedelta(seconds=5)) -> None:
         self._issuer: str = issuer
         self._url: str = url
-        self._way: HttpWay = default_way(timeout)
+        self._way: HttpWay = default_way(timeout, private=True)
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
