@@ -12,7 +12,7 @@ import pytest
 from sign_ins import jar
 from wellstreak_trust.core.errors import ConfigurationError
 from wellstreak_trust.identity import ClientKey, Identity, InvalidCredential, MemoryLoginStore, OidcLogin, OidcProvider
-from wellstreak_trust.identity.presets import PRESETS, apple, google, microsoft, slack
+from wellstreak_trust.identity.presets import PERSONAL, PRESETS, apple, google, microsoft, slack
 from wellstreak_trust.testing.op import OpenIdProvider
 from wellstreak_trust.testing.op.signing import fresh_key
 
@@ -108,6 +108,13 @@ def test_microsoft_several_tenants_share_keys_and_only_the_listed_count(at: Call
         assert reason(op, provider) in ("issuer", "demand")
     op.claims = {"iss": f"{MICROSOFT}/{ONE}/v2.0"}
     assert reason(op, provider) == "demand"
+
+
+def test_microsoft_personal_accounts_have_a_tenant_too(at: Callable[..., OpenIdProvider]) -> None:
+    op = at(f"{MICROSOFT}/common/v2.0")
+    op.metadata = {"issuer": MICROSOFT + "/{tenantid}/v2.0"}
+    op.claims = {"tid": PERSONAL, "iss": f"{MICROSOFT}/{PERSONAL}/v2.0"}
+    assert sign_in(op, microsoft("client", "s", CALLBACK, tenants=[ONE, PERSONAL], http=op.way())).subject == "u-1"
 
 
 @pytest.mark.parametrize("tenants", [[], "common", ["common"], [ONE, "contoso.example"], [ONE.replace("0", "A")]])

@@ -39,7 +39,7 @@ class Quirks:
         token_issuers: which issuers its ID tokens may name; empty for the configured one alone.
         demands: claims that an ID token must hold with exactly this value.
         parameters: further parameters of the authorization request.
-        is_consistent: whether the claims of an ID token agree with each other.
+        agree: whether the claims of an ID token agree with each other; None where nothing could contradict.
         email_is_proved: whether the claims prove that the address is the user's.
     """
 
@@ -48,7 +48,7 @@ class Quirks:
     token_issuers: frozenset[str] = frozenset()
     demands: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
-    is_consistent: Callable[[Mapping[str, Any]], bool] = bool
+    agree: Callable[[Mapping[str, Any]], bool] | None = None
     email_is_proved: Callable[[Mapping[str, Any]], bool] = standard_email
 
 

@@ -19,7 +19,7 @@ from .documents import HttpWay
 from .oidc import OidcProvider, Quirks, standard_email
 from .oidc_client import ClientKey, ClientSecret
 
-__all__ = ["PRESETS", "Preset", "ProviderOptions", "apple", "google", "microsoft", "slack"]
+__all__ = ["PERSONAL", "PRESETS", "Preset", "ProviderOptions", "apple", "google", "microsoft", "slack"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,9 @@ PRESETS: Final[Mapping[str, Preset]] = {
     ),
 }
 
+PERSONAL: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"
+"""Microsoft's tenant of personal accounts."""
+
 _GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _DOMAIN: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 _SLACK_TEAM: Final = "https://slack.com/team_id"
@@ -150,8 +153,9 @@ def microsoft(
     """Microsoft Entra ID.
 
     Args:
-        tenants: ids (GUIDs, claim `tid`) whose users may sign in. With more than one the shared endpoint
-            ``organizations`` is used, whose keys sign for every tenant in the world: the list is what keeps them out.
+        tenants: ids (GUIDs, claim `tid`) whose users may sign in; `PERSONAL` is the one of personal accounts. With
+            more than one the shared endpoint is used, whose keys sign for every tenant in the world: the list is what
+            keeps them out.
 
     Raises:
         ConfigurationError: no tenant, or a name instead of an id.
@@ -163,10 +167,11 @@ def microsoft(
     quirks = Quirks(
         metadata_issuer=None if single else _microsoft_issuer("{tenantid}"),
         token_issuers=issuers,
-        is_consistent=_microsoft_tenant,
+        agree=_microsoft_tenant,
         email_is_proved=_microsoft_email,
     )
-    issuer = min(issuers) if single else _microsoft_issuer("organizations")
+    shared = "common" if PERSONAL in tenants else "organizations"
+    issuer = min(issuers) if single else _microsoft_issuer(shared)
     return _built(PRESETS["microsoft"], (client_id, client_secret, redirect_uri), quirks, options, issuer=issuer)
 
 
