@@ -286,6 +286,15 @@ def test_junk_is_refused(op: OpenIdProvider, junk: Any) -> None:
     assert refusal(RelyingParty(op).login.complete, junk, {}) in ("parameters", "state")
 
 
+@pytest.mark.parametrize("code", ["\ud800", "a\ud800", "\x00", "é", "%00%0d%0a", "a" * 8_000])
+def test_an_odd_code_is_refused_by_somebody(op: OpenIdProvider, code: str) -> None:
+    party = RelyingParty(op)
+    start = party.login.begin()
+    state = parse_qs(urlsplit(start.url).query)["state"][0]
+    callback = f"code={code}&state={state}&iss={op.issuer}"
+    assert refusal(party.login.complete, callback, jar(start)) in ("parameters", "code")
+
+
 @pytest.mark.anyio
 async def test_awaited_and_not_on_the_loop(op: OpenIdProvider) -> None:
     threads: set[int] = set()

@@ -201,6 +201,7 @@ def query_of(url_or_query: str) -> Mapping[str, str]:
     if text.startswith(("/", "https:", "http:", "?")):
         text = text.partition("#")[0].partition("?")[2]
     try:
+        text.encode("utf-8")  # a lone surrogate would fail later, on its way to the provider
         pairs: Sequence[tuple[str, str]] = parse_qsl(
             text, keep_blank_values=True, errors="strict", max_num_fields=100, separator="&"
         )
