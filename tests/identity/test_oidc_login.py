@@ -42,6 +42,7 @@ VERDICTS: Mapping[str, str] = {
     "metadata_plain_http": MISCONFIGURED, "metadata_no_keys": MISCONFIGURED, "metadata_keys_in_a_file": MISCONFIGURED,
     "metadata_status_500": UNAVAILABLE, "metadata_redirect": UNAVAILABLE, "metadata_huge": UNAVAILABLE,
     "metadata_deep": UNAVAILABLE, "metadata_not_json": UNAVAILABLE, "metadata_drip": UNAVAILABLE,
+    "metadata_drip_header": UNAVAILABLE,
     "keys_status_500": UNAVAILABLE, "keys_redirect": UNAVAILABLE, "keys_huge": UNAVAILABLE, "keys_deep": UNAVAILABLE,
     "keys_not_json": UNAVAILABLE, "keys_drip": UNAVAILABLE, "keys_drip_header": UNAVAILABLE, "keys_empty": UNAVAILABLE,
     "keys_not_a_list": UNAVAILABLE, "keys_too_many": UNAVAILABLE,

@@ -8,7 +8,7 @@ are oddities that a relying party must take, because the standards allow them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -107,6 +107,22 @@ def _headed(**header: Any) -> Change:
     return lambda found, op: op.key.sign(found.claims, {**found.header, **header})
 
 
+def _documents() -> Iterator[Fault]:
+    """Metadata and key set, each sent in every way that wears a client out."""
+    for name, path in (("metadata", "/.well-known"), ("keys", "/jwks")):
+        for way, how, rule in _WAYS:
+            yield Fault(f"{name}_{way}", "send", rule, _sent(how, path))
+
+
+_WAYS: Final = (
+    ("status_500", "status_500", "status 200 only"),
+    ("redirect", "redirect", "redirects are not followed"),
+    ("huge", "huge", "256 KiB"),
+    ("deep", "deep", "nesting does not exhaust the stack"),
+    ("not_json", "text", "a JSON object"),
+    ("drip", "drip", "one deadline for the whole answer"),
+    ("drip_header", "drip_header", "the deadline holds for headers"),
+)
 _EMPTY: Final[Mapping[str, Any]] = {}
 _ID: Final = "id_token"
 _SIG: Final = "signature"
@@ -119,20 +135,7 @@ _TABLE: Final = (
     Fault("metadata_plain_http", "metadata", "endpoints are https", _set(token_endpoint="http://op.example/token")),
     Fault("metadata_no_keys", "metadata", "a key set is published", _set(jwks_uri=None)),
     Fault("metadata_keys_in_a_file", "metadata", "jwks_uri is https", _set(jwks_uri="file:///etc/passwd")),
-    Fault("metadata_status_500", "send", "status 200 only", _sent("status_500", "/.well-known")),
-    Fault("metadata_redirect", "send", "redirects are not followed", _sent("redirect", "/.well-known")),
-    Fault("metadata_huge", "send", "256 KiB", _sent("huge", "/.well-known")),
-    Fault("metadata_deep", "send", "nesting does not exhaust the stack", _sent("deep", "/.well-known")),
-    Fault("metadata_not_json", "send", "a JSON object", _sent("text", "/.well-known")),
-    Fault("metadata_drip", "send", "one deadline for the whole answer", _sent("drip", "/.well-known")),
     # Key set.
-    Fault("keys_status_500", "send", "status 200 only", _sent("status_500", "/jwks")),
-    Fault("keys_redirect", "send", "redirects are not followed", _sent("redirect", "/jwks")),
-    Fault("keys_huge", "send", "256 KiB", _sent("huge", "/jwks")),
-    Fault("keys_deep", "send", "nesting does not exhaust the stack", _sent("deep", "/jwks")),
-    Fault("keys_not_json", "send", "a JSON object", _sent("text", "/jwks")),
-    Fault("keys_drip", "send", "one deadline for the whole answer", _sent("drip", "/jwks")),
-    Fault("keys_drip_header", "send", "the deadline holds for headers", _sent("drip_header", "/jwks")),
     Fault("keys_empty", "keys", "a set without keys replaces nothing", _set(keys=[])),
     Fault("keys_not_a_list", "keys", "a list of keys", _set(keys={"kid": "k1"})),
     Fault("keys_too_many", "keys", "at most 64", lambda found, op: {"keys": found["keys"] * 65}),
@@ -243,5 +246,5 @@ _TABLE: Final = (
     Fault("return_other_state", "return", "state is the one sent", _pairs(state="A" * 43)),
 )  # fmt: skip
 
-FAULTS: Final[Mapping[str, Fault]] = {fault.name: fault for fault in _TABLE}
+FAULTS: Final[Mapping[str, Fault]] = {fault.name: fault for fault in (*_documents(), *_TABLE)}
 """Every switch by its name."""
