@@ -381,7 +381,7 @@ BAD = (
 @pytest.mark.parametrize("fault", BAD)
 def test_a_failed_refresh_replaces_nothing(fault, clock):
     """And is one error of ours, in bounded time, where nothing is held."""
-    timeout = timedelta(seconds=0.3)
+    timeout = timedelta(seconds=0.5 if "drip" in fault else 5)
     with OpenIdProvider(alg="ES256") as op:
         warm, cold = (
             JwksSource(f"{op.issuer}/jwks", allow_insecure_loopback=True, clock=clock, timeout=timeout)
@@ -394,7 +394,7 @@ def test_a_failed_refresh_replaces_nothing(fault, clock):
             with pytest.raises(ProviderUnavailable):
                 cold.find("ES256", "k1")
             assert warm.find("ES256", "k1") is not None
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 5
         settled(warm)
 
 

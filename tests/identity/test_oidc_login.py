@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +27,7 @@ from wellstreak_trust.identity import (
     ClientKey,
     InvalidCredential,
     InvalidToken,
+    LoginRow,
     MemoryLoginStore,
     OidcLogin,
     OidcProvider,
@@ -99,7 +101,8 @@ def test_every_fault_has_a_verdict():
 @pytest.mark.asvs("6.8.2", "10.5.1", "10.5.3", "10.5.4", "9.1.1", "9.1.2", "9.1.3", "9.2.1", "9.2.2", "9.2.3")
 @pytest.mark.parametrize("fault", VERDICTS)
 def test_what_must_be_refused_is(op: OpenIdProvider, fault: str) -> None:
-    party = RelyingParty(op, userinfo=True, max_age=3_600, acr_values=("urn:strong",), http=op.way(SHORT))
+    way = op.way(SHORT) if "drip" in fault else op.way()
+    party = RelyingParty(op, userinfo=True, max_age=3_600, acr_values=("urn:strong",), http=way)
     wanted = {UNAVAILABLE: ProviderUnavailable, MISCONFIGURED: ConfigurationError}.get(VERDICTS[fault])
     with op.fault(fault):
         if wanted is None:
@@ -255,6 +258,34 @@ def test_tokens_stay_behind(op: OpenIdProvider) -> None:
         assert token.reveal() not in sent
     leaving = party.login.end_session()
     assert "id_token_hint" not in leaving.url  # only where the host hands it over for that
+
+
+def test_a_record_that_was_changed_does_not_open(op: OpenIdProvider) -> None:
+    """Who may write to the table still cannot have a verifier of his own used."""
+    party = RelyingParty(op)
+    start = party.login.begin()
+    callback = op.sign_in(start.url)
+    ((key, row),) = party.store._rows.items()
+    for verifier in (b"", bytes(59), row.verifier[:-1] + bytes((row.verifier[-1] ^ 1,))):
+        party.store._rows[key] = replace(row, verifier=verifier)
+        assert refusal(party.login.complete, callback, jar(start)) == "tampered"
+    party.store._rows[key] = row
+    assert party.login.complete(callback, jar(start)).subject == "u-1"
+
+
+def test_who_comes_second_is_too_late(op: OpenIdProvider) -> None:
+    """Both have read the record; one has consumed it."""
+
+    class Late(MemoryLoginStore):
+        async def consume_if(self, row: LoginRow, /) -> bool:
+            assert await super().consume_if(row)
+            return await super().consume_if(row)
+
+    login = OidcLogin(op.relying_party(CALLBACK), Late())
+    start = login.begin()
+    callback, asked = op.sign_in(start.url), op.count("/token")
+    assert refusal(login.complete, callback, jar(start)) == "replayed"
+    assert op.count("/token") == asked
 
 
 @pytest.mark.asvs("10.1.2", "7.6.2")
