@@ -102,6 +102,17 @@ def test_without_an_address_an_account_is_made(linking: AccountLinking, accounts
     assert drive(accounts.address_of(made.user_id)) is None
 
 
+def test_people_without_an_address_are_not_one_person(linking: AccountLinking) -> None:
+    first, second = (linking.sign_in(identity(subject=name, email=None, proved=False)) for name in ("g-1", "g-2"))
+    assert first.user_id != second.user_id
+
+
+def test_a_provider_may_be_trusted_for_every_domain(accounts: MemoryAccounts) -> None:
+    user_id = proved(accounts, "ada@anywhere.example")
+    linking = AccountLinking(accounts, trusted={GOOGLE: {"*"}})
+    assert linking.sign_in(identity(email="ada@anywhere.example")).user_id == user_id
+
+
 def test_whoever_is_signed_in_links_but_takes_nothing(linking: AccountLinking, accounts: MemoryAccounts) -> None:
     user_id = proved(accounts)
     linking.link(user_id, identity(OTHER, "o-1"))
@@ -144,7 +155,7 @@ def test_an_account_that_changes_in_between_is_judged_anew(accounts: MemoryAccou
     assert made.user_id != user_id
 
 
-@pytest.mark.parametrize("domains", ["example.com", {"Example.com"}, {"ada@example.com"}])
+@pytest.mark.parametrize("domains", ["example.com", {"example.com", "Example.org"}, {"ada@example.com"}])
 def test_trusted_domains_are_domains(accounts: MemoryAccounts, domains: Any) -> None:
     with pytest.raises(ConfigurationError):
         AccountLinking(accounts, trusted={GOOGLE: domains})
