@@ -273,6 +273,14 @@ def test_a_record_that_was_changed_does_not_open(op: OpenIdProvider) -> None:
     assert party.login.complete(callback, jar(start)).subject == "u-1"
 
 
+def test_parallel_first_sign_ins_share_one_fetch_of_each_document() -> None:
+    with OpenIdProvider(alg="ES256") as op:
+        party = RelyingParty(op)
+        with ThreadPoolExecutor(8) as pool:
+            assert {each.subject for each in pool.map(lambda _: party.sign_in(), range(16))} == {"u-1"}
+        assert (op.count("/jwks"), op.count("/.well-known/openid-configuration")) == (1, 1)
+
+
 def test_who_comes_second_is_too_late(op: OpenIdProvider) -> None:
     """Both have read the record; one has consumed it."""
 

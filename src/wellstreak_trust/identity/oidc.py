@@ -128,7 +128,7 @@ class OidcProvider:
         self.client: ClientAuthentication = ClientAuthentication(self.client_id, client_secret, auth_method, self.clock)
         self._loopback: bool = loopback
         self._metadata: Kept[Metadata] = self._kept()
-        self._keys: JwksSource | None = None
+        self._keys: dict[str, JwksSource] = {}
 
     @property
     def party(self) -> Party:
@@ -152,11 +152,12 @@ class OidcProvider:
     async def keys(self, wait: Waiter) -> JwksSource:
         """The provider's published keys, wherever its metadata says that they are by now."""
         url = (await self.metadata(wait)).jwks_uri
-        found = self._keys
-        if found is None or found.url != url:
-            found = self._keys = JwksSource(
-                url, allow_insecure_loopback=self._loopback, http=self.http, clock=self.clock
-            )
+        found = self._keys.get(url)
+        if found is None:
+            made = JwksSource(url, allow_insecure_loopback=self._loopback, http=self.http, clock=self.clock)
+            found = self._keys.setdefault(url, made)  # atomic: of simultaneous first callers all share one source
+            for other in set(self._keys) - {url}:
+                self._keys.pop(other, None)
         return found
 
     def __repr__(self) -> str:

@@ -336,7 +336,7 @@ class OidcLogin:
             claims["sub"],
             claims,
             return_to,
-            sid if isinstance(sid, str) else None,
+            sid if isinstance(sid, str) and sid else None,
             auth_time_of(claims),
             acr if isinstance(acr, str) else None,
             tuple(method for method in listed if isinstance(method, str)),
