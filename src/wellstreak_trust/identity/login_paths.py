@@ -44,11 +44,9 @@ def own_path(url: str, home: str) -> str:
     Raises:
         InvalidRequest: another origin, or as `checked_return_path`.
     """
-    if not url.startswith("/") and _stays("/" + url):
-        origin = "{0.scheme}://{0.netloc}".format(urlsplit(home))
-        if url == origin or url.startswith(origin + "/"):
-            return checked_return_path(url.removeprefix(origin) or "/")
-    return checked_return_path(url)
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(home))
+    own = url == origin or url.startswith(origin + "/")
+    return checked_return_path(url.removeprefix(origin) or "/" if own else url)
 
 
 def _stays(text: str) -> bool:
