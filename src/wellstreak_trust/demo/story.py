@@ -70,9 +70,10 @@ class Story(WorkspaceChapters):
                              ("a token that nobody signed", "signature_none")):  # fmt: skip
             yield self._step(f"the provider answers with {tried}", "identity (OpenID)", "401 unauthenticated",
                              self._with_provider(fault))  # fmt: skip
-        self.op.user = {"sub": "eve", "email": "ada@example.com", "email_verified": False}
+        adas, self.op.user = self.op.user, {"sub": "eve", "email": "ada@example.com", "email_verified": False}
         yield self._step("eve's provider account claims ada's address", "identity (linking)", "403 link_required",
                          self._with_provider())  # fmt: skip
+        self.op.user = adas
 
     def _with_provider(self, *faults: str) -> Answer:
         browser = Browser(self.ada.url)

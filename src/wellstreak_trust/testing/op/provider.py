@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256, sha384, sha512
+from html import escape, unescape
 from threading import Lock
 from types import TracebackType
 from typing import Any, Final
@@ -29,6 +31,12 @@ __all__ = ["OpenIdProvider", "Reply"]
 
 _LIFETIME: Final = 3_600
 _HASHES: Final = {"256": sha256, "384": sha384, "512": sha512, "DSA": sha512}
+_HTML: Final = (("Content-Type", "text/html; charset=utf-8"),)
+_FORM: Final = (
+    '<!doctype html><body onload="document.forms[0].submit()"><form method="post" action="{action}">{fields}</form>'
+)
+_FIELD: Final = '<input type="hidden" name="{name}" value="{value}">'
+_WRITTEN: Final = re.compile(_FIELD.format(name='([^"]*)', value='([^"]*)'))
 _EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 
 
@@ -188,7 +196,8 @@ class OpenIdProvider:
         """
         answer = self.way().send("GET", url)
         if answer.status == 200:
-            return answer.body.decode()
+            fields = _WRITTEN.findall(answer.body.decode())
+            return urlencode([(unescape(name), unescape(value)) for name, value in fields])
         return answer.headers.get("Location") or f"status {answer.status}"
 
     def count(self, path: str) -> int:
@@ -266,7 +275,8 @@ class OpenIdProvider:
         pairs = self._changed("callback", [("code", code), ("state", request["state"]), ("iss", self.issuer)])
         target, answer = request["redirect_uri"], urlencode(pairs)
         if self.form_post or request.get("response_mode") == "form_post":
-            return Reply(200, answer.encode(), (("Content-Type", "application/x-www-form-urlencoded"),))
+            fields = "".join(_FIELD.format(name=escape(n), value=escape(v)) for n, v in pairs)
+            return Reply(200, _FORM.format(action=escape(target), fields=fields).encode(), _HTML)
         return Reply(302, b"", (("Location", f"{target}{'&' if '?' in target else '?'}{answer}"),))
 
     def _push(self, headers: Mapping[str, str], form: dict[str, str]) -> Reply:
