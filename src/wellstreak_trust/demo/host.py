@@ -63,6 +63,7 @@ AUDIT_ORIGIN = "demo.wellstreak.example/audit"
 BILLING_SECRET = "whsec_demo_billing_secret_0123456789"
 PASSWORD = "correct horse battery staple"
 SYSTEM = "system"
+HOME = "/w/acme/"  # where a sign-in with the provider leads
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class Host:
 
     async def begin_login(self) -> LoginStart:
         """Providers are asked in the way of the framework."""
-        return await self.login.abegin("/") if self.port.suspends else self.login.begin("/")
+        return await self.login.abegin(HOME) if self.port.suspends else self.login.begin(HOME)
 
     async def complete_login(self, url: str, cookies: dict[str, str]) -> Identity:
         """As above."""
