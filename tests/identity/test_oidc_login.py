@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import pytest
 
 from sign_ins import CALLBACK, RelyingParty, jar
@@ -411,6 +412,8 @@ def test_private_key_jwt(alg: str) -> None:
             RelyingParty(op, client_secret=secret, auth_method="private_key_jwt", par=True).sign_in().subject == "u-1"
         )
         assert repr(key.private) not in repr(secret)
+        assert jwt.get_unverified_header(secret.sign({"iss": "c"}))["kid"] == "client-1"
+        assert "kid" not in jwt.get_unverified_header(ClientKey(key.private, alg).sign({"iss": "c"}))
         stranger = ClientKey(fresh_key(alg, "client-1").private, alg, "client-1")
         with pytest.raises(ConfigurationError):
             RelyingParty(op, client_secret=stranger, auth_method="private_key_jwt").sign_in()

@@ -26,7 +26,8 @@ def op():
 
 def ask(op: OpenIdProvider, method: str, path: str, form: dict[str, str] | None = None, **headers: str) -> Any:
     body = None if form is None else urlencode(form).encode()
-    answer = Egress(SystemClock(), allow_private=True).send(method, op.url + path, headers, body)
+    kind = {} if body is None else {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = Egress(SystemClock(), allow_private=True).send(method, op.url + path, {**kind, **headers}, body)
     return answer.status, json.loads(answer.body or b"null")
 
 

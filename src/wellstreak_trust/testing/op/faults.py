@@ -165,6 +165,7 @@ _TABLE: Final = (
     Fault("answer_other_type", "answer", "Bearer or DPoP", _json(token_type="mac")),
     Fault("answer_no_type", "answer", "a token type", _json(token_type=None)),
     Fault("answer_type_case", "answer", "the type's case does not count", _json(token_type="bEARER"), False),
+    Fault("answer_dpop_type", "answer", "DPoP is a type too", _json(token_type="DPoP"), False),
     Fault("answer_no_expiry", "answer", "expires_in may be absent", _json(expires_in=None), False),
     Fault("answer_no_access_token", "answer", "an access token", _json(access_token=None)),
     Fault("answer_number_access_token", "answer", "the access token is text", _json(access_token=7)),

@@ -31,6 +31,7 @@ __all__ = ["OpenIdProvider", "Reply"]
 
 _LIFETIME: Final = 3_600
 _HASHES: Final = {"256": sha256, "384": sha384, "512": sha512, "DSA": sha512}
+_ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _HTML: Final = (("Content-Type", "text/html; charset=utf-8"),)
 _FORM: Final = (
     '<!doctype html><body onload="document.forms[0].submit()"><form method="post" action="{action}">{fields}</form>'
@@ -352,7 +353,9 @@ class OpenIdProvider:
         return changing[-1].change(signing, self) if changing else self.key.sign(claims, signing.header)
 
     def _is_client(self, headers: Mapping[str, str], form: Mapping[str, str]) -> bool:
-        """Whether exactly one sound proof of the client came along."""
+        """Whether exactly one sound proof of the client came along, in a form."""
+        if headers.get("content-type") != "application/x-www-form-urlencoded":
+            return False
         if self.client_key is not None:
             return self._asserts(form)
         kind, _, text = headers.get("authorization", "").partition(" ")
@@ -362,6 +365,8 @@ class OpenIdProvider:
         return not kind and (form.get("client_id"), form.get("client_secret")) == (self.client_id, self.client_secret)
 
     def _asserts(self, form: Mapping[str, str]) -> bool:
+        if form.get("client_assertion_type") != _ASSERTION or form.get("client_id") != self.client_id:
+            return False
         try:
             claims = jwt.decode(
                 form.get("client_assertion", ""),
