@@ -69,6 +69,22 @@ class ProviderPresets(_Table):
             yield f"`{name}`", f"`{row.issuer}`", row.protocol, scopes, row.subject, row.proof, row.rule
 
 
+class ConnectionEdges(_Table):
+    """What each event does in each state of a connection."""
+
+    header = ("state", "event", "next state")
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        from wellstreak_trust.connections import EDGES
+
+        for state, row in EDGES.items():
+            to: dict[str, list[str]] = {}
+            for event, after in row.items():
+                to.setdefault(after, []).append(f"`{event}`")
+            for at, (after, events) in enumerate(to.items()):
+                yield f"**{state}**" if at == 0 else "", ", ".join(events), after
+
+
 class Settings(_Table):
     """Every setting with its variable and its default."""
 
@@ -111,6 +127,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("error-codes", ErrorCodes)
     app.add_directive("doctor-codes", DoctorCodes)
     app.add_directive("provider-presets", ProviderPresets)
+    app.add_directive("connection-edges", ConnectionEdges)
     app.add_directive("settings", Settings)
     app.connect("autodoc-skip-member", only_its_own)
     app.connect("missing-reference", by_public_name)

@@ -5,8 +5,8 @@
     name ─► resolve once ─► every address global? ─► connect to one of those (name kept for Host and TLS) ─► answer
 
 A name that changes its mind between check and connection (DNS rebinding) gains nothing. Redirects are never followed:
-what was sent would travel along. One deadline bounds the whole exchange, because a server that drips a byte a second,
-be it of a header or of the body, resets per-read timeouts. It blocks; asynchronous callers run it in a worker thread.
+what was sent would travel along. One deadline bounds the whole exchange, name server and header lines included, because
+a server that drips a byte a second resets per-read timeouts. It blocks; asynchronous callers run it in a worker thread.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from threading import Thread
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -30,7 +30,10 @@ from .http import Headers
 __all__ = ["Egress", "EgressFailed", "EgressResponse", "is_global"]
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: stands for an IPv4 address
-_LOCAL_NAT64: Final = ipaddress.ip_network("64:ff9b:1::/48")  # RFC 8215: stands for whatever the network decides
+_UNICAST: Final = ipaddress.ip_network("2000::/3")  # RFC 4291, 2.4: all that IANA has given out to be global
+# What the standard library of some versions calls global: protocol assignments, the retired 6to4 relay (RFC 7526),
+# documentation (RFC 9637).
+_NOT_GLOBAL: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
 
 
 class EgressFailed(Exception):
@@ -94,7 +97,7 @@ class Egress:
     ) -> EgressResponse:
         parts = self._parsed(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        addresses = self._checked(host, port)
+        addresses = self._checked(host, port, deadline)
         secure = (self.tls or ssl.create_default_context()) if parts.scheme == "https" else None
         connection = _Pinned(host, port, addresses, deadline, secure)
         try:
@@ -105,24 +108,22 @@ class Egress:
             lines = Headers(response.getheaders())
             return EgressResponse(response.status, lines, octets[: self.max_body], len(octets) <= self.max_body)
         finally:
-            connection.close()
+            connection.end()
 
     def _parsed(self, url: str) -> SplitResult:
         try:
             parts = urlsplit(url)
             fits = parts.scheme == "https" or (parts.scheme == "http" and self.allow_private)
-            if not fits or not parts.hostname or parts.username is not None or parts.port == 0 or not url.isascii():
+            written = url.isascii() and url.isprintable() and " " not in url
+            if not fits or not written or not parts.hostname or parts.username is not None or parts.port == 0:
                 raise EgressFailed("bad_url")
         except ValueError:
             raise EgressFailed("bad_url") from None
         return parts
 
-    def _checked(self, host: str, port: int) -> tuple[str, ...]:
+    def _checked(self, host: str, port: int, deadline: _Deadline) -> tuple[str, ...]:
         """The addresses of the name, if all of them are global: one of them may be chosen by anybody."""
-        try:
-            found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-        except UnicodeError:  # a label over 63 characters
-            raise EgressFailed("bad_url") from None
+        found = _addresses(host, port, deadline)
         if not found:
             raise EgressFailed("unreachable")
         if not self.allow_private and not all(map(is_global, found)):
@@ -145,6 +146,28 @@ class _Deadline:
         return left
 
 
+def _addresses(host: str, port: int, deadline: _Deadline) -> list[str]:
+    """What the name resolves to. Resolvers know no deadline, and whoever owns the name may own the server they ask."""
+    answer: list[Any] = []
+
+    def resolve() -> None:
+        try:
+            answer.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            answer.append(error)
+
+    asking = Thread(target=resolve, name="wellstreak_trust-resolver", daemon=True)
+    asking.start()
+    asking.join(deadline.left())
+    if not answer:
+        raise TimeoutError
+    if isinstance(answer[0], UnicodeError):  # a label over 63 characters
+        raise EgressFailed("bad_url")
+    if isinstance(answer[0], OSError):
+        raise answer[0]
+    return [str(entry[4][0]) for entry in answer[0]]
+
+
 class _Pinned(http.client.HTTPConnection):
     """A connection to the first checked address that answers, with the name kept for Host and SNI."""
 
@@ -157,14 +180,14 @@ class _Pinned(http.client.HTTPConnection):
         self._addresses: Sequence[str] = addresses
         self._deadline: _Deadline = deadline
         self._secure: ssl.SSLContext | None = secure
-        self.response_class: Any = partial(_Response, deadline)
+        self._open: socket.socket | None = None
 
     def connect(self) -> None:
-        plain = self._connected()
-        self.sock = plain
+        self._open = self._connected()
         if self._secure is not None:
-            plain.settimeout(self._deadline.left())
-            self.sock = self._secure.wrap_socket(plain, server_hostname=self.host)
+            self._open.settimeout(self._deadline.left())
+            self._open = self._secure.wrap_socket(self._open, server_hostname=self.host)
+        self.sock: Any = _Timed(self._open, self._deadline)
 
     def _connected(self) -> socket.socket:
         """Each address gets its share of what is left, so that one which swallows packets does not take all of it."""
@@ -175,42 +198,45 @@ class _Pinned(http.client.HTTPConnection):
                 return socket.create_connection((address, self.port), timeout=share)
         return socket.create_connection((last, self.port), timeout=self._deadline.left())
 
-
-class _Response(http.client.HTTPResponse):
-    """An answer of which every octet is read under the deadline, from the status line on."""
-
-    def __init__(self, deadline: _Deadline, sock: socket.socket, *args: Any, **options: Any) -> None:
-        super().__init__(sock, *args, **options)
-        self.fp: Any = io.BufferedReader(_Received(self.fp.detach(), sock, deadline))
+    def end(self) -> None:
+        """Closes the socket; `close` is called by the library while the answer is still being read."""
+        self.close()
+        if self._open is not None:
+            self._open.close()
 
 
-class _Received(io.RawIOBase):
-    """What a socket receives; each single read may take what is left of the deadline."""
+class _Timed(io.RawIOBase):
+    """A socket, as far as `http.client` uses one, each of whose steps gets what is left of the deadline."""
 
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: _Deadline) -> None:
-        self._raw: io.RawIOBase = raw
-        self._sock: socket.socket = sock
+    def __init__(self, plain: socket.socket, deadline: _Deadline) -> None:
+        super().__init__()
+        self._plain: socket.socket = plain
         self._deadline: _Deadline = deadline
+
+    def sendall(self, octets: bytes) -> None:
+        """All of them."""
+        rest = memoryview(octets)
+        while rest:
+            self._plain.settimeout(self._deadline.left())
+            rest = rest[self._plain.send(rest) :]
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """The reading side."""
+        del mode  # always "rb"
+        return io.BufferedReader(_Timed(self._plain, self._deadline))
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any, /) -> int | None:
-        self._sock.settimeout(self._deadline.left())
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
+    def readinto(self, buffer: Any, /) -> int:
+        self._plain.settimeout(self._deadline.left())
+        return self._plain.recv_into(buffer)
 
 
 def _read(response: http.client.HTTPResponse, most: int) -> bytes:
-    """At most so many bytes of the body."""
+    """At most so many bytes."""
     found = bytearray()
-    while len(found) < most:
-        piece = response.read1(min(8192, most - len(found)))
-        if not piece:
-            break
+    while len(found) < most and (piece := response.read1(min(8192, most - len(found)))):
         found += piece
     return bytes(found)
 
@@ -219,11 +245,10 @@ def is_global(text: str) -> bool:
     """Whether an address is one of the public internet, whatever it is wrapped in (mapped, 6to4, Teredo, NAT64)."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
-        if address in _LOCAL_NAT64:
-            return False
         teredo = address.teredo[1] if address.teredo else None
         nat64 = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else None
         inner = address.ipv4_mapped or address.sixtofour or teredo or nat64
-        if inner is not None:
-            return inner.is_global and not inner.is_multicast
-    return address.is_global and not address.is_multicast
+        if inner is None and address not in _UNICAST:
+            return False
+        address = inner or address
+    return address.is_global and not address.is_multicast and not any(address in network for network in _NOT_GLOBAL)
