@@ -14,6 +14,7 @@ from wellstreak_trust.core.errors import ConfigurationError
 from wellstreak_trust.identity import ClientKey, Identity, InvalidCredential, MemoryLoginStore, OidcLogin, OidcProvider
 from wellstreak_trust.identity.presets import PERSONAL, PRESETS, apple, google, microsoft, slack
 from wellstreak_trust.testing.op import OpenIdProvider
+from wellstreak_trust.testing.op.client import Client
 from wellstreak_trust.testing.op.signing import fresh_key
 
 CALLBACK = "https://app.example/callback"
@@ -136,32 +137,31 @@ def test_slack(at: Callable[..., OpenIdProvider]) -> None:
     assert reason(op, one) == "demand"
 
 
-class AppleProvider(OpenIdProvider):
-    """Takes a client secret that is a JWT, as Apple does."""
+class AppleClient(Client):
+    """Its secret is a JWT, as Apple wants it."""
 
-    secrets: list[str]
-
-    def _is_client(self, headers: Any, form: Any) -> bool:
+    def is_proved(self, headers: Any, form: Any, audience: str) -> bool:
         secret = form.get("client_secret", "")
-        self.secrets.append(secret)
-        claims = jwt.decode(secret, self.client_key, ["ES256"], audience="https://appleid.apple.com")
+        self._used.add(secret)
+        claims = jwt.decode(secret, self.key, ["ES256"], audience="https://appleid.apple.com")
         kid = jwt.get_unverified_header(secret)["kid"]
         return (claims["iss"], claims["sub"], kid) == ("TEAM", form["client_id"], "KEY")
 
 
 def test_apple(at: Callable[..., OpenIdProvider]) -> None:
     key = fresh_key("ES256", "KEY")
-    with AppleProvider(issuer="https://appleid.apple.com", client_key=key.private.public_key()) as op:
-        op.secrets = []
+    with OpenIdProvider(issuer="https://appleid.apple.com") as op:
+        op.client = AppleClient("client", "", key.private.public_key())
         op.user = {"sub": "001", "email": "x@privaterelay.appleid.com", "email_verified": "true"}
         provider = apple("client", ClientKey(key.private, "ES256", "KEY"), CALLBACK, team="TEAM", http=op.way())
         assert asked(provider)["response_mode"] == "form_post"
         assert sign_in(op, provider).email_proved
         op.user = {**op.user, "email_verified": "false"}
         assert not sign_in(op, provider).email_proved
-        first, second = (jwt.decode(secret, options={"verify_signature": False}) for secret in op.secrets)
-        assert 0 < first["exp"] - first["iat"] <= 300
-        assert second["iat"] >= first["iat"]
+        assert len(op.client._used) == 2, "a secret is made for each request"
+        for secret in op.client._used:
+            claims = jwt.decode(secret, options={"verify_signature": False})
+            assert 0 < claims["exp"] - claims["iat"] <= 300
         bare = apple(
             "client", ClientKey(key.private, "ES256", "KEY"), CALLBACK, team="TEAM", scopes=("openid",), http=op.way()
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,24 +13,21 @@ from html import escape, unescape
 from threading import Lock
 from types import TracebackType
 from typing import Any, Final
-from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
-
-import jwt
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from ...core.clock import Clock, SystemClock
-from ...core.egress import EgressResponse
 from ...core.entropy import random_token
-from ...identity.documents import HttpWay, default_way
 from ...identity.oidc import OidcProvider
+from .client import Client
 from .faults import FAULTS, Fault
 from .server import Server
 from .signing import SigningKey, b64, fresh_key, shared_key
+from .way import Way
 
 __all__ = ["OpenIdProvider", "Reply"]
 
 _LIFETIME: Final = 3_600
 _HASHES: Final = {"256": sha256, "384": sha384, "512": sha512, "DSA": sha512}
-_ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _HTML: Final = (("Content-Type", "text/html; charset=utf-8"),)
 _FORM: Final = (
     '<!doctype html><body onload="document.forms[0].submit()"><form method="post" action="{action}">{fields}</form>'
@@ -102,9 +98,9 @@ class OpenIdProvider:
         clock: Clock | None = None,
     ) -> None:
         self.alg: str = alg
+        self.client: Client = Client(client_id, client_secret, client_key)
         self.client_id: str = client_id
         self.client_secret: str = client_secret
-        self.client_key: Any = client_key
         self.user: Mapping[str, Any] = user or {"sub": "u-1", "email": "ada@example.com", "email_verified": True}
         self.signed_userinfo: bool = signed_userinfo
         self.form_post: bool = form_post
@@ -281,14 +277,14 @@ class OpenIdProvider:
         return Reply(302, b"", (("Location", f"{target}{'&' if '?' in target else '?'}{answer}"),))
 
     def _push(self, headers: Mapping[str, str], form: dict[str, str]) -> Reply:
-        if not self._is_client(headers, form):
+        if not self.client.is_proved(headers, form, self.issuer):
             return _json(401, {"error": "invalid_client"})
         name = f"urn:ietf:params:oauth:request_uri:{random_token()}"
         self._pushed[name] = form
         return _json(201, {"request_uri": name, "expires_in": 60})
 
     def _token(self, headers: Mapping[str, str], form: Mapping[str, str]) -> Reply:
-        if not self._is_client(headers, form):
+        if not self.client.is_proved(headers, form, self.issuer):
             return _json(401, {"error": "invalid_client"})
         refreshing = form.get("grant_type") == "refresh_token"
         with self._lock:
@@ -352,64 +348,9 @@ class OpenIdProvider:
         signing = Signing(claims, header)
         return changing[-1].change(signing, self) if changing else self.key.sign(claims, signing.header)
 
-    def _is_client(self, headers: Mapping[str, str], form: Mapping[str, str]) -> bool:
-        """Whether exactly one sound proof of the client came along, in a form."""
-        if headers.get("content-type") != "application/x-www-form-urlencoded":
-            return False
-        if self.client_key is not None:
-            return self._asserts(form)
-        kind, _, text = headers.get("authorization", "").partition(" ")
-        if kind == "Basic" and "client_secret" not in form:
-            name, _, secret = _decoded(text).partition(":")
-            return (unquote_plus(name), unquote_plus(secret)) == (self.client_id, self.client_secret)
-        return not kind and (form.get("client_id"), form.get("client_secret")) == (self.client_id, self.client_secret)
-
-    def _asserts(self, form: Mapping[str, str]) -> bool:
-        if form.get("client_assertion_type") != _ASSERTION or form.get("client_id") != self.client_id:
-            return False
-        try:
-            claims = jwt.decode(
-                form.get("client_assertion", ""),
-                self.client_key,
-                ["RS256", "PS256", "ES256", "EdDSA"],
-                audience=self.issuer,
-                issuer=self.client_id,
-                options={"require": ["exp", "iat", "jti", "sub"]},
-            )
-        except jwt.InvalidTokenError:
-            return False
-        with self._lock:
-            fresh = f"jti {claims['jti']}" not in self._pushed
-            self._pushed[f"jti {claims['jti']}"] = {}
-        return fresh and claims["sub"] == self.client_id
-
-
-class Way:
-    """An `HttpWay` that knows where the provider really listens."""
-
-    def __init__(self, issuer: str, url: str, timeout: timedelta = timedelta(seconds=5)) -> None:
-        self._issuer: str = issuer
-        self._url: str = url
-        self._way: HttpWay = default_way(timeout, private=True)
-
-    def send(
-        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> EgressResponse:
-        """As `HttpWay.send`."""
-        if url.startswith(self._issuer):
-            url = self._url + url.removeprefix(self._issuer)
-        return self._way.send(method, url, headers, body)
-
 
 def _json(status: int, value: Any) -> Reply:
     return Reply(status, json.dumps(value).encode())
-
-
-def _decoded(text: str) -> str:
-    try:
-        return b64decode(text, validate=True).decode("ascii")
-    except ValueError:
-        return ""
 
 
 def _proves(form: Mapping[str, str], grant: _Grant) -> bool:
