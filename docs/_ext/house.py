@@ -56,6 +56,19 @@ class DoctorCodes(_Table):
             yield f"`{code}`", what.severity, what.title, what.why
 
 
+class ProviderPresets(_Table):
+    """Every preset of a sign-in provider."""
+
+    header = ("name", "issuer", "speaks", "scopes", "the person is", "its address counts if", "know that")
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        from wellstreak_trust.identity.presets import PRESETS
+
+        for name, row in PRESETS.items():
+            scopes = " ".join(f"`{scope}`" for scope in row.scopes)
+            yield f"`{name}`", f"`{row.issuer}`", row.protocol, scopes, row.subject, row.proof, row.rule
+
+
 class ConnectionEdges(_Table):
     """What each event does in each state of a connection."""
 
@@ -164,6 +177,7 @@ def only_its_own(app: Sphinx, what: str, name: str, member: object, *_: Any) -> 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("error-codes", ErrorCodes)
     app.add_directive("doctor-codes", DoctorCodes)
+    app.add_directive("provider-presets", ProviderPresets)
     app.add_directive("connection-edges", ConnectionEdges)
     app.add_directive("settings", Settings)
     app.add_directive("query-keys", QueryKeys)

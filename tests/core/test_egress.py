@@ -182,3 +182,31 @@ def test_an_endless_row_of_interim_answers_meets_the_deadline() -> None:
         with pytest.raises(EgressFailed) as refused:
             Egress(SystemClock(), timedelta(seconds=0.4), allow_private=True).send("GET", url)
         assert refused.value.code == "timeout"
+
+
+@pytest.mark.parametrize("order", [("127.0.0.2", "127.0.0.1"), ("127.0.0.1", "127.0.0.2")])
+def test_the_next_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]) -> None:
+    """A name with two addresses, where nobody listens at one of them."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+
+        def serve() -> None:
+            peer, _ = listening.accept()
+            with peer:
+                peer.recv(4096)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+
+        pool.submit(serve)
+        port = listening.getsockname()[1]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in order]
+        real = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda host, *a, **k: found if host == "two" else real(host, *a, **k)
+        )
+        answer = Egress(SystemClock(), allow_private=True).send("GET", f"http://two:{port}/")
+    assert answer.body == b"hi"
+
+
+def test_no_time_at_all_is_a_timeout() -> None:
+    with pytest.raises(EgressFailed) as refused:
+        Egress(SystemClock(), timedelta(0), allow_private=True).send("GET", "http://127.0.0.1:1/")
+    assert refused.value.code == "timeout"

@@ -2,7 +2,7 @@
 
 ::
 
-    name ─► resolve once ─► every address global? ─► connect to that very address (name kept for Host and TLS) ─► answer
+    name ─► resolve once ─► every address global? ─► connect to one of those (name kept for Host and TLS) ─► answer
 
 A name that changes its mind between check and connection (DNS rebinding) gains nothing. Redirects are never followed:
 what was sent would travel along. One deadline bounds the whole exchange, name server and header lines included, because
@@ -16,7 +16,8 @@ import io
 import ipaddress
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Thread
@@ -96,9 +97,9 @@ class Egress:
     ) -> EgressResponse:
         parts = self._parsed(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        address = self._checked(host, port, deadline)
+        addresses = self._checked(host, port, deadline)
         secure = (self.tls or ssl.create_default_context()) if parts.scheme == "https" else None
-        connection = _Pinned(host, port, address, deadline, secure)
+        connection = _Pinned(host, port, addresses, deadline, secure)
         try:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request(method, path, body=body, headers=headers)
@@ -120,14 +121,14 @@ class Egress:
             raise EgressFailed("bad_url") from None
         return parts
 
-    def _checked(self, host: str, port: int, deadline: _Deadline) -> str:
-        """The first address of the name, if all of its addresses are global: one of them may be chosen by anybody."""
+    def _checked(self, host: str, port: int, deadline: _Deadline) -> tuple[str, ...]:
+        """The addresses of the name, if all of them are global: one of them may be chosen by anybody."""
         found = _addresses(host, port, deadline)
         if not found:
             raise EgressFailed("unreachable")
         if not self.allow_private and not all(map(is_global, found)):
             raise EgressFailed("blocked_address")
-        return found[0]
+        return tuple(dict.fromkeys(found))
 
 
 class _Deadline:
@@ -168,23 +169,34 @@ def _addresses(host: str, port: int, deadline: _Deadline) -> list[str]:
 
 
 class _Pinned(http.client.HTTPConnection):
-    """A connection to one checked address, with the name kept for Host and SNI."""
+    """A connection to the first checked address that answers, with the name kept for Host and SNI."""
 
-    def __init__(self, host: str, port: int, address: str, deadline: _Deadline, secure: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, host: str, port: int, addresses: Sequence[str], deadline: _Deadline, secure: ssl.SSLContext | None
+    ) -> None:
         super().__init__(host, port)
         if secure is not None:
             self.default_port = 443  # so that Host carries no port where the URL carries none
-        self._address: str = address
+        self._addresses: Sequence[str] = addresses
         self._deadline: _Deadline = deadline
         self._secure: ssl.SSLContext | None = secure
         self._open: socket.socket | None = None
 
     def connect(self) -> None:
-        self._open = socket.create_connection((self._address, self.port), timeout=self._deadline.left())
+        self._open = self._connected()
         if self._secure is not None:
             self._open.settimeout(self._deadline.left())
             self._open = self._secure.wrap_socket(self._open, server_hostname=self.host)
         self.sock: Any = _Timed(self._open, self._deadline)
+
+    def _connected(self) -> socket.socket:
+        """Each address gets its share of what is left, so that one which swallows packets does not take all of it."""
+        *others, last = self._addresses
+        for number, address in enumerate(others):
+            with suppress(OSError):
+                share = self._deadline.left() / (len(self._addresses) - number)
+                return socket.create_connection((address, self.port), timeout=share)
+        return socket.create_connection((last, self.port), timeout=self._deadline.left())
 
     def end(self) -> None:
         """Closes the socket; `close` is called by the library while the answer is still being read."""

@@ -9,7 +9,9 @@ import threading
 import time
 from pathlib import Path
 
-from .host import PASSWORD, Paths, prepare
+from wellstreak_trust.testing.op import OpenIdProvider
+
+from .host import PASSWORD, Outside, Paths, prepare
 from .server import FRAMEWORKS, provider, serving
 from .story import Story
 from .table import show
@@ -22,11 +24,15 @@ def main() -> int:
         print(f"FRAMEWORK is one of {', '.join(FRAMEWORKS)}", file=sys.stderr)
         return 2
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="wellstreak-demo-") as folder, provider() as provider_url:
+    with (
+        tempfile.TemporaryDirectory(prefix="wellstreak-demo-") as folder,
+        provider() as messenger,
+        OpenIdProvider(alg="ES256") as op,
+    ):
         paths = Paths(Path(folder))
         prepare(paths)
-        with serving(framework, paths, provider_url) as (url, host):
-            steps = list(Story(url, host, paths).play())
+        with serving(framework, paths, Outside(messenger, op.issuer, op.client_secret)) as (url, host):
+            steps = list(Story(url, host, paths, op).play())
             show(steps, f"wellstreak_trust on {framework}, over HTTP at {url}")
             differs = [step for step in steps if not step.held]
             print(f"{len(steps) - len(differs)} held, {len(differs)} differ, {time.monotonic() - begun:.1f} s")
@@ -43,7 +49,9 @@ Still serving at {url} (Ctrl-C ends it). For example:
        -d '{{"email": "ada@example.com", "password": "{PASSWORD}"}}' {url}/signin
   curl -i -b jar {url}/w/acme/          # ada's workspace
   curl -i -b jar {url}/w/evil/          # somebody else's: not found
-  curl -i -b jar -X PUT -H 'Origin: https://evil.example' {url}/w/acme/ai""")
+  curl -i -b jar -X PUT -H 'Origin: https://evil.example' {url}/w/acme/ai
+
+In a browser, {url}/login signs ada in with her provider.""")
     try:
         threading.Event().wait()
     except KeyboardInterrupt:

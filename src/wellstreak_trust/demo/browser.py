@@ -18,6 +18,7 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
 
     @property
     def json(self) -> Any:
@@ -51,14 +52,28 @@ class Step:
 
 
 class Browser:
-    """One person's client: keeps the session cookie and says where its requests come from."""
+    """One person's client: keeps cookies and says where its requests come from."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.url: str = url
         self._host: str = parts.hostname or ""
         self._port: int = parts.port or 80
-        self.cookie: str = ""
+        self._jar: dict[str, str] = {}
+
+    @property
+    def cookie(self) -> str:
+        """What it sends as Cookie."""
+        return "; ".join(f"{name}={value}" for name, value in self._jar.items())
+
+    def keep(self, answer: Answer) -> Answer:
+        """Keeps the cookies of an answer, and gives up those that it takes back."""
+        for line in answer.cookies:
+            name, _, value = line.partition(";")[0].partition("=")
+            self._jar.pop(name, None)
+            if "Max-Age=0" not in line:
+                self._jar[name] = value
+        return answer
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """One request; `headers` override what a page of the host itself would send."""
@@ -72,12 +87,16 @@ class Browser:
             connection.request(method, path, raw, {name: value for name, value in sent.items() if value})
             response = connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, found, response.read())
+            cookies = tuple(response.headers.get_all("Set-Cookie") or ())
+            return Answer(response.status, found, response.read(), cookies)
         finally:
             connection.close()
 
     def sign_in(self, name: str, password: str = PASSWORD) -> Answer:
         """Signs in and keeps the cookie."""
-        answer = self.ask("POST", "/signin", {"email": f"{name}@example.com", "password": password})
-        self.cookie = answer.headers.get("set-cookie", "").partition(";")[0]
-        return answer
+        return self.keep(self.ask("POST", "/signin", {"email": f"{name}@example.com", "password": password}))
+
+    def come_back(self, callback: str) -> Answer:
+        """Follows a provider's redirect back to the host, as a browser that comes from elsewhere."""
+        path = callback.removeprefix(self.url)
+        return self.keep(self.ask("GET", path, Origin="", Sec_Fetch_Site="cross-site", Content_Type=""))

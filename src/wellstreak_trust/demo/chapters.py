@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from wellstreak_trust.testing import signer
+from wellstreak_trust.testing.op import OpenIdProvider
 
 from .browser import Answer, Browser, Step
 from .host import BILLING_SECRET, Host, Paths
@@ -15,8 +16,9 @@ from .host import BILLING_SECRET, Host, Paths
 class WorkspaceChapters:
     """The people, what billing has said so far, and how a step is told."""
 
-    def __init__(self, url: str, host: Host, paths: Paths) -> None:
+    def __init__(self, url: str, host: Host, paths: Paths, op: OpenIdProvider) -> None:
         self.host: Host = host
+        self.op: OpenIdProvider = op
         self.paths: Paths = paths
         self.ada: Browser = Browser(url)
         self.bo: Browser = Browser(url)

@@ -26,6 +26,15 @@ class User(Base):
     platform_role: Mapped[str | None]
 
 
+class LinkedIdentity(Base):
+    """Who a provider says a person is; belongs to no tenant."""
+
+    __tablename__ = "demo_identity"
+    issuer: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str]
+
+
 class Setting(Base):
     """A setting of a workspace, as JSON."""
 
@@ -46,4 +55,4 @@ class Agent(Base):
     frozen: Mapped[bool]
 
 
-GUARD: Final = TenantGuard(Base, shared=[User])
+GUARD: Final = TenantGuard(Base, shared=[User, LinkedIdentity])

@@ -92,5 +92,8 @@ def _view(route: Route) -> Any:
 def _respond(reply: Reply) -> HttpResponse:
     response = HttpResponse(reply.body, status=reply.status, content_type=reply.media)
     for name, value in reply.headers:
-        response[name] = value
+        if name == "Set-Cookie":  # Django keeps cookies apart from other headers, of which it knows one a name
+            response.cookies.load(value)
+        else:
+            response[name] = value
     return response

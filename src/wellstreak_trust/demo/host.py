@@ -17,7 +17,16 @@ from wellstreak_trust.connections import Connections, ConnectionStatus, HttpProb
 from wellstreak_trust.core import SystemClock
 from wellstreak_trust.core.entropy import random_hex
 from wellstreak_trust.disclosure import SecurityTxt
-from wellstreak_trust.identity import Authenticator, PasswordHasher, SessionManager
+from wellstreak_trust.identity import (
+    AccountLinking,
+    Authenticator,
+    Identity,
+    LoginStart,
+    OidcLogin,
+    OidcProvider,
+    PasswordHasher,
+    SessionManager,
+)
 from wellstreak_trust.origin import OriginPolicy, SecurityHeaders
 from wellstreak_trust.ratelimit import LimitRule, MemoryLimitStore, RateLimiter
 from wellstreak_trust.secrets import KeyChain, LocalKeyProvider, SecretStore
@@ -26,6 +35,7 @@ from wellstreak_trust.storage.sql import (
     Database,
     SqlAuditStore,
     SqlConnectionStore,
+    SqlLoginStore,
     SqlMembershipStore,
     SqlReplayStore,
     SqlSecretBackend,
@@ -46,12 +56,30 @@ from wellstreak_trust.webhooks import ReplayGuard, WebhookVerifier, verifier
 
 from . import operations
 from .data import GUARD, Agent, Base, Setting, User
+from .people import People
 from .plans import PRICES, TEAM
 
 AUDIT_ORIGIN = "demo.wellstreak.example/audit"
 BILLING_SECRET = "whsec_demo_billing_secret_0123456789"
 PASSWORD = "correct horse battery staple"
 SYSTEM = "system"
+HOME = "/w/acme/"  # where a sign-in with the provider leads
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What the host talks to, and where it is itself.
+
+    Args:
+        messenger: base URL of the messaging provider.
+        issuer, client_secret: the OpenID provider, and what it knows this host by.
+        url: the host's own base URL.
+    """
+
+    messenger: str
+    issuer: str
+    client_secret: str
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +118,7 @@ def prepare(paths: Paths) -> None:
 class Host:
     """One running host over one SQL port, blocking or asynchronous."""
 
-    def __init__(self, paths: Paths, port: Database | AsyncDatabase, provider_url: str) -> None:
+    def __init__(self, paths: Paths, port: Database | AsyncDatabase, outside: Outside) -> None:
         GUARD.guard_engine(port.engine)
         self.port: Database | AsyncDatabase = port
         self.signer: Ed25519Signer = Ed25519Signer.generate()
@@ -103,12 +131,14 @@ class Host:
         )
         self.sessions: SessionManager = SessionManager(SqlSessionStore(port), audit=self.audit, insecure_loopback=True)
         self.passwords: PasswordHasher = PasswordHasher(permits=2)
+        self.login: OidcLogin = OidcLogin(_provider(outside), SqlLoginStore(port), audit=self.audit)
+        self.linking: AccountLinking = AccountLinking(People(port), trusted={outside.issuer: {"example.com"}})
         self.subscriptions: SqlEntitlements = SqlEntitlements(port)
         self.entitlements: Entitlements = Entitlements(self.subscriptions, SqlUsageStore(port), seats=self.memberships)
         self.secrets: SecretStore = SecretStore(
             SqlSecretBackend(port), KeyChain([LocalKeyProvider.from_file(paths.kek)]), audit=self.audit
         )
-        probe = HttpProbe("whoami", f"{provider_url}/whoami", allow_private=True)
+        probe = HttpProbe("whoami", f"{outside.messenger}/whoami", allow_private=True)
         self.connections: Connections = Connections(
             SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit
         )
@@ -144,6 +174,16 @@ class Host:
             return (await self.passwords.averify(password, encoded)).ok
         return self.passwords.verify(password, encoded).ok
 
+    async def begin_login(self) -> LoginStart:
+        """Providers are asked in the way of the framework."""
+        return await self.login.abegin(HOME) if self.port.suspends else self.login.begin(HOME)
+
+    async def complete_login(self, url: str, cookies: dict[str, str]) -> Identity:
+        """As above."""
+        if self.port.suspends:
+            return await self.login.acomplete(url, cookies)
+        return self.login.complete(url, cookies)
+
     async def test_connection(self, tenant_id: str) -> ConnectionStatus:
         """Probes wait for the network, in the way of the framework."""
         if self.port.suspends:
@@ -156,6 +196,11 @@ class Host:
         """The row of a user, or None."""
         query = select(User.__table__).where(User.email == email)
         return await self.port.run(lambda c: c.execute(query).first(), read=True)
+
+    async def user_of(self, user_id: str) -> Any:
+        """The row of a user that is there."""
+        query = select(User.__table__).where(User.id == user_id)
+        return await self.port.run(lambda c: c.execute(query).one(), read=True)
 
     async def put_setting(self, name: str, value: Any) -> None:
         """Stores one setting of the workspace."""
@@ -192,3 +237,16 @@ class Host:
         """The team plan, as a contract outside billing would give it; newer than what billing said before `version`."""
         period_end = self.trust.clock.now() + timedelta(days=14)
         return await self.subscriptions.aapply(tenant_id, TEAM.snapshot(status, period_end, version=version))
+
+
+def _provider(outside: Outside) -> OidcProvider:
+    """The OpenID provider, which is on this machine here and nowhere else."""
+    callback = f"{outside.url}/login/callback"
+    return OidcProvider(
+        outside.issuer,
+        "client",
+        outside.client_secret,
+        callback,
+        scopes=("openid", "email"),
+        allow_insecure_loopback=True,
+    )

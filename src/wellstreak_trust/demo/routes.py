@@ -26,13 +26,33 @@ async def sign_in(call: Call) -> Reply:
     if user is None or not fits:
         await call.host.audit.aemit(AuditEvent("signin.failed", "denied", SYSTEM, NOBODY))
         raise InvalidCredential(reason="password")
+    return Reply({"user": user.id}, headers=(("Set-Cookie", await _opened(call, user, ("pwd",))),))
+
+
+async def _opened(call: Call, user: Any, amr: tuple[str, ...]) -> str:
     opened = await call.host.sessions.aopen(
         user.id,
-        amr=("pwd",),
+        amr=amr,
         roles=[user.platform_role] if user.platform_role else [],
         attributes={"email": user.email, "email_verified": True},
     )
-    return Reply({"user": user.id}, headers=(("Set-Cookie", opened.cookie.header()),))
+    return opened.cookie.header()
+
+
+async def begin_login(call: Call) -> Reply:
+    """Sends the browser to the provider."""
+    start = await call.host.begin_login()
+    return Reply(status=303, headers=(("Location", start.url), ("Set-Cookie", start.cookie.header())))
+
+
+async def complete_login(call: Call) -> Reply:
+    """Takes the browser back, finds whose account it is, and opens a session."""
+    identity = await call.host.complete_login(call.facts.url, dict(call.facts.cookies))
+    found = await call.host.linking.asign_in(identity)
+    session = await _opened(call, await call.host.user_of(found.user_id), identity.amr)
+    cookies = [session] if identity.cookie is None else [session, identity.cookie.header()]
+    headers = (("Location", identity.return_to), *(("Set-Cookie", cookie) for cookie in cookies))
+    return Reply(status=303, headers=headers)
 
 
 async def read_workspace(call: Call) -> Reply:
@@ -128,6 +148,8 @@ async def break_glass(call: Call) -> Reply:
 
 ROUTES = (
     Route("POST", "/signin", sign_in, public="it is how one gets a credential"),
+    Route("GET", "/login", begin_login, public="it is how one gets a credential"),
+    Route("GET", "/login/callback", complete_login, public="as above; the provider sends the browser here"),
     Route("POST", "/workspaces", screens.create_workspace, public="no tenant yet; the session is checked inside"),
     Route(
         "POST",

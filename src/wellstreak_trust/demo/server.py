@@ -8,10 +8,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from .host import Host, Paths
+from .host import Host, Outside, Paths
 
 FRAMEWORKS = ("fastapi", "flask", "django")
 GOOD_TOKEN = "msgr-genuine-token"
@@ -47,7 +48,7 @@ def provider() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def serving(framework: str, paths: Paths, provider_url: str) -> Iterator[tuple[str, Host]]:
+def serving(framework: str, paths: Paths, outside: Outside) -> Iterator[tuple[str, Host]]:
     """The running host: its base URL, and the host itself for the operator's side of the story."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -55,20 +56,20 @@ def serving(framework: str, paths: Paths, provider_url: str) -> Iterator[tuple[s
     listening.listen(64)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     run = _asgi if framework == "fastapi" else _wsgi
-    with run(framework, paths, provider_url, listening) as host:
+    with run(framework, paths, replace(outside, url=url), listening) as host:
         yield url, host
     listening.close()
 
 
 @contextlib.contextmanager
-def _wsgi(framework: str, paths: Paths, provider_url: str, listening: socket.socket) -> Iterator[Host]:
+def _wsgi(framework: str, paths: Paths, outside: Outside, listening: socket.socket) -> Iterator[Host]:
     from sqlalchemy import create_engine
     from waitress.server import create_server
 
     from wellstreak_trust.storage.sql import Database
 
     engine = create_engine(f"sqlite:///{paths.database}")
-    host = Host(paths, Database(engine), provider_url)
+    host = Host(paths, Database(engine), outside)
     if framework == "flask":
         from . import flask_app as app_module
     else:
@@ -92,7 +93,7 @@ def _until_closed(server: Any) -> None:
 
 
 @contextlib.contextmanager
-def _asgi(framework: str, paths: Paths, provider_url: str, listening: socket.socket) -> Iterator[Host]:
+def _asgi(framework: str, paths: Paths, outside: Outside, listening: socket.socket) -> Iterator[Host]:
     import uvicorn
     from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -101,7 +102,7 @@ def _asgi(framework: str, paths: Paths, provider_url: str, listening: socket.soc
     from .fastapi_app import make_app
 
     engine = create_async_engine(f"sqlite+aiosqlite:///{paths.database}")
-    host = Host(paths, AsyncDatabase(engine), provider_url)
+    host = Host(paths, AsyncDatabase(engine), outside)
     server = uvicorn.Server(uvicorn.Config(make_app(host), log_level="warning", lifespan="off", access_log=False))
 
     async def main() -> None:

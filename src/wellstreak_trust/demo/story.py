@@ -14,7 +14,7 @@ from wellstreak_trust.audit.spine import tree_id
 from wellstreak_trust.audit.witness import Submission
 from wellstreak_trust.storage.sql import Database, SqlAuditStore
 
-from .browser import Answer, Step
+from .browser import Answer, Browser, Step
 from .chapters import WorkspaceChapters
 from .host import AUDIT_ORIGIN
 from .server import GOOD_TOKEN
@@ -27,6 +27,7 @@ class Story(WorkspaceChapters):
         """Every step, in order."""
         chapters: tuple[tuple[str, Callable[[], Iterator[Step]]], ...] = (
             ("Sign-in", self._sign_in),
+            ("Provider", self._provider),
             ("Workspaces", self._workspaces),
             ("Plans", self._plans),
             ("Roles", self._roles),
@@ -57,6 +58,32 @@ class Story(WorkspaceChapters):
                          self.anyone.ask("GET", "/w/acme/", Cookie=self.ada.cookie[:-4] + "AAAA"))  # fmt: skip
         yield self._step("two credentials at once", "identity", "401 unauthenticated",
                          self.ada.ask("GET", "/w/acme/", Authorization="Bearer x"))  # fmt: skip
+
+    def _provider(self) -> Iterator[Step]:
+        """Ada signs in with her provider, and is the same ada from here on; eve would like to be."""
+        begun = self.ada.keep(self.ada.ask("GET", "/login"))
+        callback = self.op.sign_in(begun.headers.get("location", ""))
+        yield self._step("ada is sent to her provider", "identity (OpenID)", "303 ok", begun)
+        yield self._step("eve's browser opens ada's callback", "identity (login CSRF)", "401 unauthenticated",
+                         self.eve.come_back(callback))  # fmt: skip
+        yield self._step("ada comes back", "identity (OpenID)", "303 ok", self.ada.come_back(callback))
+        yield self._step("the same callback again", "identity (single use)", "401 unauthenticated",
+                         self.ada.come_back(callback))  # fmt: skip
+        for tried, fault in (("a token for another client", "id_token_other_audience"),
+                             ("a token of another sign-in", "id_token_other_nonce"),
+                             ("a token that nobody signed", "signature_none")):  # fmt: skip
+            yield self._step(f"the provider answers with {tried}", "identity (OpenID)", "401 unauthenticated",
+                             self._with_provider(fault))  # fmt: skip
+        adas, self.op.user = self.op.user, {"sub": "eve", "email": "ada@example.com", "email_verified": False}
+        yield self._step("eve's provider account claims ada's address", "identity (linking)", "403 link_required",
+                         self._with_provider())  # fmt: skip
+        self.op.user = adas
+
+    def _with_provider(self, *faults: str) -> Answer:
+        browser = Browser(self.ada.url)
+        begun = browser.keep(browser.ask("GET", "/login"))
+        with self.op.fault(*faults):
+            return browser.come_back(self.op.sign_in(begun.headers.get("location", "")))
 
     def _roles(self) -> Iterator[Step]:
         yield self._step("member bo reads members", "authz", "200 ok", self.bo.ask("GET", "/w/acme/members"))

@@ -7,19 +7,33 @@ from ..core.errors import (
     InvalidCredential,
     InvalidRequest,
     InvalidToken,
+    LinkRequired,
     NotFound,
+    ProviderUnavailable,
     ReauthRequired,
     UsageError,
 )
+from . import presets
 from .apikey_store import ApiKeyInfo, ApiKeyRow, ApiKeyStore
 from .apikeys import API_KEY_PATTERN, ApiKeys, CreatedApiKey
 from .authenticator import Authenticator, Credential, CredentialMember
 from .cookies import Cookie
 from .email import EmailAddresses, EmailVerification, VerifiedEmail
+from .github import GitHubLogin
+from .jwks import JwksSource
 from .jws import Jws, verify_jws
 from .jwt import Claims, JwtVerifier
-from .keys import KeySet, VerifyKey
+from .keys import KeyFinder, KeySet, VerifyKey
+from .linking import ANY_DOMAIN, Account, AccountLinking, LinkedAccounts, SignedIn
+from .linking_memory import MemoryAccounts
+from .login import Identity, LogoutNotice, LogoutStart, RefreshedTokens
+from .login_flow import LoginStart
+from .login_memory import MemoryLoginStore
+from .login_store import LoginRow, LoginStore
 from .memory import MemoryApiKeyStore, MemoryOneTimeTokenStore, MemorySessionStore
+from .oidc import OidcProvider, Quirks
+from .oidc_client import ClientKey
+from .oidc_login import OidcLogin
 from .passwords import PasswordHasher, PasswordVerdict, Pepper
 from .session_store import SessionInfo, SessionRow, SessionStore
 from .sessions import OpenedSession, SessionManager
@@ -27,7 +41,10 @@ from .token_store import OneTimeTokenRow, OneTimeTokenStore
 from .tokens import IssuedToken, OneTimeTokens, TokenInfo
 
 __all__ = [
+    "ANY_DOMAIN",
     "API_KEY_PATTERN",
+    "Account",
+    "AccountLinking",
     "ApiKeyInfo",
     "ApiKeyRow",
     "ApiKeyStore",
@@ -35,6 +52,7 @@ __all__ = [
     "Authenticator",
     "Busy",
     "Claims",
+    "ClientKey",
     "ConfigurationError",
     "Cookie",
     "CreatedApiKey",
@@ -43,17 +61,32 @@ __all__ = [
     "Denied",
     "EmailAddresses",
     "EmailVerification",
+    "GitHubLogin",
+    "Identity",
     "InvalidCredential",
     "InvalidRequest",
     "InvalidToken",
     "IssuedToken",
+    "JwksSource",
     "Jws",
     "JwtVerifier",
+    "KeyFinder",
     "KeySet",
+    "LinkRequired",
+    "LinkedAccounts",
+    "LoginRow",
+    "LoginStart",
+    "LoginStore",
+    "LogoutNotice",
+    "LogoutStart",
+    "MemoryAccounts",
     "MemoryApiKeyStore",
+    "MemoryLoginStore",
     "MemoryOneTimeTokenStore",
     "MemorySessionStore",
     "NotFound",
+    "OidcLogin",
+    "OidcProvider",
     "OneTimeTokenRow",
     "OneTimeTokenStore",
     "OneTimeTokens",
@@ -61,14 +94,19 @@ __all__ = [
     "PasswordHasher",
     "PasswordVerdict",
     "Pepper",
+    "ProviderUnavailable",
+    "Quirks",
     "ReauthRequired",
+    "RefreshedTokens",
     "SessionInfo",
     "SessionManager",
     "SessionRow",
     "SessionStore",
+    "SignedIn",
     "TokenInfo",
     "UsageError",
     "VerifiedEmail",
     "VerifyKey",
+    "presets",
     "verify_jws",
 ]

@@ -23,10 +23,18 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ..core.errors import ConfigurationError, InvalidToken
-from .keys import ALGORITHMS, KeySet
+from .keys import ALGORITHMS, KeyFinder
 from .presented import Presented, text_of
 
-__all__ = ["Header", "Jws", "admitted_algorithms", "json_object", "open_jws", "verify_jws"]
+__all__ = [
+    "Header",
+    "Jws",
+    "admitted_algorithms",
+    "header_of",
+    "json_object",
+    "open_jws",
+    "verify_jws",
+]
 
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]{1,2048})\.([A-Za-z0-9_-]{0,16384})\.([A-Za-z0-9_-]{1,1024})")
 _LONGEST: Final = 2_048 + 16_384 + 1_024 + 2
@@ -55,7 +63,7 @@ class Jws:
     payload: bytes = field(repr=False)
 
 
-def verify_jws(token: Presented, keys: KeySet, *, algorithms: Collection[str]) -> Jws:
+def verify_jws(token: Presented, keys: KeyFinder, *, algorithms: Collection[str]) -> Jws:
     """Verifies a signature and nothing else: no claims, no times. For access tokens use `JwtVerifier`.
 
     Raises:
@@ -89,7 +97,7 @@ def admitted_algorithms(names: Collection[str]) -> frozenset[str]:
     return frozenset(names)
 
 
-def open_jws(token: Presented, keys: KeySet, algorithms: frozenset[str], typ: Any = None) -> tuple[Header, bytes]:
+def open_jws(token: Presented, keys: KeyFinder, algorithms: frozenset[str], typ: Any = None) -> tuple[Header, bytes]:
     """The verified header and payload.
 
     Args:
@@ -113,6 +121,15 @@ def open_jws(token: Presented, keys: KeySet, algorithms: frozenset[str], typ: An
     if not key.verify(text[: parts.end(2)].encode("ascii"), _octets(parts[3])):
         raise InvalidToken("the signature does not verify", reason="signature")
     return header, _octets(parts[2])
+
+
+def header_of(token: Presented) -> Header | None:
+    """What a token says of itself, None if nothing well-formed. Not verified: to fetch keys by, not to trust."""
+    parts = _COMPACT.fullmatch(found) if len(found := text_of(token)) <= _LONGEST else None
+    try:
+        return _header(parts[1]) if parts is not None else None
+    except InvalidToken:
+        return None
 
 
 def json_object(octets: bytes, reason: str) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from ..core.clock import Clock, SystemClock
 from ..core.errors import ConfigurationError, InvalidToken
 from ..core.principal import Principal
 from .authenticator import Credential
-from .jws import admitted_algorithms, json_object, open_jws
-from .keys import KeySet
+from .jws import admitted_algorithms, header_of, json_object, open_jws
+from .keys import KeyFinder
 from .presented import Presented
 
 __all__ = ["Claims", "JwtVerifier", "TokenProfile"]
@@ -75,7 +75,7 @@ class JwtVerifier:
     """Verifies the tokens of one issuer for one audience.
 
     Args:
-        keys: the issuer's keys.
+        keys: the issuer's keys: a `KeySet`, or a `JwksSource` that fetches them.
         issuer, audience: compared exactly (RFC 7519, 4.1; CVE-2024-53861).
         profile: ``access``, ``id_token``, ``logout``, or a `typ` of one's own such as ``invoice+jwt``.
         algorithms: what may sign; ``none`` and unknown names refuse the verifier.
@@ -94,7 +94,7 @@ class JwtVerifier:
 
     def __init__(
         self,
-        keys: KeySet,
+        keys: KeyFinder,
         *,
         issuer: str,
         audience: str,
@@ -106,8 +106,10 @@ class JwtVerifier:
         principal: Callable[[Claims], Principal] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if not isinstance(keys, KeySet):
-            raise ConfigurationError("keys is a KeySet", hint="KeySet.from_jwks, from_pem or from_secret", reason="key")
+        if not all(callable(getattr(keys, name, None)) for name in ("find", "afind")):
+            raise ConfigurationError(
+                "keys is a KeySet or a JwksSource", hint="KeySet.from_jwks, from_pem or from_secret", reason="key"
+            )
         if not all(isinstance(name, str) and name for name in (issuer, audience)):
             raise ConfigurationError("issuer and audience are non-empty text", reason="issuer")
         if not timedelta() <= leeway <= MAX_LEEWAY:
@@ -115,7 +117,7 @@ class JwtVerifier:
         if max_lifetime is not None and max_lifetime <= timedelta():
             raise ConfigurationError("max_lifetime is positive, or None", reason="lifetime")
         self._profile: TokenProfile = _profile(profile)
-        self._keys: KeySet = keys
+        self._keys: KeyFinder = keys
         self._issuer: str = issuer
         self._audience: str = audience
         self._algorithms: frozenset[str] = admitted_algorithms(algorithms)
@@ -143,7 +145,10 @@ class JwtVerifier:
         return Claims(claims)
 
     async def averify(self, token: Presented) -> Claims:
-        """`verify`, for callers that await."""
+        """`verify`, for callers that await: keys that must be fetched are fetched off the loop."""
+        header = header_of(token)
+        if header is not None:
+            await self._keys.afind(header.alg, header.kid)
         return self.verify(token)
 
     def takes(self, credential: Credential) -> bool:
@@ -157,7 +162,7 @@ class JwtVerifier:
         Raises:
             InvalidToken: as `verify`.
         """
-        return self._principal(self.verify(token))
+        return self._principal(await self.averify(token))
 
     def authenticate(self, token: Presented) -> Principal:
         """`aauthenticate`, without waiting."""

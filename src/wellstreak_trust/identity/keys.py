@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -22,7 +22,7 @@ from ..core.secret import Secret
 from .jwk import public_key_of, refused_key
 from .keytext import is_key_text
 
-__all__ = ["ALGORITHMS", "KeySet", "VerifyKey"]
+__all__ = ["ALGORITHMS", "KeyFinder", "KeySet", "VerifyKey"]
 
 MAX_KEYS: Final = 64
 _RSA_BITS: Final = range(2_048, 6_144 + 1)  # a longer key makes signatures beyond the size limit of a token
@@ -54,6 +54,23 @@ class VerifyKey:
             return False
 
 
+class KeyFinder(Protocol):
+    """Where a verifier finds keys: a `KeySet`, or keys that are fetched and change."""
+
+    @property
+    def suspends(self) -> bool:
+        """Whether `afind` may suspend; then only the ``a``-methods of a verifier can use it."""
+        ...
+
+    def find(self, alg: str, kid: str | None, /) -> VerifyKey | None:
+        """The key a header names, or None: by exact `kid`, or without one the only key of that algorithm."""
+        ...
+
+    async def afind(self, alg: str, kid: str | None, /) -> VerifyKey | None:
+        """`find`, for callers that await."""
+        ...
+
+
 class KeySet:
     """An immutable set of keys; ``a | b`` holds the keys of both.
 
@@ -62,6 +79,8 @@ class KeySet:
     """
 
     __slots__ = ("_by_kid", "_only", "keys")
+
+    suspends: ClassVar[bool] = False
 
     def __init__(self, keys: Iterable[VerifyKey]) -> None:
         self.keys: tuple[VerifyKey, ...] = tuple(keys)
@@ -81,6 +100,10 @@ class KeySet:
             return self._only.get(alg)
         key = self._by_kid.get(kid)
         return key if key is not None and key.alg == alg else None
+
+    async def afind(self, alg: str, kid: str | None) -> VerifyKey | None:
+        """See `KeyFinder`."""
+        return self.find(alg, kid)
 
     def __or__(self, other: KeySet) -> KeySet:
         return KeySet((*self.keys, *other.keys))

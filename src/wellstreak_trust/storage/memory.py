@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ..audit import MemoryAuditStore as MemoryAuditStore
     from ..connections import MemoryConnectionStore as MemoryConnectionStore
     from ..core.outbox import MemoryOutbox as MemoryOutbox
+    from ..identity import MemoryLoginStore as MemoryLoginStore
     from ..identity import MemorySessionStore as MemorySessionStore
     from ..ratelimit import MemoryLimitStore as MemoryLimitStore
     from ..secrets import MemorySecretBackend as MemorySecretBackend
@@ -22,6 +23,7 @@ _ROOMS: Final = {
     "MemoryConnectionStore": "connections",
     "MemoryEndpointStore": "webhooks",
     "MemoryLimitStore": "ratelimit",
+    "MemoryLoginStore": "identity",
     "MemoryMembershipStore": "tenancy",
     "MemoryOutbox": "core.outbox",
     "MemoryReplayStore": "webhooks",
@@ -35,6 +37,7 @@ __all__ = [
     "MemoryConnectionStore",
     "MemoryEndpointStore",
     "MemoryLimitStore",
+    "MemoryLoginStore",
     "MemoryMembershipStore",
     "MemoryOutbox",
     "MemoryReplayStore",

@@ -1,4 +1,7 @@
-"""Tools for the tests of hosts: policy tables, signers, clocks, store contracts. Each loads on first use (PEP 562)."""
+"""Tools for the tests of hosts: policy tables, signers, an OpenID provider, clocks, store contracts.
+
+Each loads on first use (PEP 562).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from ..core.clock import FixedClock as FixedClock
+    from .op import OpenIdProvider as OpenIdProvider
     from .policy import PolicyTable as PolicyTable
     from .policy import TableReport as TableReport
     from .policy import assert_matrix as assert_matrix
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES: Final = {
     "FixedClock": "..core.clock",
     "MutationReport": ".policy_mutation",
+    "OpenIdProvider": ".op",
     "PolicyTable": ".policy",
     "RuleCoverage": ".policy_coverage",
     "SignedRequest": ".signing",
@@ -37,6 +42,7 @@ _HOMES: Final = {
 __all__ = [
     "FixedClock",
     "MutationReport",
+    "OpenIdProvider",
     "PolicyTable",
     "RuleCoverage",
     "SignedRequest",

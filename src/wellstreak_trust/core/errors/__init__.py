@@ -82,7 +82,7 @@
     └── Unavailable                          503 unavailable
         ├── StoreUnavailable                 503 unavailable
         ├── StoreMisconfigured               503 unavailable
-        ├── ProviderUnavailable              503 unavailable
+        ├── ProviderUnavailable              503 busy
         ├── Busy                             503 busy
         ├── AuditUnavailable                 503 unavailable
         ├── KeyUnavailable                   503 unavailable

@@ -24,8 +24,8 @@ class StoreMisconfigured(Unavailable):
     """A store answered that it will never do this (permissions, types, scripts)."""
 
 
-class ProviderUnavailable(Unavailable):
-    """An identity provider did not answer."""
+class ProviderUnavailable(Unavailable, code="busy", title="Busy, try again shortly"):
+    """An identity provider did not answer; to clients as `Busy`."""
 
 
 class Busy(Unavailable, code="busy", title="Busy, try again shortly"):

@@ -2,7 +2,8 @@
 
 from .jobs import RedisJobClaims
 from .limits import RedisLimitStore
+from .logins import RedisLoginStore
 from .port import RedisPort
 from .replay import RedisReplayStore
 
-__all__ = ["RedisJobClaims", "RedisLimitStore", "RedisPort", "RedisReplayStore"]
+__all__ = ["RedisJobClaims", "RedisLimitStore", "RedisLoginStore", "RedisPort", "RedisReplayStore"]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .audit_roles import audit_ddl as audit_ddl
     from .connections import SqlConnectionStore as SqlConnectionStore
     from .endpoints import SqlEndpointStore as SqlEndpointStore
+    from .logins import SqlLoginStore as SqlLoginStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
     from .outbox import SqlOutbox as SqlOutbox
     from .recipients import SqlRecipientStore as SqlRecipientStore
@@ -33,6 +34,7 @@ _ROOMS = {
     "SqlConnectionStore": "connections",
     "SqlEndpointStore": "endpoints",
     "SqlEntitlements": "usage",
+    "SqlLoginStore": "logins",
     "SqlMembershipStore": "memberships",
     "SqlOneTimeTokenStore": "tokens",
     "SqlOutbox": "outbox",
@@ -57,6 +59,7 @@ __all__ = [
     "SqlConnectionStore",
     "SqlEndpointStore",
     "SqlEntitlements",
+    "SqlLoginStore",
     "SqlMembershipStore",
     "SqlOneTimeTokenStore",
     "SqlOutbox",
