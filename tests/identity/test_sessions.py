@@ -323,7 +323,7 @@ def test_what_is_recorded(audited, sink, clock):
     audited.revoke_all("admin")
     assert [(e.action, e.tenant_id, e.reason) for e in sink.events] == [
         ("session.opened", "t0", None),
-        ("session.opened", "t1", "ticket 7"),
+        ("session.impersonated", "t1", "ticket 7"),
         ("session.revoked", "t1", None),
         ("session.revoked", "system", None),
         ("session.revoked", "system", None),

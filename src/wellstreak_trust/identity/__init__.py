@@ -1,4 +1,5 @@
-"""Who is asking: sessions, access tokens, keys, passwords and one-time links, and the one credential of a request."""
+"""Who is asking: sessions, access tokens, keys, passwords, links, codes, second factors and passkeys, and the one
+credential of a request."""
 
 from ..core.errors import (
     Busy,
@@ -8,23 +9,39 @@ from ..core.errors import (
     InvalidRequest,
     InvalidToken,
     NotFound,
+    PasswordRejected,
     ReauthRequired,
     UsageError,
 )
+from .account_passwords import Passwords
 from .apikey_store import ApiKeyInfo, ApiKeyRow, ApiKeyStore
 from .apikeys import API_KEY_PATTERN, ApiKeys, CreatedApiKey
 from .authenticator import Authenticator, Credential, CredentialMember
+from .blocklists import Blocklist, RangeBlocklist, WordBlocklist
+from .codes import IssuedCode, OneTimeCodes
 from .cookies import Cookie
-from .email import EmailAddresses, EmailVerification, VerifiedEmail
+from .email import EmailChange, EmailVerification, VerifiedEmail
+from .factor_memory import MemoryPasskeyStore, MemoryRecoveryCodeStore, MemoryTotpStore
+from .factor_store import PasskeyRow, PasskeyStore, RecoveryCodeStore, TotpRow, TotpStore
 from .jws import Jws, verify_jws
 from .jwt import Claims, JwtVerifier
 from .keys import KeySet, VerifyKey
+from .mail import EmailAddresses, Mail, Mailer, PasswordAccounts, Revocable
 from .memory import MemoryApiKeyStore, MemoryOneTimeTokenStore, MemorySessionStore
+from .opened import OpenedSession
+from .passkeys import PasskeyChallenge, PasskeyInfo, PasskeyProof, PasskeyRegistration, Passkeys
+from .password_policy import PasswordFeedback, PasswordPolicy
+from .passwordless import EmailCodes, MagicLinks
 from .passwords import PasswordHasher, PasswordVerdict, Pepper
+from .recovery_codes import RecoveryCodes
+from .refresh import RefreshFamilies, RefreshFamilyInfo, RefreshGrant
+from .refresh_memory import MemoryRefreshStore
+from .refresh_store import FamilyRow, RefreshStore, Rotation, Taken
 from .session_store import SessionInfo, SessionRow, SessionStore
-from .sessions import OpenedSession, SessionManager
+from .sessions import SessionManager
 from .token_store import OneTimeTokenRow, OneTimeTokenStore
 from .tokens import IssuedToken, OneTimeTokens, TokenInfo
+from .totp import SeedVault, Totp, TotpEnrolment
 
 __all__ = [
     "API_KEY_PATTERN",
@@ -33,6 +50,7 @@ __all__ = [
     "ApiKeyStore",
     "ApiKeys",
     "Authenticator",
+    "Blocklist",
     "Busy",
     "Claims",
     "ConfigurationError",
@@ -42,33 +60,73 @@ __all__ = [
     "CredentialMember",
     "Denied",
     "EmailAddresses",
+    "EmailChange",
+    "EmailCodes",
     "EmailVerification",
+    "FamilyRow",
     "InvalidCredential",
     "InvalidRequest",
     "InvalidToken",
+    "IssuedCode",
     "IssuedToken",
     "Jws",
     "JwtVerifier",
     "KeySet",
+    "MagicLinks",
+    "Mail",
+    "Mailer",
     "MemoryApiKeyStore",
     "MemoryOneTimeTokenStore",
+    "MemoryPasskeyStore",
+    "MemoryRecoveryCodeStore",
+    "MemoryRefreshStore",
     "MemorySessionStore",
+    "MemoryTotpStore",
     "NotFound",
+    "OneTimeCodes",
     "OneTimeTokenRow",
     "OneTimeTokenStore",
     "OneTimeTokens",
     "OpenedSession",
+    "PasskeyChallenge",
+    "PasskeyInfo",
+    "PasskeyProof",
+    "PasskeyRegistration",
+    "PasskeyRow",
+    "PasskeyStore",
+    "Passkeys",
+    "PasswordAccounts",
+    "PasswordFeedback",
     "PasswordHasher",
+    "PasswordPolicy",
+    "PasswordRejected",
     "PasswordVerdict",
+    "Passwords",
     "Pepper",
+    "RangeBlocklist",
     "ReauthRequired",
+    "RecoveryCodeStore",
+    "RecoveryCodes",
+    "RefreshFamilies",
+    "RefreshFamilyInfo",
+    "RefreshGrant",
+    "RefreshStore",
+    "Revocable",
+    "Rotation",
+    "SeedVault",
     "SessionInfo",
     "SessionManager",
     "SessionRow",
     "SessionStore",
+    "Taken",
     "TokenInfo",
+    "Totp",
+    "TotpEnrolment",
+    "TotpRow",
+    "TotpStore",
     "UsageError",
     "VerifiedEmail",
     "VerifyKey",
+    "WordBlocklist",
     "verify_jws",
 ]

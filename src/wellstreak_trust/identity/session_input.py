@@ -8,7 +8,15 @@ from typing import Any, Final
 from ..core.canonical import canonical_json
 from ..core.errors import InvalidRequest, UsageError
 
-__all__ = ["assurance_level", "device_label", "impersonation_reason", "methods", "plain_attributes", "platform_roles"]
+__all__ = [
+    "assurance_level",
+    "device_label",
+    "impersonation_reason",
+    "methods",
+    "plain_attributes",
+    "platform_roles",
+    "provider_facts",
+]
 
 _LABEL_LIMIT: Final = 200
 _REASON_LIMIT: Final = 500
@@ -60,6 +68,16 @@ def plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError("session attributes are text, integers, booleans and lists of them")
     canonical_json(found)  # refuses what one store would keep and another would not: names, numbers, lone surrogates
     return found
+
+
+def provider_facts(
+    issuer: str | None, subject: str | None, sid: str | None
+) -> tuple[str | None, str | None, str | None]:
+    """Issuer, subject and session id of a provider; `UsageError` for a part that names nothing without the others."""
+    given = [part for part in (issuer, subject, sid) if part is not None]
+    if given and (issuer is None or subject is None or not all(type(part) is str and part for part in given)):
+        raise UsageError("a provider's sign-in is issuer= and subject=, and sid= if it gave one")
+    return issuer, subject, sid
 
 
 def _is_list(value: object) -> bool:

@@ -40,6 +40,7 @@
     │   │   ├── AmbiguousTenant              400 ambiguous_tenant
     │   │   ├── DisclosureRejected           400 disclosure_rejected
     │   │   ├── EnvelopeInvalid              400 envelope_invalid
+    │   │   ├── PasswordRejected             400 password_rejected
     │   │   └── SecurityTxtInvalid           400 security_txt_invalid
     │   │       └── SecurityTxtExpired       400 security_txt_expired
     │   ├── InvalidCredential                401 unauthenticated
@@ -150,6 +151,7 @@ from .request import (
     LinkRequired,
     NotFound,
     OriginDenied,
+    PasswordRejected,
     RateLimited,
     ReauthRequired,
     SeatLimit,
@@ -243,6 +245,7 @@ __all__ = [
     "NotFound",
     "NoteInvalid",
     "OriginDenied",
+    "PasswordRejected",
     "PolicyError",
     "ProviderUnavailable",
     "RateLimited",

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from .audit import SqlAuditStore as SqlAuditStore
     from .connections import SqlConnectionStore as SqlConnectionStore
     from .endpoints import SqlEndpointStore as SqlEndpointStore
+    from .factors import SqlPasskeyStore as SqlPasskeyStore
+    from .factors import SqlRecoveryCodeStore as SqlRecoveryCodeStore
+    from .factors import SqlTotpStore as SqlTotpStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
     from .outbox import SqlOutbox as SqlOutbox
     from .recipients import SqlRecipientStore as SqlRecipientStore
+    from .refresh import SqlRefreshStore as SqlRefreshStore
     from .replay import SqlReplayStore as SqlReplayStore
     from .secrets import SqlSecretBackend as SqlSecretBackend
     from .sessions import SqlSessionStore as SqlSessionStore
@@ -32,10 +36,14 @@ _ROOMS = {
     "SqlMembershipStore": "memberships",
     "SqlOneTimeTokenStore": "tokens",
     "SqlOutbox": "outbox",
+    "SqlPasskeyStore": "factors",
     "SqlRecipientStore": "recipients",
+    "SqlRecoveryCodeStore": "factors",
+    "SqlRefreshStore": "refresh",
     "SqlReplayStore": "replay",
     "SqlSecretBackend": "secrets",
     "SqlSessionStore": "sessions",
+    "SqlTotpStore": "factors",
     "SqlUsageStore": "usage",
 }
 
@@ -52,11 +60,15 @@ __all__ = [
     "SqlMembershipStore",
     "SqlOneTimeTokenStore",
     "SqlOutbox",
+    "SqlPasskeyStore",
     "SqlPort",
     "SqlRecipientStore",
+    "SqlRecoveryCodeStore",
+    "SqlRefreshStore",
     "SqlReplayStore",
     "SqlSecretBackend",
     "SqlSessionStore",
+    "SqlTotpStore",
     "SqlUsageStore",
     "ThreadedDatabase",
     "create_all",

@@ -65,9 +65,20 @@ def _memberships_of_kinds(connection: Connection) -> None:
     add_columns(connection, *MEMBERSHIPS, *SUBSCRIPTIONS)
 
 
+def _providers_and_tries(connection: Connection) -> None:
+    from .sessions import COLUMNS_OF_3 as SESSIONS
+    from .sessions import INDEXES_OF_3 as INDEXES
+    from .tokens import COLUMNS_OF_3 as TOKENS
+
+    add_columns(connection, *SESSIONS, *TOKENS)
+    for index in INDEXES:
+        index.create(connection, checkfirst=True)
+
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration(1, "first tables", _first),
     Migration(2, "kinds of membership, ownership on offer, past-due subscriptions", _memberships_of_kinds),
+    Migration(3, "providers behind sessions, tries of one-time tokens", _providers_and_tries),
 )
 
 
