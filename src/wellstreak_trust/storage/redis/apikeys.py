@@ -141,10 +141,13 @@ def _fields(row: ApiKeyRow) -> tuple[str | int, ...]:
 
 
 def _rows(reply: Any) -> list[ApiKeyRow]:
-    return [_row(*map(text, fields)) for fields in rows(reply, _FIELDS) if fields[0] is not None]
+    return [row for row in rows(reply, _FIELDS, _row) if row is not None]
 
 
-def _row(whole: str, ends: str, used: str) -> ApiKeyRow:
+def _row(fields: list[Any]) -> ApiKeyRow | None:
+    if fields[0] is None:
+        return None
+    whole, ends, used = map(text, fields)
     digest, _, document = whole.partition(" ")
     name, owner_id, tenant_id, scopes, label, created_at = json.loads(document)
     info = ApiKeyInfo(

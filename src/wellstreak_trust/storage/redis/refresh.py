@@ -102,11 +102,10 @@ class RedisRefreshStore:
         keys = rotation.key.hex(), rotation.successor.hex(), rotation.sealed.hex()
         times = to_micros(rotation.now), rotation.grace // _MICROSECOND
         reply = await self._run(_TAKE, *keys, *times, _binding(rotation.binding))
-        found = rows(reply, 3)
+        found = rows(reply, 3, _taken)
         if len(found) != 1:
             raise strange()
-        taken, row, sealed = map(text, found[0])
-        return Taken(taken), _family(row) if row else None, bytes.fromhex(sealed) if sealed else None
+        return found[0]
 
     async def end(self, family_id: str, /, *, user_id: str | None) -> FamilyRow | None:
         """See `RefreshStore`."""
@@ -141,7 +140,12 @@ def _document(family: FamilyRow) -> str:
 
 
 def _families(reply: Any) -> tuple[FamilyRow, ...]:
-    return tuple(_family(text(each)) for (each,) in rows(reply, 1))
+    return tuple(rows(reply, 1, lambda fields: _family(text(fields[0]))))
+
+
+def _taken(fields: list[Any]) -> tuple[Taken, FamilyRow | None, bytes | None]:
+    taken, row, sealed = map(text, fields)
+    return Taken(taken), _family(row) if row else None, bytes.fromhex(sealed) if sealed else None
 
 
 def _family(document: str) -> FamilyRow:

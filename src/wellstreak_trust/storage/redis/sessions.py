@@ -129,7 +129,7 @@ def _mark(kind: str, issuer: str, name: str) -> str:
 
 
 def _rows(reply: Any) -> tuple[SessionRow, ...]:
-    return tuple(map(_row, rows(reply, _FIELDS)))
+    return tuple(rows(reply, _FIELDS, _row))
 
 
 def _row(fields: Sequence[Any]) -> SessionRow:

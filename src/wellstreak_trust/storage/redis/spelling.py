@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from ...core.errors import ConfigurationError, StoreUnavailable
+from ...core.errors import ConfigurationError, StoreUnavailable, UsageError
 
 __all__ = ["MARGIN", "key_prefix", "milliseconds", "rows", "strange", "text"]
+
+T = TypeVar("T")
 
 MARGIN: Final = timedelta(minutes=1)
 """How long the server keeps what has ended: the host's clock decides, the server only clears away."""
@@ -40,11 +43,16 @@ def text(value: Any) -> str:
     raise strange()
 
 
-def rows(reply: Any, fields: int) -> list[list[Any]]:
-    """A flat reply as rows of so many fields; `StoreUnavailable` for a reply of another shape."""
+def rows(reply: Any, fields: int, build: Callable[[list[Any]], T]) -> list[T]:
+    """A flat reply as rows of so many fields, each built into what it means; `StoreUnavailable` for a reply of another
+    shape.
+    """
     if not isinstance(reply, list) or len(reply) % fields:
         raise strange()
-    return [reply[at : at + fields] for at in range(0, len(reply), fields)]
+    try:
+        return [build(reply[at : at + fields]) for at in range(0, len(reply), fields)]
+    except (ValueError, TypeError, LookupError, UsageError):
+        raise strange() from None
 
 
 def strange() -> StoreUnavailable:

@@ -99,10 +99,13 @@ def _document(row: OneTimeTokenRow) -> str:
 
 
 def _row(key: bytes, reply: Any) -> OneTimeTokenRow | None:
-    found = rows(reply, 2)
+    found = rows(reply, 2, lambda fields: _built(key, *fields))
     if len(found) != 1:
         raise strange()
-    row, tries = found[0]
+    return found[0]
+
+
+def _built(key: bytes, row: Any, tries: Any) -> OneTimeTokenRow | None:
     if row is None:
         return None
     purpose, subject, issued_at, expires_at, *bound, data = json.loads(text(row))
