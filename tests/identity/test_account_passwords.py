@@ -158,12 +158,15 @@ def test_a_reset_by_mail(passwords, accounts, sessions, letters, sink, refused):
     assert causes == ["reset", "reset"]
 
 
-def test_any_change_of_the_password_ends_every_link(passwords, letters, refused):
+def test_any_change_of_the_password_ends_every_link(passwords, accounts, letters, refused):
     passwords.request_reset("ada@example.org")
     stale = letters.last.token
-    passwords.change("u1", OLD, NEW)
+    accounts.people["u1"].password = HASHER.hash(NEW)  # by whatever way of the host's own
     assert refused(passwords.peek_reset, stale) == "fingerprint"
     assert refused(passwords.reset, stale, NEW) == "fingerprint"
+    passwords.request_reset("ada@example.org")
+    passwords.change("u1", NEW, OLD)
+    assert refused(passwords.reset, letters.mails[-2].token, NEW) == "unknown"
 
 
 def test_a_link_goes_with_its_address(passwords, accounts, letters, refused):

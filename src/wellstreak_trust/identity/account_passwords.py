@@ -55,8 +55,8 @@ class Passwords:
         audit: EventSink | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._proof: AddressProof = AddressProof(accounts, sessions, also)
-        self.suspends: bool = suspends(store, policy, mailer, audit, self._proof)
+        self._proof: AddressProof = AddressProof(store, accounts, sessions, also)
+        self.suspends: bool = suspends(policy, mailer, audit, self._proof)
         self._clock: Clock = clock or SystemClock()
         self._accounts: PasswordAccounts = accounts
         self._hasher: PasswordHasher = hasher

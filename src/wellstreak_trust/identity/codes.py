@@ -94,7 +94,7 @@ class OneTimeCodes:
             )
         self.purpose: str = f"{purpose}.code"
         self.suspends: bool = suspends(store)
-        self._store: OneTimeTokenStore = store
+        self.store: OneTimeTokenStore = store
         self._key: Secret[bytes] = key
         self._digits: int = digits
         self._tries: int = tries
@@ -123,12 +123,12 @@ class OneTimeCodes:
         ticket, now = TICKETS.new(), self._clock.now()
         code, ends = self._draw(), now + self._lifetime
         if subject is None:
-            await self._store.issue(decoy_row(self.purpose, now, self._lifetime))
+            await self.store.issue(decoy_row(self.purpose, now, self._lifetime))
         else:
             key = TICKETS.key_of(ticket)
             row = OneTimeTokenRow(key, self.purpose, subject, now, ends, fingerprint=self._mac(key, subject, code))
             sealed = None if private is None else seal(ticket, _USE, private)
-            await self._store.issue(replace(row, data=dict(data or {}), sealed=sealed))
+            await self.store.issue(replace(row, data=dict(data or {}), sealed=sealed))
         sent = None if subject is None else Secret(code)
         return IssuedCode(sent, Secret(ticket), ends, self._cookie(ticket))
 
@@ -144,7 +144,7 @@ class OneTimeCodes:
             InvalidCredential: another browser, a wrong, used or expired code, and one tried too often: all alike.
         """
         key = TICKETS.key(ticket)
-        row = await self._store.attempt(key, self._tries)
+        row = await self.store.attempt(key, self._tries)
         if row is None:
             raise InvalidCredential("no such code, or tried too often", reason="unknown")
         if row.purpose != self.purpose:
@@ -153,7 +153,7 @@ class OneTimeCodes:
             raise InvalidCredential("an expired code", reason="expired")
         if not compare_digest(row.fingerprint or b"", self._mac(key, row.subject, text_of(code))):
             raise InvalidCredential("a wrong code", reason="wrong")
-        if not await self._store.consume_if(row):
+        if not await self.store.consume_if(row):
             raise InvalidCredential("another use came first", reason="used")
         return opened_row(ticket, _USE, row)
 

@@ -27,6 +27,7 @@ from .trail import Cause, Fact, Trail
 
 __all__ = ["AddressProof", "EmailChange", "EmailVerification", "VerifiedEmail", "checked_address"]
 
+_LINKS: Final = ("change_email", "reset_password", "magic_link", "verify_email")
 _ADDRESS_LIMIT: Final = 254  # RFC 5321, 4.5.3.1.3, without the brackets
 
 
@@ -45,11 +46,18 @@ class VerifiedEmail:
 class AddressProof:
     """What happens when somebody shows that an address is theirs, by whatever link or code."""
 
-    def __init__(self, accounts: EmailAddresses, sessions: SessionManager, also: Iterable[Revocable]) -> None:
+    def __init__(
+        self,
+        store: OneTimeTokenStore,
+        accounts: EmailAddresses,
+        sessions: SessionManager,
+        also: Iterable[Revocable],
+    ) -> None:
+        self._store: OneTimeTokenStore = store
         self._accounts: EmailAddresses = accounts
         self._sessions: SessionManager = sessions
         self._also: tuple[Revocable, ...] = tuple(also)
-        self.suspends: bool = suspends(accounts, sessions, *self._also)
+        self.suspends: bool = suspends(store, accounts, sessions, *self._also)
 
     async def prove(self, user_id: str, address: str) -> VerifiedEmail:
         """Marks the address as proved; the first time, everything from before ends."""
@@ -61,7 +69,12 @@ class AddressProof:
         return VerifiedEmail(user_id, first)
 
     async def end_all(self, user_id: str, cause: Cause, keep: str | None = None) -> None:
-        """Ends what was opened with the old credentials, except the session of id `keep`."""
+        """Ends what was opened with the old credentials, except the session of id `keep`.
+
+        Links on their way end as well: one of them could still move the account to an attacker's address.
+        """
+        for purpose in _LINKS:
+            await self._store.revoke(purpose, user_id)
         await self._sessions.arevoke_all(user_id, except_=keep, cause=cause)
         for held in self._also:
             await held.arevoke_all(user_id)
@@ -71,7 +84,7 @@ class EmailVerification:
     """Sends and redeems verification links. Every method has an ``a`` twin.
 
     Args:
-        store: where the tokens are kept.
+        store: where the tokens are kept; one store for all links of accounts, because a proof ends those on their way.
         accounts: the host's accounts.
         sessions: whose sessions end on the first proof.
         also: what else ends then: `RefreshFamilies`, `ApiKeys`.
@@ -90,8 +103,8 @@ class EmailVerification:
         audit: EventSink | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._proof: AddressProof = AddressProof(accounts, sessions, also)
-        self.suspends: bool = suspends(store, mailer, audit, self._proof)
+        self._proof: AddressProof = AddressProof(store, accounts, sessions, also)
+        self.suspends: bool = suspends(mailer, audit, self._proof)
         self._clock: Clock = clock or SystemClock()
         self._tokens: OneTimeTokens = OneTimeTokens(store, "verify_email", clock=self._clock)
         self._accounts: EmailAddresses = accounts

@@ -57,8 +57,8 @@ class MagicLinks:
         insecure_loopback: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        self._proof: AddressProof = AddressProof(accounts, sessions, also)
-        self.suspends: bool = suspends(store, mailer, audit, self._proof)
+        self._proof: AddressProof = AddressProof(store, accounts, sessions, also)
+        self.suspends: bool = suspends(mailer, audit, self._proof)
         self._clock: Clock = clock or SystemClock()
         self._tokens: OneTimeTokens = OneTimeTokens(store, "magic_link", clock=self._clock)
         self._accounts: EmailAddresses = accounts
@@ -138,8 +138,8 @@ class EmailCodes:
         audit: EventSink | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._proof: AddressProof = AddressProof(accounts, sessions, also)
-        self.suspends: bool = suspends(codes, mailer, audit, self._proof)
+        self._proof: AddressProof = AddressProof(codes.store, accounts, sessions, also)
+        self.suspends: bool = suspends(mailer, audit, self._proof)
         self._codes: OneTimeCodes = codes
         self._accounts: EmailAddresses = accounts
         self._mailer: Mailer = mailer
