@@ -129,7 +129,7 @@ def test_the_entry_that_takes_our_memory_agrees_with_the_ordinary_one(parameters
 
 @pytest.mark.parametrize("parameters", [(7, 1, 1), (8, 1, 2), (8, 0, 1)], ids=str)
 def test_the_algorithms_own_bounds(parameters):
-    with pytest.raises(ValueError, match="small|memory|Memory|Time"):
+    with pytest.raises(ValueError, match=r"small|memory|Memory|Time"):
         argon2id(b"pw", b"s" * 16, Parameters(*parameters), 32)
 
 
