@@ -1,4 +1,4 @@
-"""A host's accounts and its mail, as the tests of accounts need them: real rules, kept in memory."""
+"""A host's accounts, its mail and its trail, as the tests of accounts need them: real rules, kept in memory."""
 
 from __future__ import annotations
 
@@ -83,3 +83,18 @@ class Letterbox:
     @property
     def last(self) -> Mail:
         return self.mails[-1]
+
+
+class Sink:
+    """An event sink that keeps what it takes, or fails on demand."""
+
+    suspends = False
+
+    def __init__(self) -> None:
+        self.events: list = []
+        self.broken: Exception | None = None
+
+    async def aemit(self, event):
+        if self.broken is not None:
+            raise self.broken
+        self.events.append(event)

@@ -91,9 +91,17 @@ async def test_cancelled_requests_free_no_permit_and_leave_the_queue(running):
     assert running["all"] <= 3 * 2 + 1  # the one at work, and the one that was next
 
 
-def test_who_waits_too_long_is_told_busy_and_never_wrong(running):
+def test_who_waits_too_long_is_told_busy_and_never_wrong(monkeypatch):
     hasher = PasswordHasher(permits=1, wait=timedelta(milliseconds=30))
     encoded = hasher.hash(PASSWORD)
+    hashing, started, may_end = module.argon2id, threading.Event(), threading.Event()
+
+    def slow(*args):
+        started.set()
+        assert may_end.wait(60)
+        return hashing(*args)
+
+    monkeypatch.setattr(module, "argon2id", slow)
     outcomes: list[object] = []
 
     def sign_in() -> None:
@@ -102,10 +110,14 @@ def test_who_waits_too_long_is_told_busy_and_never_wrong(running):
         except Busy as busy:
             outcomes.append((busy.status, busy.code))
 
-    threads = [threading.Thread(target=sign_in) for _ in range(24)]
-    for thread in threads:
+    first, *rest = (threading.Thread(target=sign_in) for _ in range(12))
+    first.start()
+    assert started.wait(60)  # it has the permit, and keeps it however long it takes
+    for thread in rest:
         thread.start()
-    for thread in threads:
+    for thread in rest:
         thread.join(60)
-    assert set(outcomes) == {True, (503, "busy")}
-    assert running["all"] == outcomes.count(True)
+    assert outcomes == [(503, "busy")] * 11
+    may_end.set()
+    first.join(60)
+    assert outcomes[-1] is True
