@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import create_engine
 
-from people import Sink
+from people import Letterbox, Sink
 from wellstreak_trust.core import FixedClock
 from wellstreak_trust.identity import InvalidCredential
 from wellstreak_trust.storage.sql import Database
@@ -40,6 +40,11 @@ def database(request: pytest.FixtureRequest):
 @pytest.fixture
 def sink() -> Sink:
     return Sink()
+
+
+@pytest.fixture
+def letters() -> Letterbox:
+    return Letterbox()
 
 
 @pytest.fixture

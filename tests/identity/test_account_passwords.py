@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from argon2 import PasswordHasher as Oracle
 
-from people import Accounts, Letterbox, Person
+from people import Accounts, Person
 from wellstreak_trust.core import Principal
 from wellstreak_trust.core.errors import AuditUnavailable, InvalidRequest
 from wellstreak_trust.identity import (
@@ -34,11 +34,6 @@ def accounts():
         u2=Person("bob@example.org", None, verified=True),
         u3=Person("squat@example.org", OLD_HASH, identities=1),
     )
-
-
-@pytest.fixture
-def letters():
-    return Letterbox()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from people import Accounts, Letterbox, Person
+from people import Accounts, Person
 from wellstreak_trust.core import Secret, UsageError
 from wellstreak_trust.core.errors import AuditUnavailable, InvalidRequest
 from wellstreak_trust.identity import (
@@ -32,11 +32,6 @@ def accounts():
         u2=Person("bob@example.org", verified=True),
         u3=Person(None),
     )
-
-
-@pytest.fixture
-def letters():
-    return Letterbox()
 
 
 @pytest.fixture
