@@ -70,6 +70,7 @@ def by_reset(house):
     house.passwords.reset(house.letters.last.token, OWNERS)
 
 
+@pytest.mark.asvs("6.3.4")
 @pytest.mark.parametrize("arrives", [by_link, by_magic_link, by_reset], ids=lambda way: way.__name__)
 def test_what_was_opened_before_the_owner_came_is_shut(house, arrives):
     """Unexpired session, classic merge, trojan identifier: session, tokens, keys, password and identity are gone."""

@@ -66,7 +66,7 @@ def passwords(accounts, store, sessions, families, letters, sink, clock):
     )
 
 
-@pytest.mark.asvs("6.2.8", "6.3.8")
+@pytest.mark.asvs("6.2.8", "6.3.5", "6.3.8")
 def test_a_sign_in(passwords, sink, refused):
     assert passwords.sign_in(" ADA@example.org", OLD) == "u1"
     assert refused(passwords.sign_in, "ada@example.org", OLD + " ") == "wrong"

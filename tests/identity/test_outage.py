@@ -13,6 +13,7 @@ from wellstreak_trust.core.errors import StoreMisconfigured, StoreUnavailable, U
 from wellstreak_trust.identity import (
     ApiKeys,
     EmailVerification,
+    InvalidCredential,
     OneTimeCodes,
     OneTimeTokens,
     PasswordHasher,
@@ -103,5 +104,11 @@ def test_a_locked_database_is_unavailable(sqlite_path, clock):
         for name in ("open", "revoke_all", "link", "code", "refresh"):
             with pytest.raises(StoreUnavailable):
                 calls[name]()
-        assert calls["session"]().id == "u1"  # a read goes on
+        assert calls["key"]().id == "u1"  # its first use cannot be recorded, and it is good
+        assert calls["session"]().id == "u1"
+        clock.advance(timedelta(minutes=29))  # time to record that the session is in use
+        assert calls["session"]().id == "u1"
+        clock.advance(timedelta(minutes=1))
+        with pytest.raises(InvalidCredential):
+            calls["session"]()  # what could not be recorded does not keep it alive
     engine.dispose()

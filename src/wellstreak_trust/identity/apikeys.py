@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -23,7 +24,7 @@ from zlib import crc32
 
 from ..core.clock import Clock, SystemClock
 from ..core.entropy import SYSTEM_ENTROPY
-from ..core.errors import Denied, InvalidCredential, NotFound, TrustError, UsageError
+from ..core.errors import Denied, InvalidCredential, NotFound, TrustError, Unavailable, UsageError
 from ..core.event import EventSink
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
@@ -120,7 +121,8 @@ class ApiKeys:
         if scopes is None:
             raise InvalidCredential("the owner is no member any more", reason="owner")
         if info.last_used_at is None or now - info.last_used_at >= _TOUCH_EVERY:
-            await self._store.touch(info.id, now)
+            with suppress(Unavailable):  # a use that cannot be recorded is still a use: the key was read and is good
+                await self._store.touch(info.id, now)
         return Principal(info.owner_id, kind="api_key", tenant_id=info.tenant_id, scopes=scopes, credential_id=info.id)
 
     authenticate: Final = synced(aauthenticate)

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..core.clock import Clock, SystemClock
 from ..core.entropy import random_hex
-from ..core.errors import ConfigurationError, Denied, InvalidCredential, TrustError, UsageError
+from ..core.errors import ConfigurationError, Denied, InvalidCredential, TrustError, Unavailable, UsageError
 from ..core.event import EventSink
 from ..core.principal import Principal, StepUp
 from ..core.sansio import suspends, synced
@@ -113,8 +114,10 @@ class SessionManager:
         """
         row, now = await self._proved(token)
         if now >= row.touch_at:
-            # A touch that loses to a rotation or revocation in between must not undo it: swap decides.
-            await self._store.swap(row.key, replace(row, last_seen_at=now))
+            # A touch that loses to a rotation or revocation in between must not undo it: swap decides. One that cannot
+            # be written costs the session time and not the user the request: it only ends sooner.
+            with suppress(Unavailable):
+                await self._store.swap(row.key, replace(row, last_seen_at=now))
         return row.principal
 
     authenticate: Final = synced(aauthenticate)
