@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from .recipients import SqlRecipientStore as SqlRecipientStore
     from .refresh import SqlRefreshStore as SqlRefreshStore
     from .replay import SqlReplayStore as SqlReplayStore
+    from .reports import SqlReportStore as SqlReportStore
     from .secrets import SqlSecretBackend as SqlSecretBackend
     from .sessions import SqlSessionStore as SqlSessionStore
     from .tokens import SqlOneTimeTokenStore as SqlOneTimeTokenStore
     from .usage import SqlEntitlements as SqlEntitlements
     from .usage import SqlUsageStore as SqlUsageStore
+    from .workflows import SqlRunStore as SqlRunStore
 
 _ROOMS = {
     "SqlApiKeyStore": "apikeys",
@@ -41,6 +43,8 @@ _ROOMS = {
     "SqlRecoveryCodeStore": "factors",
     "SqlRefreshStore": "refresh",
     "SqlReplayStore": "replay",
+    "SqlReportStore": "reports",
+    "SqlRunStore": "workflows",
     "SqlSecretBackend": "secrets",
     "SqlSessionStore": "sessions",
     "SqlTotpStore": "factors",
@@ -66,6 +70,8 @@ __all__ = [
     "SqlRecoveryCodeStore",
     "SqlRefreshStore",
     "SqlReplayStore",
+    "SqlReportStore",
+    "SqlRunStore",
     "SqlSecretBackend",
     "SqlSessionStore",
     "SqlTotpStore",
