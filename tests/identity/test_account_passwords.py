@@ -111,6 +111,19 @@ def test_a_change_by_the_owner(passwords, accounts, sessions, families, letters,
     assert changed == [("attempted", "changed"), ("success", "changed")]
 
 
+def test_a_crash_in_the_middle_leaves_nobody_inside(passwords, accounts, sessions, letters, refused):
+    opened = sessions.open("u1")
+    passwords.request_reset("ada@example.org")
+
+    async def crashing(user_id, old, new, /):
+        raise RuntimeError("power cut")
+
+    accounts.change_password = crashing
+    with pytest.raises(RuntimeError):
+        passwords.reset(letters.last.token, NEW)
+    assert refused(sessions.authenticate, opened.token) == "unknown"
+
+
 def test_of_two_changes_at_one_moment_one_wins(passwords, accounts, refused):
     change = accounts.change_password
 

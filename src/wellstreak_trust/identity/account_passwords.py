@@ -25,7 +25,7 @@ from .presented import Presented
 from .sessions import SessionManager
 from .token_store import OneTimeTokenStore
 from .tokens import OneTimeTokens, TokenInfo
-from .trail import Cause, Fact, Trail
+from .trail import Fact, Trail
 
 __all__ = ["Passwords"]
 
@@ -105,8 +105,8 @@ class Passwords:
             raise InvalidCredential("wrong password", reason="wrong")
         made = await self._made(user_id, new, mfa)
         async with self._trail.around(Fact("password.changed", user_id, cause="changed")):
-            await self._replace(user_id, encoded, made)
-        await self._after(user_id, "changed", keep)
+            await self._replace(user_id, encoded, made, keep)
+        await self._notify(user_id)
 
     change: Final = synced(achange)
 
@@ -155,8 +155,8 @@ class Passwords:
             await self._tokens.aconsume(token, email=address, fingerprint=encoded or "")
             if (await self._proof.prove(user_id, address)).first:
                 encoded = await self._accounts.password_of(user_id)  # a squatter's password is gone
-            await self._replace(user_id, encoded, made)
-        await self._after(user_id, "reset", None)
+            await self._replace(user_id, encoded, made, None)
+        await self._notify(user_id)
         return user_id
 
     reset: Final = synced(areset)
@@ -182,12 +182,14 @@ class Passwords:
         await self._policy.arequire(new, mfa=mfa, context=() if address is None else (address,))
         return await self._hasher.ahash(new)
 
-    async def _replace(self, user_id: str, old: str | None, made: str) -> None:
+    async def _replace(self, user_id: str, old: str | None, made: str, keep: str | None) -> None:
+        # Ended before and after: a crash in between must leave nobody inside who came with the old password.
+        await self._proof.end_all(user_id, "changed", keep)
         if not await self._accounts.change_password(user_id, old, made):
             raise InvalidCredential("another change of the password came first", reason="fingerprint")
+        await self._proof.end_all(user_id, "changed", keep)
 
-    async def _after(self, user_id: str, cause: Cause, keep: str | None) -> None:
-        await self._proof.end_all(user_id, cause, keep)
+    async def _notify(self, user_id: str) -> None:
         address = await self._accounts.address_of(user_id)
         if address is not None:
             await self._mailer.send(Mail("password_changed", user_id, address))
