@@ -141,13 +141,14 @@ def test_without_a_mailer_the_token_is_handed_out(store, accounts, sessions, clo
 
 
 @pytest.fixture
-def change(store, accounts, sessions, letters, sink, clock):
-    return EmailChange(store, accounts, sessions=sessions, mailer=letters, audit=sink, clock=clock)
+def change(store, accounts, sessions, also, letters, sink, clock):
+    return EmailChange(store, accounts, sessions=sessions, also=also, mailer=letters, audit=sink, clock=clock)
 
 
 @pytest.mark.asvs("6.3.7", "7.4.3")
-def test_a_new_address_is_proved_and_the_old_one_told(change, accounts, store, sessions, letters, sink, refused):
+def test_a_new_address_is_proved_and_the_old_one_told(change, accounts, store, sessions, also, letters, sink, refused):
     here, elsewhere = sessions.open("u2"), sessions.open("u2")
+    assert also[0].start("u2").user_id == "u2"
     change.begin("u2", " Bob@new.example ")
     assert accounts.people["u2"].address == "bob@example.org"
     mail = letters.last
@@ -159,6 +160,7 @@ def test_a_new_address_is_proved_and_the_old_one_told(change, accounts, store, s
     assert (letters.last.kind, letters.last.address, letters.last.token) == ("email_changed", "bob@example.org", None)
     assert sessions.authenticate(here.token).id == "u2"
     assert refused(sessions.authenticate, elsewhere.token) == "unknown"
+    assert also[0].list("u2") == []
     assert refused(change.confirm, mail.token) == "unknown"
     told = [each for each in actions(sink) if each[0].startswith("email")]
     assert told == [

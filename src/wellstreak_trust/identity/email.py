@@ -27,7 +27,7 @@ from .trail import Cause, Fact, Trail
 
 __all__ = ["AddressProof", "EmailChange", "EmailVerification", "VerifiedEmail", "checked_address"]
 
-_LINKS: Final = ("change_email", "reset_password", "magic_link", "verify_email")
+_LINKS: Final = ("change_email", "reset_password", "magic_link")
 _ADDRESS_LIMIT: Final = 254  # RFC 5321, 4.5.3.1.3, without the brackets
 
 
@@ -174,7 +174,7 @@ class EmailChange:
 
     Args:
         store, accounts: as for `EmailVerification`.
-        sessions: all but one of the user's end when the address changes.
+        sessions: all but one of the user's end when the address changes. also: what else ends then.
         mailer: sends the link to the new address and the notice to the old one.
         audit: takes ``email.change_requested`` and ``email.changed``.
     """
@@ -186,14 +186,15 @@ class EmailChange:
         *,
         sessions: SessionManager,
         mailer: Mailer,
+        also: Iterable[Revocable] = (),
         audit: EventSink | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.suspends: bool = suspends(store, accounts, sessions, mailer, audit)
+        self._proof: AddressProof = AddressProof(store, accounts, sessions, also)
+        self.suspends: bool = suspends(mailer, audit, self._proof)
         self._clock: Clock = clock or SystemClock()
         self._tokens: OneTimeTokens = OneTimeTokens(store, "change_email", clock=self._clock)
         self._accounts: EmailAddresses = accounts
-        self._sessions: SessionManager = sessions
         self._mailer: Mailer = mailer
         self._trail: Trail = Trail(audit, self._clock)
 
@@ -243,7 +244,7 @@ class EmailChange:
             await self._tokens.aconsume(token, email=new, fingerprint=normalised_email(old))
             if old is None or not await self._accounts.change_address(user_id, old, new):
                 raise InvalidCredential("the address is taken", reason="email")
-        await self._sessions.arevoke_all(user_id, except_=keep)
+        await self._proof.end_all(user_id, "changed", keep)
         await self._mailer.send(Mail("email_changed", user_id, old))
         return user_id
 
