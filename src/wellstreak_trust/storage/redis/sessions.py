@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -133,19 +134,24 @@ def _rows(reply: Any) -> tuple[SessionRow, ...]:
 
 
 def _row(fields: Sequence[Any]) -> SessionRow:
-    key, seen, facts, principal = map(text, fields)
-    known, who = json.loads(facts), principal_from(principal)
-    last_seen_at, created_at = map(int, seen.split())
+    key, times, facts, principal = map(text, fields)
+    seen, _, created = times.partition(" ")
+    name, idle, expires_at, more = _facts(facts)
     return SessionRow(
         bytes.fromhex(key),
-        known["id"],
-        who,
-        from_micros(created_at),
-        from_micros(last_seen_at),
-        timedelta(microseconds=known["idle"]),
-        from_micros(known["expires_at"]),
-        known["device"],
-        persistent=known["persistent"],
-        parent_id=known["parent_id"],
-        sid=known["sid"],
+        name,
+        principal_from(principal),
+        from_micros(int(created)),
+        from_micros(int(seen)),
+        idle,
+        expires_at,
+        **more,
     )
+
+
+@lru_cache(maxsize=4_096)
+def _facts(facts: str) -> tuple[str, timedelta, datetime, dict[str, Any]]:
+    """What never changes in a session. Cached by the very text that the server returned."""
+    known = json.loads(facts)
+    more = {field: known[field] for field in ("device", "persistent", "parent_id", "sid")}
+    return known["id"], timedelta(microseconds=known["idle"]), from_micros(known["expires_at"]), more
