@@ -129,8 +129,10 @@ def test_a_binding_must_come_each_time(families, refused):
 
 
 @pytest.mark.asvs("10.4.9", "6.5.6")
-def test_families_are_listed_and_ended(families, sink, refused):
-    one, two = families.start("u1"), families.start("u1", data={"device": "phone"})
+def test_families_are_listed_and_ended(families, sink, clock, refused):
+    one = families.start("u1")
+    clock.advance(SECOND)  # the list is by age
+    two = families.start("u1", data={"device": "phone"})
     assert [each.family_id for each in families.list("u1")] == [one.family_id, two.family_id]
     assert families.list("u1")[1].data == {"device": "phone"}
     assert not families.revoke_family(one.family_id, user_id="u2")
