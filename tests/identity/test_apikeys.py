@@ -140,7 +140,9 @@ async def test_rights_may_be_awaited(clock):
 
 def test_a_key_for_whoever_asks(clock):
     keys = ApiKeys(MemoryApiKeyStore(), rights=lambda owner, tenant: {"a:b", "c:d"}, clock=clock)
-    made = keys.create_for(Principal("u1", tenant_id="t1"), scopes={"a:b"}, name=" CI ", expires_in=timedelta(days=1))
+    made = keys.create_for(
+        Principal("u1", tenant_id="t1"), scopes={"a:b"}, name=" CI\x00\ud800 ", expires_in=timedelta(days=1)
+    )
     (info,) = keys.list("t1")
     assert (info.owner_id, info.tenant_id, info.name, info.scopes) == ("u1", "t1", "CI", {"a:b"})
     assert made.expires_at == clock.now() + timedelta(days=1)

@@ -121,7 +121,7 @@ def test_an_idle_end(store, clock, refused):
 @pytest.mark.asvs("10.4.5")
 def test_a_binding_must_come_each_time(families, refused):
     grant = families.start("u1", binding="client-1")
-    for other in (None, "", "client-2"):
+    for other in (None, "", "client-2", "\ud800", "\x00"):
         assert refused(families.rotate, grant.token, binding=other) == "binding"
     grant = families.rotate(grant.token, binding="client-1")
     assert families.rotate(grant.token, binding="client-1").user_id == "u1"
@@ -136,6 +136,7 @@ def test_families_are_listed_and_ended(families, sink, clock, refused):
     assert [each.family_id for each in families.list("u1")] == [one.family_id, two.family_id]
     assert families.list("u1")[1].data == {"device": "phone"}
     assert not families.revoke_family(one.family_id, user_id="u2")
+    assert not families.revoke_family("\x00' OR 1=1")
     assert families.revoke_family(one.family_id, user_id="u1", by=Principal("root"))
     assert not families.revoke_family(one.family_id)
     assert refused(families.rotate, one.token) == "revoked"

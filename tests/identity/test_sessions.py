@@ -445,7 +445,13 @@ def test_a_log_out_names_somebody(sessions, arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"issuer": "https://op.example"}, {"subject": "ada"}, {"sid": "s"}, {"issuer": "x", "subject": ""}],
+    [
+        {"issuer": "https://op.example"},
+        {"subject": "ada"},
+        {"sid": "s"},
+        {"issuer": "x", "subject": ""},
+        {"issuer": "x", "subject": "a\x00"},
+    ],
 )
 def test_a_providers_sign_in_is_whole(sessions, arguments):
     with pytest.raises(UsageError):

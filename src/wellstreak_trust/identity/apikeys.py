@@ -32,6 +32,7 @@ from ..core.secret import Secret
 from .apikey_store import ApiKeyInfo, ApiKeyRow, ApiKeyStore
 from .authenticator import Credential
 from .presented import Presented, text_of
+from .session_input import shown_label
 from .trail import Cause, Fact, Trail
 
 __all__ = ["API_KEY_PATTERN", "ApiKeys", "CreatedApiKey"]
@@ -46,7 +47,6 @@ _KEY: Final = re.compile(r"(wsk_live_([0-9A-Za-z]{12})_[0-9A-Za-z]{32})([0-9A-Za
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH: Final = 12
 _SECRET_LENGTH: Final = 32
-_NAME_LIMIT: Final = 200
 _TOUCH_EVERY: Final = timedelta(hours=1)
 
 Rights = AbstractSet[str] | None
@@ -155,7 +155,7 @@ class ApiKeys:
             raise Denied("a key cannot do what its owner may not")
         now = self._clock.now()
         info = ApiKeyInfo(
-            _random(_ID_LENGTH), owner_id, tenant_id, wanted, name.strip()[:_NAME_LIMIT], now, now + expires_in
+            _random(_ID_LENGTH), owner_id, tenant_id, wanted, shown_label(name) or "", now, now + expires_in
         )
         created, row = _minted(info)
         await self._store.add(row)

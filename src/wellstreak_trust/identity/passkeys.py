@@ -32,7 +32,7 @@ from ..core.sansio import suspends, synced
 from .cookies import Cookie, host_cookie
 from .factor_store import PasskeyRow, PasskeyStore
 from .presented import Presented, text_of
-from .session_input import device_label
+from .session_input import shown_label
 from .token_store import OneTimeTokenRow, OneTimeTokenStore
 from .trail import Cause, Fact, Trail
 
@@ -196,7 +196,7 @@ class Passkeys:
             found.credential_public_key,
             found.sign_count,
             self._clock.now(),
-            device_label(label),
+            shown_label(label),
             tuple(each.value for each in read.response.transports or ()),
             found.credential_backed_up,
         )

@@ -16,9 +16,11 @@ Sources: RFC 9700 section 4.14.2, RFC 6749 section 10.4, OWASP ASVS 5.0 10.4.5, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 from ..core.canonical import canonical_json
@@ -39,6 +41,7 @@ __all__ = ["RefreshFamilies", "RefreshFamilyInfo", "RefreshGrant"]
 TOKENS: Final = TokenFormat("wsr_")
 MAX_GRACE: Final = timedelta(minutes=1)
 _USE: Final = "refresh successor"
+_FAMILY_ID: Final = re.compile(r"[0-9a-f]{32}")
 _Infos = list["RefreshFamilyInfo"]
 
 
@@ -119,7 +122,7 @@ class RefreshFamilies:
         canonical_json(dict(data or {}))
         token, now = TOKENS.new(), self._clock.now()
         family = FamilyRow(
-            random_hex(), user_id, now, now + self._lifetime, binding, idle=self._idle, data=dict(data or {})
+            random_hex(), user_id, now, now + self._lifetime, _digest(binding), idle=self._idle, data=dict(data or {})
         )
         await self._store.begin(family, TOKENS.key_of(token))
         try:
@@ -148,7 +151,7 @@ class RefreshFamilies:
             seal(text, _USE, successor),
             now=self._clock.now(),
             grace=self._grace,
-            binding=binding,
+            binding=_digest(binding),
         )
         taken, family, sealed = await self._store.take(rotation)
         if family is not None and taken is Taken.REUSED:
@@ -165,7 +168,7 @@ class RefreshFamilies:
         Args:
             user_id: refuses a family of anybody else; give it wherever the id comes from a request.
         """
-        family = await self._store.end(family_id, user_id=user_id)
+        family = await self._store.end(family_id, user_id=user_id) if _FAMILY_ID.fullmatch(family_id) else None
         if family is not None:
             await self._tell_end(family, "revoked", by)
         return family is not None
@@ -206,6 +209,11 @@ class RefreshFamilies:
 
 def _grant(token: str, family: FamilyRow) -> RefreshGrant:
     return RefreshGrant(Secret(token), family.id, family.user_id, family.expires_at, dict(family.data))
+
+
+def _digest(binding: str | None) -> str | None:
+    """What a store sees of a binding: requests send it, so it may be any text of any length."""
+    return None if binding is None else sha256(binding.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _refused(reason: str) -> ReauthRequired:

@@ -16,7 +16,7 @@ class FamilyRow:
     """All refresh tokens that go back to one sign-in.
 
     Args:
-        binding: what must come with every token of the family, if anything: a client id, a key's thumbprint.
+        binding: a digest of what must come with every token of the family, if anything does.
         idle: how long a token may lie unused; None for as long as the family lives.
         data: plain values of the host, handed back with every token.
     """
@@ -54,7 +54,7 @@ class Rotation:
         key: SHA-256 of the token presented. successor: of the token that shall follow it.
         sealed: the successor, under a key that only the presented token gives.
         grace: how long after its first use the same token may come again.
-        binding: what came with it.
+        binding: a digest of what came with it.
     """
 
     key: bytes

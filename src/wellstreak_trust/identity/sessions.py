@@ -35,11 +35,11 @@ from .opened import COOKIE_NAME, TOKENS, OpenedSession, key_or_none, keyed
 from .presented import Presented
 from .session_input import (
     assurance_level,
-    device_label,
     methods,
     plain_attributes,
     platform_roles,
     provider_facts,
+    shown_label,
 )
 from .session_store import SessionInfo, SessionRow, SessionStore
 from .trail import Cause, Fact, Trail
@@ -192,7 +192,7 @@ class SessionManager:
             auth_time=now,
         )
         idle, absolute = self._ends[bool(remember)]
-        row = SessionRow(b"", session_id, principal, now, now, idle, now + absolute, device_label(device))
+        row = SessionRow(b"", session_id, principal, now, now, idle, now + absolute, shown_label(device))
         token, row = keyed(replace(row, persistent=bool(remember), sid=sid))
         before = key_or_none(replaces)
         for old in await self._store.admit(row, limit=self._limit, replaces=before):
@@ -337,7 +337,7 @@ class SessionManager:
         """
         if not (issuer and (subject or sid)):
             raise UsageError("a log-out names issuer and subject=, or issuer and sid=")
-        ended = await self._store.end_federated(issuer, subject=subject, sid=sid)
+        ended = await self._store.end_federated(issuer, subject=subject or None, sid=sid or None)
         for row in ended:
             await self._tell_end(row.user_id, "provider_logout", session=row.id)
         return len(ended)
