@@ -39,7 +39,7 @@ def methods(amr: Iterable[str]) -> tuple[str, ...]:
 
 
 def shown_label(label: str | None) -> str | None:
-    """Cut and cleaned, not refused: a device is often named by a User-Agent, and a strange browser may still sign in."""
+    """Cut and cleaned, not refused: many are made of a User-Agent, and a strange browser may still sign in."""
     if label is None:
         return None
     return "".join(char if char.isprintable() else " " for char in label[:_LABEL_LIMIT]).strip() or None
