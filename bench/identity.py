@@ -1,4 +1,4 @@
-"""Identity, measured: session lookups, and token verification beside PyJWT and beside the bare signature.
+"""Identity, measured: session lookups, parallel refreshes, and token verification beside PyJWT and the bare signature.
 
 Callables take turns in short rounds; the medians of the rounds' ratios are shown, because absolute times on a shared
 machine mean little. Run: ``python bench/identity.py``.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import base64
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import jwt
@@ -21,22 +24,37 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import create_engine, text
 
-from wellstreak_trust.identity import JwtVerifier, KeySet, MemorySessionStore, SessionManager
-from wellstreak_trust.storage.sql import Database, SqlSessionStore
+from wellstreak_trust.core import drive
+from wellstreak_trust.identity import (
+    JwtVerifier,
+    KeySet,
+    MemoryRefreshStore,
+    MemorySessionStore,
+    RefreshFamilies,
+    SessionManager,
+)
+from wellstreak_trust.storage.redis import RedisPort, RedisRefreshStore, RedisSessionStore
+from wellstreak_trust.storage.sql import Database, SqlRefreshStore, SqlSessionStore
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+import servers
 
 ISSUER, AUDIENCE, TOKENS, ROUNDS = "https://op.example", "api", 64, 21
 REQUIRED: Any = {"require": ["iss", "sub", "aud", "exp", "iat"]}
 Call = Callable[[], object]
 
 
-def interleaved(*calls: Call, repeat: int) -> list[list[float]]:
-    """Microseconds for each call and round; `repeat` calls of the work are inside one call."""
+def interleaved(*calls: Call, repeat: int, clock: Callable[[], float] = time.process_time) -> list[list[float]]:
+    """Microseconds for each call and round; `repeat` calls of the work are inside one call.
+
+    Processor time of this process, which others on the machine do not change; `time.perf_counter` where a server works.
+    """
     found: list[list[float]] = [[] for _ in calls]
     for _ in range(ROUNDS):
         for index, call in enumerate(calls):
-            begun = time.perf_counter()
+            begun = clock()
             call()
-            found[index].append((time.perf_counter() - begun) / repeat * 1e6)
+            found[index].append((clock() - begun) / repeat * 1e6)
     return found
 
 
@@ -102,16 +120,61 @@ def sessions() -> None:
         select = text("SELECT * FROM wst_sessions WHERE key = :key")
 
         def bare(token: str) -> object:
-            with database.engine.connect() as connection:
-                connection = connection.execution_options(wst_read=True)
-                with connection.begin():
-                    return connection.execute(select, {"key": sha256(token.encode()).digest()}).one_or_none()
+            key = sha256(token.encode()).digest()
+            return drive(database.run(lambda c: c.execute(select, {"key": key}).one_or_none(), read=True))
 
         ours, floor = interleaved(over(opened, stored.authenticate), over(opened, bare), repeat=TOKENS)
         print(f"session, SQLite: {statistics.median(ours):.0f} us, {ratio(ours, floor):.2f}x a bare SELECT")
         engine.dispose()
 
 
+def redis_sessions() -> None:
+    """One trip: beside a PING and a GET of as many octets over the same connection."""
+    with servers.redis() as url:
+        port = RedisPort.from_url(url, socket_timeout=5)
+        stored = SessionManager(RedisSessionStore(port))
+        opened = [stored.open(f"u{n}", amr=("pwd",)).token.reveal() for n in range(TOKENS)]
+        port.client.set("bench", "x" * 300)
+        ours, ping, get = interleaved(
+            over(opened, stored.authenticate),
+            over(opened, lambda _: port.client.ping()),
+            over(opened, lambda _: port.client.get("bench")),
+            repeat=TOKENS,
+            clock=time.perf_counter,
+        )
+        print(
+            f"session, Redis: {statistics.median(ours):.0f} us, {ratio(ours, ping):.2f}x a PING, "
+            f"{ratio(ours, get):.2f}x a GET"
+        )
+        port.client.close()
+
+
+def refreshes(callers: int = 100) -> None:
+    """Parallel callers with one token: how many successors, and how long until all have it."""
+    with servers.redis() as url, tempfile.TemporaryDirectory() as folder:
+        engine = create_engine(f"sqlite:///{Path(folder, 'bench.db')}", pool_size=callers)
+        database = Database(engine)
+        database.create_all()
+        port = RedisPort.from_url(url, socket_timeout=30)
+        stores = {"memory": MemoryRefreshStore(), "SQLite": SqlRefreshStore(database), "Redis": RedisRefreshStore(port)}
+        for name, store in stores.items():
+            families = RefreshFamilies(store)
+            token, barrier = families.start("u1").token, Barrier(callers)
+
+            def call(_: int, families: Any = families, token: Any = token, barrier: Any = barrier) -> str:
+                barrier.wait()
+                return families.rotate(token).token.reveal()
+
+            with ThreadPoolExecutor(callers) as pool:
+                begun = time.perf_counter()
+                successors = set(pool.map(call, range(callers)))
+                took = (time.perf_counter() - begun) * 1e3
+            print(f"{callers} refreshes, {name}: {len(successors)} successor, {took:.0f} ms for all")
+        engine.dispose()
+
+
 if __name__ == "__main__":
     sessions()
+    redis_sessions()
+    refreshes()
     tokens()

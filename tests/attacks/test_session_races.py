@@ -1,51 +1,25 @@
-"""Races on a session: parallel rotations, and a revocation at the same moment, over real databases."""
+"""Races on a session: parallel rotations, and a revocation at the same moment, over real databases and a real Redis."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-
 import pytest
-from sqlalchemy import create_engine
 
-from wellstreak_trust.identity import InvalidCredential, MemorySessionStore, SessionManager
-from wellstreak_trust.storage.sql import Database, SqlSessionStore
+from account_stores import KINDS, at_once, stores_on
+from wellstreak_trust.core import TrustError
+from wellstreak_trust.identity import InvalidCredential, SessionManager
 
 CALLERS = 8
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=KINDS)
 def sessions(request):
-    if request.param == "memory":
-        yield SessionManager(MemorySessionStore(), max_per_user=3)
-        return
-    if request.param == "sqlite":
-        url = f"sqlite:///{request.getfixturevalue('sqlite_path')}"
-    else:
-        url = request.getfixturevalue("postgres_url").replace("postgresql:", "postgresql+psycopg:")
-    engine = create_engine(url)
-    Database(engine).create_all()
-    yield SessionManager(SqlSessionStore(Database(engine)), max_per_user=3)
-    engine.dispose()
+    with stores_on(request, request.param) as stores:
+        yield SessionManager(stores("Session"), max_per_user=3)
 
 
-def together(*calls: Callable[[], object]) -> list[object]:
+def together(*calls):
     """Runs the calls at one moment; a refusal counts as None."""
-    barrier, results = threading.Barrier(len(calls)), [None] * len(calls)
-
-    def run(index: int) -> None:
-        barrier.wait(20)
-        try:
-            results[index] = calls[index]()
-        except InvalidCredential:
-            results[index] = None
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results
+    return [None if isinstance(each, TrustError) else each for each in at_once(calls)]
 
 
 def alive(sessions, token) -> bool:

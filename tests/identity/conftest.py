@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import create_engine
 
+from people import Letterbox, Sink
 from wellstreak_trust.core import FixedClock
 from wellstreak_trust.identity import InvalidCredential
 from wellstreak_trust.storage.sql import Database
@@ -36,24 +37,14 @@ def database(request: pytest.FixtureRequest):
     engine.dispose()
 
 
-class Sink:
-    """An event sink that keeps what it takes, or fails on demand."""
-
-    suspends = False
-
-    def __init__(self) -> None:
-        self.events: list = []
-        self.broken: Exception | None = None
-
-    async def aemit(self, event):
-        if self.broken is not None:
-            raise self.broken
-        self.events.append(event)
-
-
 @pytest.fixture
 def sink() -> Sink:
     return Sink()
+
+
+@pytest.fixture
+def letters() -> Letterbox:
+    return Letterbox()
 
 
 @pytest.fixture

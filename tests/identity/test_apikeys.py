@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wellstreak_trust.core import ConfigurationError, FixedClock, UsageError
+from wellstreak_trust.core import ConfigurationError, FixedClock, Principal, UsageError
+from wellstreak_trust.core.errors import AuditUnavailable
 from wellstreak_trust.core.redact import redact_text
 from wellstreak_trust.identity import API_KEY_PATTERN, ApiKeys, Denied, MemoryApiKeyStore, NotFound
 from wellstreak_trust.storage.sql import SqlApiKeyStore
@@ -132,3 +133,65 @@ async def test_rights_may_be_awaited(clock):
     assert (await keys.aauthenticate(created.secret)).scopes == {"a:b"}
     with pytest.raises(ConfigurationError):
         keys.authenticate(created.secret)
+
+
+# --- makers, owners, trail -------------------------------------------------------------------------------------------
+
+
+def test_a_key_for_whoever_asks(clock):
+    keys = ApiKeys(MemoryApiKeyStore(), rights=lambda owner, tenant: {"a:b", "c:d"}, clock=clock)
+    made = keys.create_for(
+        Principal("u1", tenant_id="t1"), scopes={"a:b"}, name=" CI\x00\ud800 ", expires_in=timedelta(days=1)
+    )
+    (info,) = keys.list("t1")
+    assert (info.owner_id, info.tenant_id, info.name, info.scopes) == ("u1", "t1", "CI", {"a:b"})
+    assert made.expires_at == clock.now() + timedelta(days=1)
+    limited = Principal("u1", tenant_id="t1", scopes=frozenset({"a:b"}))
+    assert keys.create_for(limited, scopes={"a:b"}).scopes == {"a:b"}
+    with pytest.raises(Denied):
+        keys.create_for(limited, scopes={"a:b", "c:d"})
+
+
+def test_the_keys_of_who_leaves_end(store, clock, refused):
+    keys = ApiKeys(store, clock=clock)
+    made = [keys.create(owner_id="u1", tenant_id=tenant, scopes={"a:b"}).secret for tenant in ("t1", "t1", "t2")]
+    other = keys.create(owner_id="u2", tenant_id="t1", scopes={"a:b"}).secret
+    assert keys.revoke_all("u1", tenant_id="t1") == 2
+    assert [refused(keys.authenticate, secret) for secret in made[:2]] == ["unknown"] * 2
+    assert keys.authenticate(made[2]).tenant_id == "t2"
+    assert keys.revoke_all("u1") == 1
+    assert keys.revoke_all("u1") == 0
+    assert keys.authenticate(other).id == "u2"
+
+
+def test_what_is_recorded(clock, sink):
+    keys = ApiKeys(MemoryApiKeyStore(), audit=sink, clock=clock)
+    maker = Principal("u1", tenant_id="t1")
+    first = keys.create_for(maker, scopes={"a:b"})
+    second = keys.rotate(first.id, by=Principal("root"))
+    keys.revoke(first.id, by=maker)
+    keys.revoke_all("u1")
+    told = [(e.action, e.tenant_id, e.targets[0]["id"], e.data.get("cause")) for e in sink.events]
+    assert told == [
+        ("api_key.created", "t1", first.id, None),
+        ("api_key.rotated", "t1", second.id, None),
+        ("api_key.revoked", "t1", first.id, "revoked"),
+        ("api_key.revoked", "t1", second.id, "revoked_all"),
+    ]
+    assert (sink.events[0].actor, sink.events[1].actor.id) == (maker, "root")
+    assert first.secret.reveal() not in repr(sink.events)
+
+
+def test_a_key_that_cannot_be_recorded_does_not_work(clock, sink):
+    store = MemoryApiKeyStore()
+    keys = ApiKeys(store, audit=sink, clock=clock)
+    first = keys.create(owner_id="u1", tenant_id="t1", scopes={"a:b"})
+    sink.broken = AuditUnavailable("down")
+    for call in (
+        lambda: keys.create(owner_id="u1", tenant_id="t1", scopes={"a:b"}),
+        lambda: keys.rotate(first.id),
+    ):
+        with pytest.raises(AuditUnavailable):
+            call()
+    assert [info.id for info in keys.list("t1")] == [first.id]
+    assert keys.revoke(first.id)  # ending one never waits for the trail

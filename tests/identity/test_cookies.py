@@ -22,6 +22,14 @@ def test_attributes():
     assert made.header() == "a=b; Path=/x; Max-Age=90; SameSite=Strict"
 
 
+@pytest.mark.asvs("3.3.5")
+def test_a_cookie_that_browsers_would_drop_is_refused():
+    assert Cookie("a", "b" * 4_095).header().startswith("a=bbb")
+    with pytest.raises(UsageError):
+        Cookie("a", "b" * 4_096)
+
+
+@pytest.mark.asvs("3.3.1", "3.3.2", "3.3.3", "3.3.4")
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 from datetime import timedelta
 
 import pytest
 from argon2 import PasswordHasher as Oracle
+from argon2.low_level import Type, hash_secret_raw
 
 from wellstreak_trust.core import ConfigurationError, Secret
 from wellstreak_trust.core.errors import InvalidRequest
 from wellstreak_trust.identity import Busy, PasswordHasher, PasswordVerdict, Pepper
+from wellstreak_trust.identity.argon2id import Parameters, argon2id
 from wellstreak_trust.identity.workers import Workers
 
 PASSWORD = "correct horse battery staple"
@@ -102,6 +105,47 @@ def test_what_a_pepper_refuses(active, keys):
 
 def test_no_secret_in_repr():
     assert "aaaa" not in repr(Pepper("1", {"1": Secret(b"a" * 32)}))
+
+
+# --- the algorithm in memory of our own ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [(8, 1, 1), (9, 1, 1), (64, 3, 1), (64, 1, 8), (100, 2, 3), (1_000, 1, 4), (19_456, 2, 1), (65_537, 1, 2)],
+    ids=str,
+)
+def test_the_entry_that_takes_our_memory_agrees_with_the_ordinary_one(parameters):
+    """Watches `argon2.low_level.core`, whose structure may change with a release."""
+    memory, passes, lanes = parameters
+    for secret, salt, length in (
+        (b"", b"s" * 8, 12),
+        (b"\x00pw\xff" * 9, bytes(range(16)), 32),
+        (b"pw", b"s" * 64, 64),
+    ):
+        theirs = hash_secret_raw(secret, salt, passes, memory, lanes, length, Type.ID)
+        assert argon2id(secret, salt, Parameters(memory, passes, lanes), length) == theirs
+
+
+@pytest.mark.parametrize("parameters", [(7, 1, 1), (8, 1, 2), (8, 0, 1)], ids=str)
+def test_the_algorithms_own_bounds(parameters):
+    with pytest.raises(ValueError, match=r"small|memory|Memory|Time"):
+        argon2id(b"pw", b"s" * 16, Parameters(*parameters), 32)
+
+
+def test_hashes_that_others_made_are_read(hasher):
+    for oracle in (Oracle(2, 19_456, 1), Oracle(1, 64, 2), Oracle(3, 65_536, 4, hash_len=16, salt_len=8)):
+        made = oracle.hash(PASSWORD)
+        assert hasher.verify(PASSWORD, made).ok
+        assert not hasher.verify("wrong", made).ok
+    assert hasher.verify(PASSWORD, "$argon2id$v=19$m=8,t=1,p=2$c29tZXNhbHRzb21lc2FsdA$c29tZXNhbHRzb21lc2FsdA") == WRONG
+
+
+@pytest.mark.asvs("6.2.10")
+def test_a_password_does_not_run_out(hasher, encoded):
+    """A hash carries no date: it is good until it is changed."""
+    assert set(re.split(r"[$,=]", encoded)[:9]) == {"", "argon2id", "v", "19", "m", "19456", "t", "2", "p"}
+    assert hasher.verify(PASSWORD, encoded) == RIGHT
 
 
 @pytest.mark.parametrize("arguments", [{"permits": 0}, {"wait": timedelta()}])

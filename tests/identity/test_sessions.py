@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wellstreak_trust.audit import SDK_ACTIONS
 from wellstreak_trust.core import ConfigurationError, Principal, Secret, TrustError, UsageError, drive
 from wellstreak_trust.core.errors import AuditUnavailable, InvalidRequest
-from wellstreak_trust.identity import Denied, InvalidCredential, MemorySessionStore, SessionManager
+from wellstreak_trust.identity import Denied, InvalidCredential, MemorySessionStore, ReauthRequired, SessionManager
 from wellstreak_trust.identity.session_store import SessionRow
+from wellstreak_trust.identity.trail import CAUSES
 
 MINUTE = timedelta(minutes=1)
 
@@ -46,6 +48,7 @@ def test_a_session_carries_the_principal(sessions, clock):
     assert sessions.authenticate(opened.token.reveal()) is found
 
 
+@pytest.mark.asvs("7.2.2", "7.2.3")
 def test_the_token_is_256_bits_and_only_its_hash_is_stored(sessions, store):
     opened = sessions.open("u1")
     token = opened.token.reveal()
@@ -58,6 +61,7 @@ def test_the_token_is_256_bits_and_only_its_hash_is_stored(sessions, store):
     assert opened.session.id not in token
 
 
+@pytest.mark.asvs("3.3.1", "3.3.2", "3.3.3", "3.3.4")
 def test_the_cookie(sessions):
     opened = sessions.open("u1")
     value = opened.cookie.header()
@@ -73,6 +77,7 @@ def test_the_loopback_cookie_drops_secure_and_the_prefix(clock):
     assert value.endswith("; Path=/; HttpOnly; SameSite=Lax")
 
 
+@pytest.mark.asvs("7.3.1", "7.3.2")
 def test_idle_and_absolute_ends(sessions, clock, refused):
     idle, busy = sessions.open("u1"), sessions.open("u2")
     for _ in range(3):
@@ -107,6 +112,7 @@ def test_rotation_keeps_id_and_ends(sessions, clock, refused):
     assert refused(sessions.rotate, opened.token) == "unknown"
 
 
+@pytest.mark.asvs("7.2.4")
 def test_step_up(sessions, clock, refused):
     opened = sessions.open("u1", aal=1, amr=("pwd",))
     clock.advance(timedelta(minutes=20))
@@ -130,6 +136,7 @@ def test_at_most_max_per_user(store, clock, refused):
     assert refused(sessions.authenticate, opened[0].token) == "unknown"
 
 
+@pytest.mark.asvs("7.5.2")
 def test_list_shows_devices_and_hides_what_ran_out(sessions, clock):
     sessions.open("u1", device="Firefox\x00 on\nLinux")
     clock.advance(timedelta(minutes=31))
@@ -150,6 +157,7 @@ def test_a_device_label_is_cleaned(sessions):
     assert sessions.open("u1", device="\n").session.device is None
 
 
+@pytest.mark.asvs("7.4.1", "7.5.2")
 def test_revoke_asks_for_the_owner(sessions, refused):
     opened = sessions.open("u1")
     assert not sessions.revoke(opened.session.id, user_id="u2")
@@ -159,6 +167,7 @@ def test_revoke_asks_for_the_owner(sessions, refused):
     assert refused(sessions.authenticate, opened.token) == "unknown"
 
 
+@pytest.mark.asvs("7.4.3")
 def test_revoke_all_but_the_one_that_asked(sessions, refused):
     first, second = sessions.open("u1"), sessions.open("u1")
     sessions.revoke_all("u1", except_=second.session.id)
@@ -250,6 +259,7 @@ def test_a_touch_that_loses_to_a_revocation_brings_nothing_back(clock, refused):
     assert refused(sessions.authenticate, opened.token) == "unknown"
 
 
+@pytest.mark.asvs("7.2.1")
 @settings(max_examples=60)
 @given(st.one_of(st.text(), st.binary(), st.none(), st.integers(), st.from_regex(r"wss_[A-Za-z0-9_-]{40,46}\n?")))
 def test_no_other_text_is_a_token(token):
@@ -323,7 +333,7 @@ def test_what_is_recorded(audited, sink, clock):
     audited.revoke_all("admin")
     assert [(e.action, e.tenant_id, e.reason) for e in sink.events] == [
         ("session.opened", "t0", None),
-        ("session.opened", "t1", "ticket 7"),
+        ("session.impersonated", "t1", "ticket 7"),
         ("session.revoked", "t1", None),
         ("session.revoked", "system", None),
         ("session.revoked", "system", None),
@@ -384,3 +394,107 @@ def test_errors_tell_no_token(sessions):
     assert token.reveal() not in f"{caught.value!r} {caught.value} {caught.value.detail} {caught.value.hint}"
     assert drive(sessions.alist("u1")) == []
     assert isinstance(token, Secret)
+
+
+# --- demands, providers, everybody -----------------------------------------------------------------------------------
+
+
+@pytest.mark.asvs("7.5.1", "7.5.3")
+def test_a_strong_and_fresh_sign_in_is_demanded(sessions, clock):
+    opened = sessions.open("u1", aal=1)
+    principal = sessions.authenticate(opened.token)
+    assert sessions.require(principal, max_age=10 * MINUTE) is None
+    clock.advance(10 * MINUTE)
+    sessions.require(principal, max_age=10 * MINUTE)
+    clock.advance(timedelta(seconds=1))
+    for demand in ({"max_age": 10 * MINUTE}, {"aal": 2}, {"aal": 2, "max_age": 10 * MINUTE}):
+        with pytest.raises(ReauthRequired) as caught:
+            sessions.require(principal, **demand)
+        assert (caught.value.status, caught.value.code) == (401, "reauth_required")
+    assert 'max_age="600"' in caught.value.headers()[0][1]
+    stronger = sessions.step_up(opened.token, aal=2, amr=("pwd", "otp"))
+    sessions.require(sessions.authenticate(stronger.token), aal=2, max_age=MINUTE)
+    with pytest.raises(UsageError):
+        sessions.require(principal, aal=4)
+
+
+@pytest.mark.asvs("7.6.1")
+def test_a_log_out_at_the_provider_ends_its_sessions(audited, sink, refused):
+    here = audited.open("u1", issuer="https://op.example", subject="ada", sid="s1")
+    other = audited.open("u1", issuer="https://op.example", subject="ada", sid="s2")
+    assert audited.authenticate(here.token).subject == "ada"
+    rotated = audited.rotate(here.token)
+    assert audited.end_federated("https://op.example", sid="s1") == 1
+    assert audited.end_federated("https://op.example", sid="s1") == 0
+    assert refused(audited.authenticate, rotated.token) == "unknown"
+    assert audited.authenticate(other.token).id == "u1"
+    assert audited.end_federated("https://op.example", subject="bob", sid="s2") == 0
+    assert audited.end_federated("https://evil.example", subject="ada") == 0
+    assert audited.end_federated("https://op.example", subject="ada") == 1
+    assert [e.data["cause"] for e in sink.events if e.action == "session.revoked"] == ["provider_logout"] * 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"issuer": ""}, {"issuer": "https://op.example"}, {"issuer": "https://op.example", "subject": "", "sid": ""}],
+)
+def test_a_log_out_names_somebody(sessions, arguments):
+    with pytest.raises(UsageError):
+        sessions.end_federated(arguments.pop("issuer"), **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"issuer": "https://op.example"},
+        {"subject": "ada"},
+        {"sid": "s"},
+        {"issuer": "x", "subject": ""},
+        {"issuer": "x", "subject": "a\x00"},
+    ],
+)
+def test_a_providers_sign_in_is_whole(sessions, arguments):
+    with pytest.raises(UsageError):
+        sessions.open("u1", **arguments)
+
+
+@pytest.mark.asvs("7.4.5")
+def test_an_operator_ends_everybodys_sessions(audited, sink, refused):
+    tokens = [audited.open(name).token for name in ("u1", "u2", "root")]
+    audited.revoke_everyone(by=Principal("root"))
+    assert {refused(audited.authenticate, token) for token in tokens} == {"unknown"}
+    assert (sink.events[-1].actor.id, sink.events[-1].data) == ("root", {"cause": "everyone"})
+    assert audited.authenticate(audited.open("u1").token).id == "u1"
+
+
+@pytest.mark.asvs("7.4.2")
+def test_a_disabled_account_is_out_at_once(audited, sink, refused):
+    opened = audited.open("u1")
+    audited.revoke_all("u1", by=Principal("root"), cause="disabled")
+    assert refused(audited.authenticate, opened.token) == "unknown"
+    assert sink.events[-1].data == {"cause": "disabled"}
+
+
+def test_a_step_up_is_recorded_before_it_counts(audited, sink, refused):
+    opened = audited.open("u1")
+    stronger = audited.step_up(opened.token, aal=2, amr=("otp",))
+    assert [(e.action, e.outcome) for e in sink.events[1:]] == [
+        ("session.stepped_up", "attempted"),
+        ("session.stepped_up", "success"),
+    ]
+    sink.broken = AuditUnavailable("down")
+    with pytest.raises(AuditUnavailable):
+        audited.step_up(stronger.token, aal=3, amr=("hwk",))
+    assert audited.authenticate(stronger.token).aal == 2
+
+
+def test_causes_are_a_closed_set(audited, sink, clock):
+    audited.open("u1", replaces=audited.open("u1").token)
+    for _ in range(2):
+        clock.advance(MINUTE)
+        audited.open("u1")
+    causes = [e.data["cause"] for e in sink.events if e.action == "session.revoked"]
+    assert causes == ["replaced", "evicted"]
+    assert set(causes) < CAUSES
+    declared = {spec.name for spec in SDK_ACTIONS}
+    assert {e.action for e in sink.events} <= declared

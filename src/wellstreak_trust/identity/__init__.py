@@ -1,4 +1,5 @@
-"""Who is asking: sessions, access tokens, keys, passwords and one-time links, and the one credential of a request."""
+"""Who is asking: sessions, access tokens, keys, passwords, links, codes, second factors and passkeys, and the one
+credential of a request."""
 
 from ..core.errors import (
     Busy,
@@ -9,16 +10,22 @@ from ..core.errors import (
     InvalidToken,
     LinkRequired,
     NotFound,
+    PasswordRejected,
     ProviderUnavailable,
     ReauthRequired,
     UsageError,
 )
 from . import presets
+from .account_passwords import Passwords
 from .apikey_store import ApiKeyInfo, ApiKeyRow, ApiKeyStore
 from .apikeys import API_KEY_PATTERN, ApiKeys, CreatedApiKey
 from .authenticator import Authenticator, Credential, CredentialMember
+from .blocklists import Blocklist, RangeBlocklist, WordBlocklist
+from .codes import IssuedCode, OneTimeCodes
 from .cookies import Cookie
-from .email import EmailAddresses, EmailVerification, VerifiedEmail
+from .email import EmailChange, EmailVerification, VerifiedEmail
+from .factor_memory import MemoryPasskeyStore, MemoryRecoveryCodeStore, MemoryTotpStore
+from .factor_store import PasskeyRow, PasskeyStore, RecoveryCodeStore, TotpRow, TotpStore
 from .github import GitHubLogin
 from .jwks import JwksSource
 from .jws import Jws, verify_jws
@@ -30,15 +37,25 @@ from .login import Identity, LogoutNotice, LogoutStart, RefreshedTokens
 from .login_flow import LoginStart
 from .login_memory import MemoryLoginStore
 from .login_store import LoginRow, LoginStore
+from .mail import EmailAddresses, Mail, Mailer, PasswordAccounts, Revocable
 from .memory import MemoryApiKeyStore, MemoryOneTimeTokenStore, MemorySessionStore
 from .oidc import OidcProvider, Quirks
 from .oidc_client import ClientKey
 from .oidc_login import OidcLogin
+from .opened import OpenedSession
+from .passkeys import PasskeyChallenge, PasskeyInfo, PasskeyProof, PasskeyRegistration, Passkeys
+from .password_policy import PasswordFeedback, PasswordPolicy
+from .passwordless import EmailCodes, MagicLinks
 from .passwords import PasswordHasher, PasswordVerdict, Pepper
+from .recovery_codes import RecoveryCodes
+from .refresh import RefreshFamilies, RefreshFamilyInfo, RefreshGrant
+from .refresh_memory import MemoryRefreshStore
+from .refresh_store import FamilyRow, RefreshStore, Rotation, Taken
 from .session_store import SessionInfo, SessionRow, SessionStore
-from .sessions import OpenedSession, SessionManager
+from .sessions import SessionManager
 from .token_store import OneTimeTokenRow, OneTimeTokenStore
 from .tokens import IssuedToken, OneTimeTokens, TokenInfo
+from .totp import SeedVault, Totp, TotpEnrolment
 
 __all__ = [
     "ANY_DOMAIN",
@@ -50,6 +67,7 @@ __all__ = [
     "ApiKeyStore",
     "ApiKeys",
     "Authenticator",
+    "Blocklist",
     "Busy",
     "Claims",
     "ClientKey",
@@ -60,12 +78,16 @@ __all__ = [
     "CredentialMember",
     "Denied",
     "EmailAddresses",
+    "EmailChange",
+    "EmailCodes",
     "EmailVerification",
+    "FamilyRow",
     "GitHubLogin",
     "Identity",
     "InvalidCredential",
     "InvalidRequest",
     "InvalidToken",
+    "IssuedCode",
     "IssuedToken",
     "JwksSource",
     "Jws",
@@ -79,34 +101,70 @@ __all__ = [
     "LoginStore",
     "LogoutNotice",
     "LogoutStart",
+    "MagicLinks",
+    "Mail",
+    "Mailer",
     "MemoryAccounts",
     "MemoryApiKeyStore",
     "MemoryLoginStore",
     "MemoryOneTimeTokenStore",
+    "MemoryPasskeyStore",
+    "MemoryRecoveryCodeStore",
+    "MemoryRefreshStore",
     "MemorySessionStore",
+    "MemoryTotpStore",
     "NotFound",
     "OidcLogin",
     "OidcProvider",
+    "OneTimeCodes",
     "OneTimeTokenRow",
     "OneTimeTokenStore",
     "OneTimeTokens",
     "OpenedSession",
+    "PasskeyChallenge",
+    "PasskeyInfo",
+    "PasskeyProof",
+    "PasskeyRegistration",
+    "PasskeyRow",
+    "PasskeyStore",
+    "Passkeys",
+    "PasswordAccounts",
+    "PasswordFeedback",
     "PasswordHasher",
+    "PasswordPolicy",
+    "PasswordRejected",
     "PasswordVerdict",
+    "Passwords",
     "Pepper",
     "ProviderUnavailable",
     "Quirks",
+    "RangeBlocklist",
     "ReauthRequired",
+    "RecoveryCodeStore",
+    "RecoveryCodes",
+    "RefreshFamilies",
+    "RefreshFamilyInfo",
+    "RefreshGrant",
+    "RefreshStore",
     "RefreshedTokens",
+    "Revocable",
+    "Rotation",
+    "SeedVault",
     "SessionInfo",
     "SessionManager",
     "SessionRow",
     "SessionStore",
     "SignedIn",
+    "Taken",
     "TokenInfo",
+    "Totp",
+    "TotpEnrolment",
+    "TotpRow",
+    "TotpStore",
     "UsageError",
     "VerifiedEmail",
     "VerifyKey",
+    "WordBlocklist",
     "presets",
     "verify_jws",
 ]

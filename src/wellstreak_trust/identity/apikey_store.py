@@ -63,8 +63,12 @@ class ApiKeyStore(Protocol):
         """Adds `row` and shortens the key of `key_id` to `ends_at`, if that key is still there; tells whether."""
         ...
 
-    async def revoke(self, key_id: str, /, *, tenant_id: str | None) -> bool:
-        """Forgets a key; tells whether there was one."""
+    async def revoke(self, key_id: str, /, *, tenant_id: str | None) -> ApiKeyInfo | None:
+        """Forgets a key; returns what it was, None if there was none."""
+        ...
+
+    async def revoke_owned(self, owner_id: str, /, *, tenant_id: str | None) -> tuple[ApiKeyInfo, ...]:
+        """Forgets every key of an owner; returns what they were."""
         ...
 
     async def list(self, tenant_id: str, /) -> tuple[ApiKeyInfo, ...]:

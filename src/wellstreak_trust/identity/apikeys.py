@@ -3,6 +3,9 @@
 The prefix lets scanners find a leaked key and the checksum lets them, and us, drop a mistyped one without a lookup.
 The store holds a SHA-256 of the key. A key belongs to an owner in one tenant and never allows more than its owner may
 do at this moment: its scopes are cut to the owner's rights on every request.
+
+Owner and tenant of a new key come from the principal who asks (`ApiKeys.create_for`). A server that takes them from the
+body of a request lets anybody make a key for anybody (CVE-2025-61928).
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -20,13 +24,16 @@ from zlib import crc32
 
 from ..core.clock import Clock, SystemClock
 from ..core.entropy import SYSTEM_ENTROPY
-from ..core.errors import Denied, InvalidCredential, NotFound, UsageError
+from ..core.errors import Denied, InvalidCredential, NotFound, TrustError, Unavailable, UsageError
+from ..core.event import EventSink
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .apikey_store import ApiKeyInfo, ApiKeyRow, ApiKeyStore
 from .authenticator import Credential
 from .presented import Presented, text_of
+from .session_input import shown_label
+from .trail import Cause, Fact, Trail
 
 __all__ = ["API_KEY_PATTERN", "ApiKeys", "CreatedApiKey"]
 
@@ -40,7 +47,6 @@ _KEY: Final = re.compile(r"(wsk_live_([0-9A-Za-z]{12})_[0-9A-Za-z]{32})([0-9A-Za
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH: Final = 12
 _SECRET_LENGTH: Final = 32
-_NAME_LIMIT: Final = 200
 _TOUCH_EVERY: Final = timedelta(hours=1)
 
 Rights = AbstractSet[str] | None
@@ -62,19 +68,28 @@ class ApiKeys:
     """Creates, proves, rotates and revokes keys. Every method has an ``a`` twin.
 
     Args:
-        store: `MemoryApiKeyStore` or `storage.sql.SqlApiKeyStore`.
+        store: `MemoryApiKeyStore`, `storage.sql.SqlApiKeyStore` or `storage.redis.RedisApiKeyStore`.
         rights: what an owner may do in a tenant now, from `(owner_id, tenant_id)`; None for an owner who is no member
             any more, whose keys are refused. Without it a key may do what its scopes say: then revoke the keys of
-            people who leave.
+            people who leave (`revoke_all`).
+        audit: takes ``api_key.created``, ``.rotated`` and ``.revoked``. A key that cannot be recorded does not work.
     """
 
     cookie_name: None = None
 
-    def __init__(self, store: ApiKeyStore, *, rights: RightsSource | None = None, clock: Clock | None = None) -> None:
-        self.suspends: bool = suspends(store) or iscoroutinefunction(rights)
+    def __init__(
+        self,
+        store: ApiKeyStore,
+        *,
+        rights: RightsSource | None = None,
+        audit: EventSink | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.suspends: bool = suspends(store, audit) or iscoroutinefunction(rights)
         self._store: ApiKeyStore = store
         self._rights: RightsSource | None = rights
         self._clock: Clock = clock or SystemClock()
+        self._trail: Trail = Trail(audit, self._clock)
 
     @staticmethod
     def is_well_formed(token: Presented) -> bool:
@@ -106,7 +121,8 @@ class ApiKeys:
         if scopes is None:
             raise InvalidCredential("the owner is no member any more", reason="owner")
         if info.last_used_at is None or now - info.last_used_at >= _TOUCH_EVERY:
-            await self._store.touch(info.id, now)
+            with suppress(Unavailable):  # a use that cannot be recorded is still a use: the key was read and is good
+                await self._store.touch(info.id, now)
         return Principal(info.owner_id, kind="api_key", tenant_id=info.tenant_id, scopes=scopes, credential_id=info.id)
 
     authenticate: Final = synced(aauthenticate)
@@ -119,9 +135,12 @@ class ApiKeys:
         scopes: Iterable[str],
         name: str = "",
         expires_in: timedelta = timedelta(days=90),
+        by: Principal | None = None,
     ) -> CreatedApiKey:
-        """A new key. Take `owner_id` and `tenant_id` from the caller's principal, never from a request body
-        (CVE-2025-61928).
+        """A new key. In a request use `create_for`, which takes owner and tenant from the principal.
+
+        Args:
+            by: who makes it, for the audit trail; the owner when None.
 
         Raises:
             UsageError: no owner or tenant, scopes that are no names, a lifetime that is not within 366 days.
@@ -136,20 +155,53 @@ class ApiKeys:
             raise Denied("a key cannot do what its owner may not")
         now = self._clock.now()
         info = ApiKeyInfo(
-            _random(_ID_LENGTH), owner_id, tenant_id, wanted, name.strip()[:_NAME_LIMIT], now, now + expires_in
+            _random(_ID_LENGTH), owner_id, tenant_id, wanted, shown_label(name) or "", now, now + expires_in
         )
         created, row = _minted(info)
         await self._store.add(row)
+        await self._record("api_key.created", row, by)
         return created
 
     create: Final = synced(acreate)
 
+    async def acreate_for(
+        self, principal: Principal, *, scopes: Iterable[str], name: str = "", expires_in: timedelta = timedelta(days=90)
+    ) -> CreatedApiKey:
+        """A new key for whoever asks, in the tenant they act in.
+
+        Raises:
+            Denied: no user acting as himself in a tenant. A key makes no key, or it would outlive its own end; an
+                impersonation makes none, or it would last longer than itself; scopes beyond the principal's own.
+            UsageError: as `create`.
+        """
+        wanted = _scopes(scopes)
+        if principal.kind != "user" or principal.actor is not None or principal.tenant_id is None:
+            raise Denied("only a user who acts as himself in a tenant makes a key")
+        if principal.scopes is not None and not wanted <= principal.scopes:
+            raise Denied("a key cannot do what its maker may not")
+        return await self.acreate(
+            owner_id=principal.id,
+            tenant_id=principal.tenant_id,
+            scopes=wanted,
+            name=name,
+            expires_in=expires_in,
+            by=principal,
+        )
+
+    create_for: Final = synced(acreate_for)
+
     async def arotate(
-        self, key_id: str, *, overlap: timedelta = timedelta(hours=24), tenant_id: str | None = None
+        self,
+        key_id: str,
+        *,
+        overlap: timedelta = timedelta(hours=24),
+        tenant_id: str | None = None,
+        by: Principal | None = None,
     ) -> CreatedApiKey:
         """A second key like the first, which ends after `overlap`.
 
         Args:
+            by: as for `create`.
             tenant_id: refuses a key of any other tenant; give it wherever the id comes from a request.
 
         Raises:
@@ -168,21 +220,47 @@ class ApiKeys:
         )
         if not await self._store.succeed(new, old.id, min(old.expires_at, now + overlap)):
             raise NotFound("no such API key")
+        await self._record("api_key.rotated", new, by)
         return created
 
     rotate: Final = synced(arotate)
 
-    async def arevoke(self, key_id: str, *, tenant_id: str | None = None) -> bool:
-        """Ends a key from the next request on; tells whether there was one. `tenant_id` as for `rotate`."""
-        return _is_id(key_id) and await self._store.revoke(key_id, tenant_id=tenant_id)
+    async def arevoke(self, key_id: str, *, tenant_id: str | None = None, by: Principal | None = None) -> bool:
+        """Ends a key from the next request on; tells whether there was one. `tenant_id` and `by` as for `rotate`."""
+        gone = await self._store.revoke(key_id, tenant_id=tenant_id) if _is_id(key_id) else None
+        if gone is not None:
+            await self._tell_end(gone, "revoked", by)
+        return gone is not None
 
     revoke: Final = synced(arevoke)
+
+    async def arevoke_all(self, owner_id: str, /, *, tenant_id: str | None = None, by: Principal | None = None) -> int:
+        """Ends every key of an owner, in one tenant or in all; returns how many."""
+        gone = await self._store.revoke_owned(owner_id, tenant_id=tenant_id)
+        for info in gone:
+            await self._tell_end(info, "revoked_all", by)
+        return len(gone)
+
+    revoke_all: Final = synced(arevoke_all)
 
     async def alist(self, tenant_id: str) -> _Infos:
         """The tenant's keys, oldest first, expired ones included."""
         return [*await self._store.list(tenant_id)]
 
     list: Final = synced(alist)
+
+    async def _record(self, action: str, row: ApiKeyRow, by: Principal | None) -> None:
+        info = row.info
+        fact = Fact(action, info.owner_id, ("api_key", info.id), by=by, tenant_id=info.tenant_id)
+        try:
+            await self._trail.record(fact)
+        except TrustError:
+            await self._store.revoke(info.id, tenant_id=None)  # a key that nobody could trace must not work
+            raise
+
+    async def _tell_end(self, info: ApiKeyInfo, cause: Cause, by: Principal | None) -> None:
+        fact = Fact("api_key.revoked", info.owner_id, ("api_key", info.id), cause, by, info.tenant_id)
+        await self._trail.tell(fact)
 
     async def _find(self, key_id: str, tenant_id: str | None) -> ApiKeyRow | None:
         row = await self._store.read(key_id) if _is_id(key_id) else None

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from ..core.errors import UsageError
 from ..core.http import RequestFacts
 
-__all__ = ["Cookie", "SameSite", "offered_cookies"]
+__all__ = ["Cookie", "SameSite", "host_cookie", "offered_cookies"]
 
 SameSite = Literal["Lax", "Strict", "None"]
 
@@ -23,6 +23,7 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # token, RFC 9110, 5.
 _VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*")  # cookie-octet, RFC 6265, 4.1.1
 _PATH: Final = re.compile(r"/[!-:<-~]*")
 _SECOND: Final = timedelta(seconds=1)
+_LIMIT: Final = 4_096  # of name and value; browsers drop longer ones in silence (RFC 6265bis, 5.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Cookie:
     def __post_init__(self) -> None:
         if not (_NAME.fullmatch(self.name) and _VALUE.fullmatch(self.value) and _PATH.fullmatch(self.path)):
             raise UsageError("a cookie's name, value or path holds a character that would end it")
+        if len(self.name) + len(self.value) > _LIMIT:
+            raise UsageError(f"a cookie's name and value are at most {_LIMIT} octets", hint="keep state on the server")
         if self.name.startswith(_HOST_PREFIX) and not (self.secure and self.path == "/"):
             raise UsageError("a __Host- cookie is Secure and has Path=/", hint="drop the prefix on plain http only")
         if self.same_site == "None" and not self.secure:
@@ -59,6 +62,12 @@ class Cookie:
             parts.append(f"Max-Age={max(0, self.max_age // _SECOND)}")
         parts += ["Secure"] * self.secure + ["HttpOnly"] * self.http_only + [f"SameSite={self.same_site}"]
         return "; ".join(parts)
+
+
+def host_cookie(name: str, value: str, max_age: timedelta | None, *, insecure_loopback: bool = False) -> Cookie:
+    """A cookie of this host alone: ``__Host-`` and `name`, or plain `name` for demos on http://127.0.0.1."""
+    whole = name if insecure_loopback else _HOST_PREFIX + name
+    return Cookie(whole, value, max_age=max_age, secure=not insecure_loopback)
 
 
 def offered_cookies(facts: RequestFacts, name: str) -> tuple[str, ...]:

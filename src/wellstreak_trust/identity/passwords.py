@@ -2,8 +2,9 @@
 
 One verification takes 19 MiB and some 60 ms on purpose, so a flood of sign-ins is a flood of memory. The work runs in
 `permits` long-lived threads, not in the callers' threads behind a semaphore: the C allocator keeps freed blocks for
-each thread that ever allocated, so many callers would keep the memory of many. A permit belongs to its worker: a
-caller that goes away frees nothing. Who waits too long for a worker is told `Busy` (503), never "wrong password".
+each thread that ever allocated, so many callers would keep the memory of many. Each worker has one block of memory for
+good (`argon2id`). A permit belongs to its worker: a caller that goes away frees nothing. Who waits too long for a
+worker is told `Busy` (503), never "wrong password".
 
 Parameters are OWASP's minimum for argon2id (19 MiB, 2 passes, 1 lane); `strong=True` is 64 MiB, 3 passes, 4 lanes
 (RFC 9106, 4).
@@ -19,15 +20,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
-from hmac import digest
+from hmac import compare_digest, digest
 from typing import Final
-
-from argon2.exceptions import Argon2Error
-from argon2.low_level import Type, hash_secret, verify_secret
 
 from ..core.entropy import SYSTEM_ENTROPY
 from ..core.errors import ConfigurationError, InvalidRequest
 from ..core.secret import Secret
+from .argon2id import Parameters, argon2id
 from .workers import Workers
 
 __all__ = ["PasswordHasher", "PasswordVerdict", "Pepper"]
@@ -80,19 +79,9 @@ class Pepper:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Parameters:
-    memory: int  # KiB
-    passes: int
-    lanes: int
-
-    def __str__(self) -> str:
-        return f"m={self.memory},t={self.passes},p={self.lanes}"
-
-
-_MINIMUM: Final = _Parameters(19_456, 2, 1)
-_STRONG: Final = _Parameters(65_536, 3, 4)
-_CEILING: Final = _Parameters(131_072, 10, 8)
+_MINIMUM: Final = Parameters(19_456, 2, 1)
+_STRONG: Final = Parameters(65_536, 3, 4)
+_CEILING: Final = Parameters(131_072, 10, 8)
 
 
 class PasswordHasher:
@@ -120,9 +109,10 @@ class PasswordHasher:
         if found < 1 or wait <= timedelta():
             raise ConfigurationError("a hasher needs a permit and a time to wait for it", reason="permits")
         self._pepper: Pepper | None = pepper
-        self._parameters: _Parameters = _STRONG if strong else _MINIMUM
+        self._parameters: Parameters = _STRONG if strong else _MINIMUM
         # Nobody's password: well-formed and never matched, so that an unknown user costs what a known one costs.
-        self._nobody: str = _nobody(self._parameters)
+        salt, made = (SYSTEM_ENTROPY.octets(count) for count in (_SALT_OCTETS, _HASH_OCTETS))
+        self._nobody: _Stored = _Stored(self._parameters, None, salt, made)
         self._workers: Workers = Workers(found, wait.total_seconds())
 
     def hash(self, password: str) -> str:
@@ -154,6 +144,16 @@ class PasswordHasher:
         """`verify`, awaited."""
         return await self._workers.arun(self._verifying(password, encoded))
 
+    async def aderive(self, code: str, salt: bytes) -> bytes:
+        """argon2id of a machine-made code under a given salt, in the same pool: for codes that a store finds by their
+        hash. Always OWASP's minimum, because a hash that is a key cannot be made anew.
+
+        Raises:
+            Busy: no worker was free in time.
+        """
+        octets = code.encode("utf-8")
+        return await self._workers.arun(lambda: argon2id(octets, salt, _MINIMUM, _HASH_OCTETS))
+
     def _hashing(self, password: str) -> Callable[[], str]:
         octets = _octets(password)
         if octets is None:
@@ -162,20 +162,10 @@ class PasswordHasher:
         secret, parameters = self._peppered(octets, version), self._parameters
 
         def work() -> str:
-            made = hash_secret(
-                secret,
-                SYSTEM_ENTROPY.octets(_SALT_OCTETS),
-                time_cost=parameters.passes,
-                memory_cost=parameters.memory,
-                parallelism=parameters.lanes,
-                hash_len=_HASH_OCTETS,
-                type=Type.ID,
-            ).decode("ascii")
-            return (
-                made
-                if version is None
-                else made.replace(str(parameters), f"{parameters},keyid={_base64(version.encode('ascii'))}", 1)
-            )
+            salt = SYSTEM_ENTROPY.octets(_SALT_OCTETS)
+            made = argon2id(secret, salt, parameters, _HASH_OCTETS)
+            key_id = "" if version is None else f",keyid={_base64(version.encode('ascii'))}"
+            return f"$argon2id$v=19${parameters}{key_id}${_base64(salt)}${_base64(made)}"
 
         return work
 
@@ -185,10 +175,10 @@ class PasswordHasher:
             return self._refusing(octets or b"")
         active = self._pepper.active if self._pepper is not None else None
         stale = (stored.parameters, stored.version) != (self._parameters, active)
-        secret, plain = self._peppered(octets, stored.version), stored.plain
+        secret = self._peppered(octets, stored.version)
 
         def work() -> PasswordVerdict:
-            ok = _matches(plain, secret)
+            ok = _matches(stored, secret)
             return PasswordVerdict(ok, ok and stale)
 
         return work
@@ -213,39 +203,36 @@ class PasswordHasher:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    plain: str  # without the key id, as argon2's own decoder wants it
-    parameters: _Parameters
+    parameters: Parameters
     version: str | None
+    salt: bytes
+    made: bytes
 
 
 def _stored(encoded: str | None) -> _Stored | None:
     found = _ENCODED.fullmatch(encoded) if isinstance(encoded, str) else None
     if found is None:
         return None
-    parameters = _Parameters(int(found[1]), int(found[2]), int(found[3]))
+    parameters = Parameters(int(found[1]), int(found[2]), int(found[3]))
     if parameters.memory > _CEILING.memory or parameters.passes > _CEILING.passes or parameters.lanes > _CEILING.lanes:
         return None  # who can write one row must not make the server spend a gigabyte on it
-    version = None if found[4] is None else _version_of(found[4])
-    return _Stored(f"$argon2id$v=19${parameters}${found[5]}${found[6]}", parameters, version)
-
-
-def _version_of(key_id: str) -> str:
     try:
-        return b64decode(key_id + "=" * (-len(key_id) % 4), validate=True).decode("ascii")
+        version = None if found[4] is None else _octets_of(found[4]).decode("ascii")
+        return _Stored(parameters, version, _octets_of(found[5]), _octets_of(found[6]))
     except ValueError:
-        return ""  # no pepper has this version
+        return None
 
 
-def _nobody(parameters: _Parameters) -> str:
-    salt, made = (_base64(SYSTEM_ENTROPY.octets(count)) for count in (_SALT_OCTETS, _HASH_OCTETS))
-    return f"$argon2id$v=19${parameters}${salt}${made}"
+def _octets_of(text: str) -> bytes:
+    return b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
-def _matches(encoded: str, secret: bytes) -> bool:
+def _matches(stored: _Stored, secret: bytes) -> bool:
     try:
-        return verify_secret(encoded.encode("ascii"), secret, Type.ID)
-    except (Argon2Error, ValueError):
-        return False
+        made = argon2id(secret, stored.salt, stored.parameters, len(stored.made))
+    except ValueError:
+        return False  # within our bounds and outside the algorithm's, such as too little memory for its lanes
+    return compare_digest(made, stored.made)
 
 
 def _octets(password: object) -> bytes | None:

@@ -8,7 +8,15 @@ from typing import Any, Final
 from ..core.canonical import canonical_json
 from ..core.errors import InvalidRequest, UsageError
 
-__all__ = ["assurance_level", "device_label", "impersonation_reason", "methods", "plain_attributes", "platform_roles"]
+__all__ = [
+    "assurance_level",
+    "impersonation_reason",
+    "methods",
+    "plain_attributes",
+    "platform_roles",
+    "provider_facts",
+    "shown_label",
+]
 
 _LABEL_LIMIT: Final = 200
 _REASON_LIMIT: Final = 500
@@ -30,11 +38,11 @@ def methods(amr: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
-def device_label(device: str | None) -> str | None:
-    """Cut and cleaned, not refused: it is often made of a User-Agent, and a strange browser may still sign in."""
-    if device is None:
+def shown_label(label: str | None) -> str | None:
+    """Cut and cleaned, not refused: many are made of a User-Agent, and a strange browser may still sign in."""
+    if label is None:
         return None
-    return "".join(char if char.isprintable() else " " for char in device[:_LABEL_LIMIT]).strip() or None
+    return "".join(char if char.isprintable() else " " for char in label[:_LABEL_LIMIT]).strip() or None
 
 
 def impersonation_reason(text: str) -> str:
@@ -60,6 +68,20 @@ def plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError("session attributes are text, integers, booleans and lists of them")
     canonical_json(found)  # refuses what one store would keep and another would not: names, numbers, lone surrogates
     return found
+
+
+def provider_facts(
+    issuer: str | None, subject: str | None, sid: str | None
+) -> tuple[str | None, str | None, str | None]:
+    """Issuer, subject and session id of a provider; `UsageError` for a part that names nothing without the others."""
+    given = [part for part in (issuer, subject, sid) if part is not None]
+    if given and (issuer is None or subject is None or not all(map(_names, given))):
+        raise UsageError("a provider's sign-in is issuer= and subject=, and sid= if it gave one: printable text")
+    return issuer, subject, sid
+
+
+def _names(part: object) -> bool:
+    return type(part) is str and part != "" and part.isprintable()  # no store keeps every control character
 
 
 def _is_list(value: object) -> bool:

@@ -41,7 +41,10 @@ class SessionRow:
         principal: what `authenticate` returns; immutable, so it is built once and not for each request.
         idle: how long it lives without a request; `expires_at` ends it in any case.
         persistent: whether the cookie outlives the browser.
-        parent_id: the session out of which an impersonation was started, and with which it ends.
+        parent_id: the session out of which an impersonation was started, and with which it is ended. One that only
+            runs out leaves it to its own end, which is never later than the parent's `expires_at`.
+        sid: the provider's id of the sign-in (OpenID Connect Back-Channel Logout, 2.1); its issuer and subject are the
+            principal's.
     """
 
     key: bytes
@@ -54,6 +57,7 @@ class SessionRow:
     device: str | None = None
     persistent: bool = False
     parent_id: str | None = None
+    sid: str | None = None
     idle_until: datetime = field(init=False)
     touch_at: datetime = field(init=False)
 
@@ -116,6 +120,16 @@ class SessionStore(Protocol):
 
     async def end_all(self, user_id: str, /, *, except_id: str | None) -> None:
         """Ends every session of a user and every impersonation by that user, in constant work."""
+        ...
+
+    async def end_federated(self, issuer: str, /, *, subject: str | None, sid: str | None) -> tuple[SessionRow, ...]:
+        """Ends the sessions that came from this sign-in (`sid`), or from all sign-ins of `subject`, at a provider, with
+        the impersonations out of them; both must agree where both are given. Returns those that ended themselves.
+        """
+        ...
+
+    async def end_everything(self) -> None:
+        """Ends every session of everybody."""
         ...
 
     async def live(self, user_id: str, /) -> tuple[SessionRow, ...]:

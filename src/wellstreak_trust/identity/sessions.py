@@ -6,8 +6,8 @@ The rules, in one place:
 * Two ends: `idle` after the last request, and `absolute` after the first sign-in. Rotation and step-up move neither.
 * A new token is put in the place of the old one by compare-and-set: of parallel rotations one result lives.
 * Every request reads the store, so that a revocation shows on the next request in every process.
-* An impersonation is a session of its own that names the actor, has a reason, cannot start another one, and ends with
-  the session it was started from.
+* Ends are the server's: a user's own list, an operator, a change of the password, a log-out at the provider.
+* An impersonation is a session of its own that names the actor (`impersonation`).
 
 Sources: OWASP ASVS 5.0 chapter 7, NIST SP 800-63B section 5, RFC 6265bis.
 """
@@ -17,66 +17,53 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..core.clock import Clock, SystemClock
 from ..core.entropy import random_hex
-from ..core.errors import ConfigurationError, Denied, InvalidCredential, TrustError, UsageError
-from ..core.event import AuditEvent, EventSink
-from ..core.principal import Principal
+from ..core.errors import ConfigurationError, Denied, InvalidCredential, TrustError, Unavailable, UsageError
+from ..core.event import EventSink
+from ..core.principal import Principal, StepUp
 from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .authenticator import Credential
-from .cookies import Cookie
-from .presented import Presented, TokenFormat
+from .cookies import Cookie, host_cookie
+from .impersonation import impersonation
+from .opened import COOKIE_NAME, TOKENS, OpenedSession, key_or_none, keyed
+from .presented import Presented
 from .session_input import (
     assurance_level,
-    device_label,
-    impersonation_reason,
     methods,
     plain_attributes,
     platform_roles,
+    provider_facts,
+    shown_label,
 )
 from .session_store import SessionInfo, SessionRow, SessionStore
+from .trail import Cause, Fact, Trail
 
 __all__ = ["OpenedSession", "SessionManager"]
 
-TOKENS: Final = TokenFormat("wss_")
-COOKIE_NAME: Final = "__Host-ws_session"
-LOOPBACK_COOKIE_NAME: Final = "ws_session"
 REMEMBER_IDLE: Final = timedelta(days=14)
 REMEMBER_ABSOLUTE: Final = timedelta(days=90)
 
 _SESSION_ID: Final = re.compile(r"[0-9a-f]{32}")
-_PLATFORM: Final = "system"  # the tenant of events that belong to no tenant
+_SECOND: Final = timedelta(seconds=1)
 _Infos = list[SessionInfo]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedSession:
-    """A session with the token that opens it; the token is shown once and kept nowhere.
-
-    Args:
-        cookie: sets the token in the browser: ``response.headers["Set-Cookie"] = opened.cookie.header()``.
-    """
-
-    token: Secret[str]
-    session: SessionInfo
-    cookie: Cookie
 
 
 class SessionManager:
     """Opens, proves and ends sessions over any `SessionStore`. Every method has an ``a`` twin.
 
     Args:
-        store: `MemorySessionStore` or `storage.sql.SqlSessionStore`.
+        store: `MemorySessionStore`, `storage.sql.SqlSessionStore` or `storage.redis.RedisSessionStore`.
         idle, absolute: the two ends of a session; `remember_idle` and `remember_absolute` where the user asked to be
             remembered.
         max_per_user: sign-ins a user may have at once; the oldest goes out.
-        audit: takes ``session.opened`` and ``session.revoked``. A session whose opening cannot be recorded is ended
-            again; ending one never waits for the trail.
+        audit: takes ``session.opened``, ``.impersonated``, ``.stepped_up`` and ``.revoked``. What cannot be recorded is
+            ended again; ending a session never waits for the trail.
         insecure_loopback: for demos on http://127.0.0.1 only: the cookie loses Secure and its prefix.
 
     Raises:
@@ -102,15 +89,16 @@ class SessionManager:
         if max_per_user < 1:
             raise ConfigurationError("max_per_user is at least 1", reason="session_limit")
         self.suspends: bool = suspends(store, audit)
-        self.cookie_name: str = LOOPBACK_COOKIE_NAME if insecure_loopback else COOKIE_NAME
+        self._loopback: bool = insecure_loopback
+        self.cookie_name: str = self._cookie("", None).name
         self._store: SessionStore = store
         self._ends: dict[bool, tuple[timedelta, timedelta]] = {
             False: (idle, absolute),
             True: (remember_idle, remember_absolute),
         }
         self._limit: int = max_per_user
-        self._audit: EventSink | None = audit
         self._clock: Clock = clock or SystemClock()
+        self._trail: Trail = Trail(audit, self._clock)
 
     # --- the request ---------------------------------------------------------------------------------------------
 
@@ -126,11 +114,26 @@ class SessionManager:
         """
         row, now = await self._proved(token)
         if now >= row.touch_at:
-            # A touch that loses to a rotation or revocation in between must not undo it: swap decides.
-            await self._store.swap(row.key, replace(row, last_seen_at=now))
+            # A touch that loses to a rotation or revocation in between must not undo it: swap decides. One that cannot
+            # be written costs the session time and not the user the request: it only ends sooner.
+            with suppress(Unavailable):
+                await self._store.swap(row.key, replace(row, last_seen_at=now))
         return row.principal
 
     authenticate: Final = synced(aauthenticate)
+
+    def require(self, principal: Principal, *, aal: int = 1, max_age: timedelta | None = None) -> None:
+        """Demands a strong or fresh sign-in before something dangerous.
+
+        Args:
+            max_age: how long ago the person proved who they are, at most.
+
+        Raises:
+            ReauthRequired: 401 with the challenge of RFC 9470, which tells the client what is missing.
+        """
+        wanted = StepUp(assurance_level(aal), None if max_age is None else max_age // _SECOND)
+        if not wanted.met_by(principal, self._clock.now()):
+            raise wanted.challenge()
 
     async def _proved(self, token: Presented) -> tuple[SessionRow, datetime]:
         row = await self._store.read(TOKENS.key(token))
@@ -154,6 +157,9 @@ class SessionManager:
         attributes: Mapping[str, Any] | None = None,
         roles: Iterable[str] = (),
         remember: bool = False,
+        issuer: str | None = None,
+        subject: str | None = None,
+        sid: str | None = None,
     ) -> OpenedSession:
         """Opens a session after a sign-in.
 
@@ -165,31 +171,33 @@ class SessionManager:
             attributes: facts that policies may name, such as ``email_verified``: text, integers, booleans, lists.
             roles: platform roles; roles in a tenant come from its membership, request by request.
             remember: the long pair of ends, and a cookie that outlives the browser.
+            issuer, subject, sid: the provider's sign-in behind this one, so that a log-out there ends it here
+                (`end_federated`).
 
         Raises:
             UsageError: an argument outside its range.
         """
         now, session_id = self._clock.now(), random_hex()
+        issuer, subject, sid = provider_facts(issuer, subject, sid)
         principal = Principal(
             user_id,
             tenant_id=tenant_id,
             roles=platform_roles(roles, tenant_id),
             attributes=plain_attributes(attributes or {}),
+            issuer=issuer,
+            subject=subject,
             session_id=session_id,
             aal=assurance_level(aal),
             amr=methods(amr),
             auth_time=now,
         )
         idle, absolute = self._ends[bool(remember)]
-        row = SessionRow(
-            b"", session_id, principal, now, now, idle, now + absolute, device_label(device), persistent=bool(remember)
-        )
-        token, row = _keyed(row)
-        ended = await self._store.admit(row, limit=self._limit, replaces=_key_or_none(replaces))
-        for old in ended:
-            await self._record_end(old.user_id, cause="replaced", session_id=old.id)
-        await self._record_opening(row)
-        return self._opened(token, row)
+        row = SessionRow(b"", session_id, principal, now, now, idle, now + absolute, shown_label(device))
+        token, row = keyed(replace(row, persistent=bool(remember), sid=sid))
+        before = key_or_none(replaces)
+        for old in await self._store.admit(row, limit=self._limit, replaces=before):
+            await self._tell_end(old.user_id, "replaced" if old.key == before else "evicted", session=old.id)
+        return await self._recorded("session.opened", token, row)
 
     open: Final = synced(aopen)
 
@@ -218,12 +226,13 @@ class SessionManager:
         if assurance_level(aal) < row.principal.aal:
             raise UsageError("a step-up does not lower the assurance level")
         principal = replace(row.principal, aal=aal, amr=methods(amr), auth_time=now)
-        return await self._reissue(row, replace(row, principal=principal, last_seen_at=now))
+        async with self._trail.around(_fact("session.stepped_up", row)):
+            return await self._reissue(row, replace(row, principal=principal, last_seen_at=now))
 
     step_up: Final = synced(astep_up)
 
     async def _reissue(self, old: SessionRow, changed: SessionRow) -> OpenedSession:
-        token, row = _keyed(changed)
+        token, row = keyed(changed)
         if not await self._store.swap(old.key, row):
             raise InvalidCredential("another rotation or a revocation came first", reason="replaced")
         return self._opened(token, row)
@@ -251,28 +260,11 @@ class SessionManager:
             InvalidRequest: a reason that is blank, too long or holds control characters.
         """
         parent, now = await self._proved(token)
-        actor = parent.principal
-        if actor.actor is not None or actor.id == user_id:
-            raise Denied("an impersonation starts from one's own session and ends at somebody else's")
-        if duration <= timedelta():
-            raise UsageError("an impersonation lasts longer than nothing")
-        session_id = random_hex()
-        principal = Principal(
-            user_id,
-            tenant_id=tenant_id,
-            session_id=session_id,
-            aal=actor.aal,
-            amr=actor.amr,
-            auth_time=actor.auth_time,
-            actor=actor,
-            reason=impersonation_reason(reason),
-        )
-        idle, ends_at = min(parent.idle, duration), min(now + duration, parent.expires_at)
-        child, row = _keyed(SessionRow(b"", session_id, principal, now, now, idle, ends_at, parent_id=parent.id))
+        as_whom = Principal(user_id, tenant_id=tenant_id, reason=reason)
+        child, row = keyed(impersonation(parent, as_whom, duration, now))
         if not await self._store.spawn(row, parent.key):
             raise InvalidCredential("the actor's session ended meanwhile", reason="replaced")
-        await self._record_opening(row)
-        return self._opened(child, row)
+        return await self._recorded("session.impersonated", child, row)
 
     impersonate: Final = synced(aimpersonate)
 
@@ -288,7 +280,7 @@ class SessionManager:
         if row.principal.actor is None:
             raise InvalidCredential("not an impersonation", reason="no_actor")
         await self._store.end(row.id, user_id=None)
-        await self._record_end(row.user_id, cause="impersonation_ended", session_id=row.id, by=row.principal)
+        await self._tell_end(row.user_id, "impersonation_ended", session=row.id, by=row.principal)
 
     end_impersonation: Final = synced(aend_impersonation)
 
@@ -304,21 +296,53 @@ class SessionManager:
         """
         row = await self._store.end(session_id, user_id=user_id) if _SESSION_ID.fullmatch(session_id) else None
         if row is not None:
-            await self._record_end(row.user_id, cause="revoked", session_id=row.id, by=by)
+            await self._tell_end(row.user_id, "revoked", session=row.id, by=by)
         return row is not None
 
     revoke: Final = synced(arevoke)
 
-    async def arevoke_all(self, user_id: str, *, except_: str | None = None, by: Principal | None = None) -> None:
+    async def arevoke_all(
+        self, user_id: str, *, except_: str | None = None, by: Principal | None = None, cause: Cause = "revoked_all"
+    ) -> None:
         """Ends every session of a user, and every impersonation by that user, in one statement.
 
         Args:
             except_: id of a session of the user that stays: the one that changed the password, as a rule.
+            cause: why, for the audit trail: ``disabled`` when the account is switched off.
         """
         await self._store.end_all(user_id, except_id=except_)
-        await self._record_end(user_id, cause="revoked_all", session_id=None, by=by)
+        await self._tell_end(user_id, cause, by=by)
 
     revoke_all: Final = synced(arevoke_all)
+
+    async def arevoke_everyone(self, *, by: Principal) -> None:
+        """Ends every session of everybody: after a leak, by an operator, who is signed out as well."""
+        await self._store.end_everything()
+        await self._tell_end(by.id, "everyone", by=by)
+
+    revoke_everyone: Final = synced(arevoke_everyone)
+
+    async def aend_federated(self, issuer: str, *, subject: str | None = None, sid: str | None = None) -> int:
+        """Ends the sessions behind a log-out at the provider (OpenID Connect Back-Channel Logout, 2.7).
+
+        Args:
+            sid: one sign-in of the provider; `subject` alone means all of that person's. Where both are given, both
+                must fit. Take all three from a verified logout token.
+
+        Returns:
+            How many sessions ended.
+
+        Raises:
+            UsageError: neither `subject` nor `sid`.
+        """
+        if not (issuer and (subject or sid)):
+            raise UsageError("a log-out names issuer and subject=, or issuer and sid=")
+        ended = await self._store.end_federated(issuer, subject=subject or None, sid=sid or None)
+        for row in ended:
+            await self._tell_end(row.user_id, "provider_logout", session=row.id)
+        return len(ended)
+
+    end_federated: Final = synced(aend_federated)
 
     async def alist(self, user_id: str) -> _Infos:
         """The user's live sessions, oldest first; impersonations carry their `actor_id`."""
@@ -343,54 +367,24 @@ class SessionManager:
         kept_for = row.expires_at - row.last_seen_at if row.persistent else None
         return OpenedSession(Secret(token), row.info(), self._cookie(token, kept_for))
 
-    def _cookie(self, value: str, max_age: timedelta | None) -> Cookie:
-        return Cookie(self.cookie_name, value, max_age=max_age, secure=self.cookie_name == COOKIE_NAME)
+    def _cookie(self, token: str, max_age: timedelta | None) -> Cookie:
+        return host_cookie(COOKIE_NAME, token, max_age, insecure_loopback=self._loopback)
 
-    async def _record_opening(self, row: SessionRow) -> None:
-        if self._audit is None:
-            return
-        principal = row.principal
-        event = AuditEvent(
-            "session.opened",
-            "success",
-            principal.tenant_id or _PLATFORM,
-            principal,
-            targets=({"type": "session", "id": row.id},),
-            reason=principal.reason,
-            occurred_at=row.created_at,
-        )
+    async def _recorded(self, action: str, token: str, row: SessionRow) -> OpenedSession:
         try:
-            await self._audit.aemit(event)
+            await self._trail.record(_fact(action, row))
         except TrustError:
             await self._store.end(row.id, user_id=None)  # a session that nobody could trace must not live
             raise
+        return self._opened(token, row)
 
-    async def _record_end(
-        self, user_id: str, *, cause: str, session_id: str | None, by: Principal | None = None
+    async def _tell_end(
+        self, user_id: str, cause: Cause, *, session: str | None = None, by: Principal | None = None
     ) -> None:
-        if self._audit is None:
-            return
-        target = {"type": "session", "id": session_id} if session_id else {"type": "user", "id": user_id}
-        event = AuditEvent(
-            "session.revoked",
-            "success",
-            (by.tenant_id if by is not None else None) or _PLATFORM,
-            by or {"kind": "user", "id": user_id},
-            targets=(target,),
-            data={"cause": cause},
-            occurred_at=self._clock.now(),
-        )
-        with suppress(TrustError):  # protective: an attacker who stops the trail must not keep a session alive
-            await self._audit.aemit(event)
+        target = ("session", session) if session is not None else None
+        await self._trail.tell(Fact("session.revoked", user_id, target, cause, by))
 
 
-def _keyed(row: SessionRow) -> tuple[str, SessionRow]:
-    token = TOKENS.new()
-    return token, replace(row, key=TOKENS.key_of(token))
-
-
-def _key_or_none(token: Presented | None) -> bytes | None:
-    try:
-        return None if token is None else TOKENS.key(token)
-    except InvalidCredential:
-        return None
+def _fact(action: str, row: SessionRow) -> Fact:
+    principal = row.principal
+    return Fact(action, row.user_id, ("session", row.id), by=principal, reason=principal.reason)

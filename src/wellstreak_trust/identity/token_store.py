@@ -18,6 +18,8 @@ class OneTimeTokenRow:
         key: SHA-256 of the token.
         email, fingerprint: HMACs of what it is bound to, under a key that only the token's holder has; None if unbound.
         data: plain values of the host, handed back on use.
+        sealed: what only the token's holder may read, under a key derived from the token.
+        tries: how often somebody tried to use it; counted for codes that can be guessed.
     """
 
     key: bytes
@@ -28,6 +30,8 @@ class OneTimeTokenRow:
     email: bytes | None = None
     fingerprint: bytes | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    sealed: bytes | None = None
+    tries: int = 0
 
 
 class OneTimeTokenStore(Protocol):
@@ -48,6 +52,13 @@ class OneTimeTokenStore(Protocol):
 
     async def consume_if(self, row: OneTimeTokenRow, /) -> bool:
         """Uses the token up if it is still there unchanged; tells whether. One of many callers wins."""
+        ...
+
+    async def attempt(self, key: bytes, limit: int, /) -> OneTimeTokenRow | None:
+        """Counts one try of the token and gives it back with its number of tries, if fewer than `limit` were made.
+
+        Counted before anything is compared, so that parallel guesses cannot outnumber the limit.
+        """
         ...
 
     async def revoke(self, purpose: str, subject: str, /) -> None:

@@ -6,6 +6,7 @@
   HMAC under a key derived from the token itself, so that a copy of the table names nobody.
 * A newer token ends the older ones of its subject and purpose. A wrong address, purpose or fingerprint burns nothing,
   or anybody could burn anybody's link.
+* A request for an address that nobody has costs what the real thing costs: `decoy` writes a row that no token opens.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from typing import Any, Final
 
 from ..core.canonical import canonical_json, length_prefixed
 from ..core.clock import Clock, SystemClock
+from ..core.entropy import SYSTEM_ENTROPY
 from ..core.errors import ConfigurationError, InvalidCredential, UsageError
 from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .presented import Presented, TokenFormat, text_of
+from .sealing import seal, unseal
 from .token_store import OneTimeTokenRow, OneTimeTokenStore
 
-__all__ = ["LIFETIMES", "IssuedToken", "OneTimeTokens", "TokenInfo", "normalised_email"]
+__all__ = ["LIFETIMES", "IssuedToken", "OneTimeTokens", "TokenInfo", "decoy_row", "normalised_email", "opened_row"]
 
 TOKENS: Final = TokenFormat("wst_")
 LIFETIMES: Final[Mapping[str, timedelta]] = {
@@ -37,6 +40,8 @@ LIFETIMES: Final[Mapping[str, timedelta]] = {
     "magic_link": timedelta(minutes=10),
 }
 MAX_LIFETIME: Final = timedelta(days=30)
+
+_USE: Final = "one-time token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +56,24 @@ class IssuedToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """What a token stands for."""
+    """What a token stands for.
+
+    Args:
+        private: the text that was sealed for the token's holder, if any.
+    """
 
     subject: str
     data: Mapping[str, Any]
     purpose: str
     expires_at: datetime
+    private: Secret[str] | None = None
 
 
 class OneTimeTokens:
     """Issues and redeems the tokens of one purpose. Every method has an ``a`` twin.
 
     Args:
-        store: `MemoryOneTimeTokenStore` or `storage.sql.SqlOneTimeTokenStore`.
+        store: `MemoryOneTimeTokenStore`, `storage.sql.SqlOneTimeTokenStore` or `storage.redis.RedisOneTimeTokenStore`.
         purpose: one of `LIFETIMES`, or a name of one's own together with `lifetime`.
         lifetime: at most 30 days.
 
@@ -99,6 +109,7 @@ class OneTimeTokens:
         email: str | None = None,
         data: Mapping[str, Any] | None = None,
         fingerprint: str | None = None,
+        private: str | None = None,
     ) -> IssuedToken:
         """A new token; older ones of this subject and purpose are dead.
 
@@ -108,6 +119,7 @@ class OneTimeTokens:
             fingerprint: what must still be so when it is redeemed. Give the current password hash for a reset, so
                 that one change of the password ends every open link, and a random value in a cookie of the asking
                 browser for a magic link, so that it signs in no other browser.
+            private: text to get back that the store must not be able to read, such as a new address.
 
         Raises:
             UsageError: an empty subject, data outside canonical JSON.
@@ -125,11 +137,18 @@ class OneTimeTokens:
             _bound(token, "email", normalised_email(email)),
             _bound(token, "fingerprint", fingerprint),
             dict(data or {}),
+            None if private is None else seal(token, _USE, private),
         )
         await self._store.issue(row)
         return IssuedToken(Secret(token), self.purpose, subject, row.expires_at)
 
     issue: Final = synced(aissue)
+
+    async def adecoy(self) -> None:
+        """The work of `issue` for nobody: one write, and a row that no token opens."""
+        await self._store.issue(decoy_row(self.purpose, self._clock.now(), self._lifetime))
+
+    decoy: Final = synced(adecoy)
 
     async def apeek(self, token: Presented, *, email: str | None = None, fingerprint: str | None = None) -> TokenInfo:
         """What a good token stands for, without using it: for the page behind the link.
@@ -139,7 +158,7 @@ class OneTimeTokens:
         Raises:
             InvalidCredential: unknown, used, expired, of another purpose, or bound to something else: all alike.
         """
-        return _info(await self._good(token, email, fingerprint, strict=False))
+        return opened_row(token, _USE, await self._good(token, email, fingerprint, strict=False))
 
     peek: Final = synced(apeek)
 
@@ -154,7 +173,7 @@ class OneTimeTokens:
         row = await self._good(token, email, fingerprint, strict=True)
         if not await self._store.consume_if(row):
             raise InvalidCredential("another use came first", reason="used")
-        return _info(row)
+        return opened_row(token, _USE, row)
 
     consume: Final = synced(aconsume)
 
@@ -204,5 +223,13 @@ def _same(kept: bytes | None, asked: bytes | None) -> bool:
     return kept is asked if kept is None or asked is None else compare_digest(kept, asked)
 
 
-def _info(row: OneTimeTokenRow) -> TokenInfo:
-    return TokenInfo(row.subject, dict(row.data), row.purpose, row.expires_at)
+def opened_row(token: Presented | None, use: str, row: OneTimeTokenRow) -> TokenInfo:
+    """What a row stands for to the holder of its token."""
+    private: Secret[str] | None = None if row.sealed is None else Secret(unseal(text_of(token), use, row.sealed))
+    return TokenInfo(row.subject, dict(row.data), row.purpose, row.expires_at, private)
+
+
+def decoy_row(purpose: str, now: datetime, lifetime: timedelta) -> OneTimeTokenRow:
+    """A row under a purpose that nothing redeems. Of few subjects, so that junk requests do not fill the store."""
+    octets = SYSTEM_ENTROPY.octets(33)
+    return OneTimeTokenRow(octets[:32], f"{purpose}.nobody", octets[32:].hex(), now, now + lifetime)

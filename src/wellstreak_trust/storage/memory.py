@@ -9,8 +9,14 @@ if TYPE_CHECKING:
     from ..audit import MemoryAuditStore as MemoryAuditStore
     from ..connections import MemoryConnectionStore as MemoryConnectionStore
     from ..core.outbox import MemoryOutbox as MemoryOutbox
+    from ..identity import MemoryApiKeyStore as MemoryApiKeyStore
     from ..identity import MemoryLoginStore as MemoryLoginStore
+    from ..identity import MemoryOneTimeTokenStore as MemoryOneTimeTokenStore
+    from ..identity import MemoryPasskeyStore as MemoryPasskeyStore
+    from ..identity import MemoryRecoveryCodeStore as MemoryRecoveryCodeStore
+    from ..identity import MemoryRefreshStore as MemoryRefreshStore
     from ..identity import MemorySessionStore as MemorySessionStore
+    from ..identity import MemoryTotpStore as MemoryTotpStore
     from ..ratelimit import MemoryLimitStore as MemoryLimitStore
     from ..secrets import MemorySecretBackend as MemorySecretBackend
     from ..tenancy import MemoryMembershipStore as MemoryMembershipStore
@@ -19,30 +25,42 @@ if TYPE_CHECKING:
     from ..webhooks import MemoryReplayStore as MemoryReplayStore
 
 _ROOMS: Final = {
+    "MemoryApiKeyStore": "identity",
     "MemoryAuditStore": "audit",
     "MemoryConnectionStore": "connections",
     "MemoryEndpointStore": "webhooks",
     "MemoryLimitStore": "ratelimit",
     "MemoryLoginStore": "identity",
     "MemoryMembershipStore": "tenancy",
+    "MemoryOneTimeTokenStore": "identity",
     "MemoryOutbox": "core.outbox",
+    "MemoryPasskeyStore": "identity",
+    "MemoryRecoveryCodeStore": "identity",
+    "MemoryRefreshStore": "identity",
     "MemoryReplayStore": "webhooks",
     "MemorySecretBackend": "secrets",
     "MemorySessionStore": "identity",
+    "MemoryTotpStore": "identity",
     "MemoryUsageStore": "tenancy",
 }
 
 __all__ = [
+    "MemoryApiKeyStore",
     "MemoryAuditStore",
     "MemoryConnectionStore",
     "MemoryEndpointStore",
     "MemoryLimitStore",
     "MemoryLoginStore",
     "MemoryMembershipStore",
+    "MemoryOneTimeTokenStore",
     "MemoryOutbox",
+    "MemoryPasskeyStore",
+    "MemoryRecoveryCodeStore",
+    "MemoryRefreshStore",
     "MemoryReplayStore",
     "MemorySecretBackend",
     "MemorySessionStore",
+    "MemoryTotpStore",
     "MemoryUsageStore",
 ]
 

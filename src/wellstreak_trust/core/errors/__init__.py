@@ -41,6 +41,7 @@
     │   │   ├── AuditQueryInvalid            400 audit_query_invalid
     │   │   ├── DisclosureRejected           400 disclosure_rejected
     │   │   ├── EnvelopeInvalid              400 envelope_invalid
+    │   │   ├── PasswordRejected             400 password_rejected
     │   │   └── SecurityTxtInvalid           400 security_txt_invalid
     │   │       └── SecurityTxtExpired       400 security_txt_expired
     │   ├── InvalidCredential                401 unauthenticated
@@ -154,6 +155,7 @@ from .request import (
     LinkRequired,
     NotFound,
     OriginDenied,
+    PasswordRejected,
     RateLimited,
     ReauthRequired,
     SeatLimit,
@@ -249,6 +251,7 @@ __all__ = [
     "NotFound",
     "NoteInvalid",
     "OriginDenied",
+    "PasswordRejected",
     "PolicyError",
     "ProviderUnavailable",
     "RateLimited",

@@ -35,6 +35,7 @@ __all__ = [
     "LinkRequired",
     "NotFound",
     "OriginDenied",
+    "PasswordRejected",
     "RateLimited",
     "ReauthRequired",
     "SeatLimit",
@@ -74,6 +75,16 @@ class DisclosureRejected(InvalidRequest, code="disclosure_rejected", title="The 
     def members(self) -> Mapping[str, object]:
         """``fields``: which of them, and the rule each one breaks."""
         return {"fields": [{"field": name, "rule": rule} for name, rule in self.fields]}
+
+
+class PasswordRejected(InvalidRequest, code="password_rejected", title="The password was not accepted"):
+    """A new password against the policy; `problems` are rule codes for the form, never a part of the password."""
+
+    problems: tuple[str, ...]
+
+    def __init__(self, detail: str = "", *, hint: str = "", problems: tuple[str, ...] = ()) -> None:
+        super().__init__(detail, hint=hint)
+        self.problems = problems
 
 
 class EnvelopeInvalid(InvalidRequest, code="envelope_invalid", title="Invalid job envelope"):
@@ -125,16 +136,25 @@ class InvalidToken(InvalidCredential):
 
 
 class ReauthRequired(InvalidCredential, code="reauth_required", title="A fresh sign-in is required"):
-    """The session is good but too old or too weak for this (RFC 9470).
+    """The session is good but too old or too weak for this (RFC 9470), or a refresh token does not count any more.
 
     Args:
         acr_values: assurance level asked for; `max_age`: seconds since the last sign-in that are still accepted.
+        reason: for the audit trail only.
     """
 
     challenge: str
 
-    def __init__(self, detail: str = "", *, hint: str = "", acr_values: str = "", max_age: int | None = None) -> None:
-        super().__init__(detail, hint=hint, reason="step_up")
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        hint: str = "",
+        acr_values: str = "",
+        max_age: int | None = None,
+        reason: str = "step_up",
+    ) -> None:
+        super().__init__(detail, hint=hint, reason=reason)
         wants = [f'acr_values="{acr_values}"'] if acr_values else []
         wants += [f'max_age="{max_age}"'] if max_age is not None else []
         self.challenge = ", ".join(['Bearer error="insufficient_user_authentication"', *wants])

@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from .audit_roles import audit_ddl as audit_ddl
     from .connections import SqlConnectionStore as SqlConnectionStore
     from .endpoints import SqlEndpointStore as SqlEndpointStore
+    from .factors import SqlPasskeyStore as SqlPasskeyStore
+    from .factors import SqlRecoveryCodeStore as SqlRecoveryCodeStore
+    from .factors import SqlTotpStore as SqlTotpStore
     from .logins import SqlLoginStore as SqlLoginStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
     from .outbox import SqlOutbox as SqlOutbox
     from .recipients import SqlRecipientStore as SqlRecipientStore
+    from .refresh import SqlRefreshStore as SqlRefreshStore
     from .replay import SqlReplayStore as SqlReplayStore
     from .reports import SqlReportStore as SqlReportStore
     from .secrets import SqlSecretBackend as SqlSecretBackend
@@ -38,12 +42,16 @@ _ROOMS = {
     "SqlMembershipStore": "memberships",
     "SqlOneTimeTokenStore": "tokens",
     "SqlOutbox": "outbox",
+    "SqlPasskeyStore": "factors",
     "SqlRecipientStore": "recipients",
+    "SqlRecoveryCodeStore": "factors",
+    "SqlRefreshStore": "refresh",
     "SqlReplayStore": "replay",
     "SqlReportStore": "reports",
     "SqlRunStore": "workflows",
     "SqlSecretBackend": "secrets",
     "SqlSessionStore": "sessions",
+    "SqlTotpStore": "factors",
     "SqlUsageStore": "usage",
     "SqlWitnessStore": "witness",
     "audit_ddl": "audit_roles",
@@ -63,13 +71,17 @@ __all__ = [
     "SqlMembershipStore",
     "SqlOneTimeTokenStore",
     "SqlOutbox",
+    "SqlPasskeyStore",
     "SqlPort",
     "SqlRecipientStore",
+    "SqlRecoveryCodeStore",
+    "SqlRefreshStore",
     "SqlReplayStore",
     "SqlReportStore",
     "SqlRunStore",
     "SqlSecretBackend",
     "SqlSessionStore",
+    "SqlTotpStore",
     "SqlUsageStore",
     "SqlWitnessStore",
     "ThreadedDatabase",

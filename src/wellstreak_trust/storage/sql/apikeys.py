@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     LargeBinary,
     Row,
@@ -71,12 +73,22 @@ class SqlApiKeyStore:
         """See `ApiKeyStore`."""
         return await self._database.run(lambda c: _succeed(c, row, key_id, to_micros(ends_at)))
 
-    async def revoke(self, key_id: str, /, *, tenant_id: str | None) -> bool:
-        """See `ApiKeyStore`."""
-        gone = delete(_KEYS).where(_C.id == key_id)
+    async def revoke(self, key_id: str, /, *, tenant_id: str | None) -> ApiKeyInfo | None:
+        """See `ApiKeyStore`: one DELETE."""
+        gone = await self._forget(_C.id == key_id, tenant_id)
+        return gone[0] if gone else None
+
+    async def revoke_owned(self, owner_id: str, /, *, tenant_id: str | None) -> tuple[ApiKeyInfo, ...]:
+        """See `ApiKeyStore`: one DELETE."""
+        gone = await self._forget(_C.owner_id == owner_id, tenant_id)
+        return tuple(sorted(gone, key=lambda info: (info.created_at, info.id)))
+
+    async def _forget(self, which: ColumnElement[bool], tenant_id: str | None) -> Sequence[ApiKeyInfo]:
+        gone = delete(_KEYS).where(which)
         if tenant_id is not None:
             gone = gone.where(_C.tenant_id == tenant_id)
-        return await self._database.run(lambda c: c.execute(gone).rowcount == 1)
+        found = await self._database.run(lambda c: c.execute(gone.returning(*_C)).all())
+        return [_info(each) for each in found]
 
     async def list(self, tenant_id: str, /) -> tuple[ApiKeyInfo, ...]:
         """See `ApiKeyStore`."""

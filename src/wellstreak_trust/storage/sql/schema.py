@@ -73,10 +73,21 @@ def _spine(connection: Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
+def _providers_and_tries(connection: Connection) -> None:
+    from .sessions import COLUMNS_OF_4 as SESSIONS
+    from .sessions import INDEXES_OF_4 as INDEXES
+    from .tokens import COLUMNS_OF_4 as TOKENS
+
+    add_columns(connection, *SESSIONS, *TOKENS)
+    for index in INDEXES:
+        index.create(connection, checkfirst=True)
+
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration(1, "first tables", _first),
     Migration(2, "kinds of membership, ownership on offer, past-due subscriptions", _memberships_of_kinds),
     Migration(3, "audit: what the spine has noted, retention, search by actor and action", _spine),
+    Migration(4, "providers behind sessions, tries of one-time tokens", _providers_and_tries),
 )
 
 

@@ -7,10 +7,8 @@ moment cannot slip past it. An impersonation carries the epoch of its actor as w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -32,15 +30,14 @@ from sqlalchemy import (
 )
 
 from ...core.clock import from_micros, to_micros
-from ...core.principal import GIVEN, Principal
 from ...identity.session_store import SessionRow
+from ..principals import principal_from, principal_text
 from .database import SqlPort, insert
 from .schema import metadata
 
 __all__ = ["SqlSessionStore"]
 
 _MICROSECOND: Final = timedelta(microseconds=1)
-_BLANK: Final = Principal("-")
 
 _SUBJECTS: Final = Table(
     "wst_subjects",
@@ -66,12 +63,20 @@ _SESSIONS: Final = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("device", Text),
     Column("persistent", Boolean, nullable=False),
+    Column("issuer", Text),
+    Column("subject", Text),
+    Column("sid", Text),
     Index("ix_wst_sessions_idle_until", "idle_until"),
+)
+COLUMNS_OF_4: Final = (_SESSIONS.c.issuer, _SESSIONS.c.subject, _SESSIONS.c.sid)
+INDEXES_OF_4: Final = (
+    Index("ix_wst_sessions_federated_subject", _SESSIONS.c.issuer, _SESSIONS.c.subject),
+    Index("ix_wst_sessions_federated_sid", _SESSIONS.c.issuer, _SESSIONS.c.sid),
 )
 _C: Final = _SESSIONS.c
 _READ: Final = (
     *(_C.key, _C.id, _C.principal, _C.created_at, _C.last_seen_at, _C.idle, _C.expires_at),
-    *(_C.device, _C.persistent, _C.parent_id, _C.epoch),
+    *(_C.device, _C.persistent, _C.parent_id, _C.sid, _C.epoch),
 )
 _USER: Final = _SUBJECTS.alias("of_user")
 _ACTOR: Final = _SUBJECTS.alias("of_actor")
@@ -134,6 +139,14 @@ class SqlSessionStore:
     async def end_all(self, user_id: str, /, *, except_id: str | None) -> None:
         """See `SessionStore`: one upsert, and one UPDATE for the session that stays."""
         await self._database.run(lambda c: _end_all(c, user_id, except_id))
+
+    async def end_federated(self, issuer: str, /, *, subject: str | None, sid: str | None) -> tuple[SessionRow, ...]:
+        """See `SessionStore`."""
+        return await self._database.run(lambda c: _end_federated(c, issuer, subject, sid))
+
+    async def end_everything(self) -> None:
+        """See `SessionStore`: one DELETE."""
+        await self._database.run(lambda c: c.execute(delete(_SESSIONS)))
 
     async def live(self, user_id: str, /) -> tuple[SessionRow, ...]:
         """See `SessionStore`."""
@@ -203,6 +216,17 @@ def _end_all(connection: Connection, user_id: str, except_id: str | None) -> Non
         connection.execute(stays.values(epoch=epoch))
 
 
+def _end_federated(connection: Connection, issuer: str, subject: str | None, sid: str | None) -> tuple[SessionRow, ...]:
+    wanted = _standing().where(_C.issuer == issuer)
+    if subject is not None:
+        wanted = wanted.where(_C.subject == subject)
+    if sid is not None:
+        wanted = wanted.where(_C.sid == sid)
+    rows = [_row(each) for each in connection.execute(_locked(wanted))]
+    _drop(connection, [row.id for row in rows])
+    return tuple(rows)
+
+
 def _drop(connection: Connection, ids: Sequence[str]) -> None:
     if ids:
         connection.execute(delete(_SESSIONS).where(or_(_C.id.in_(ids), _C.parent_id.in_(ids))))
@@ -215,7 +239,7 @@ def _values(row: SessionRow) -> dict[str, Any]:
         "user_id": row.user_id,
         "actor_id": row.actor_id,
         "parent_id": row.parent_id,
-        "principal": _dump(row.principal),
+        "principal": principal_text(row.principal),
         "created_at": to_micros(row.created_at),
         "last_seen_at": to_micros(row.last_seen_at),
         "idle": row.idle // _MICROSECOND,
@@ -223,15 +247,18 @@ def _values(row: SessionRow) -> dict[str, Any]:
         "expires_at": to_micros(row.expires_at),
         "device": row.device,
         "persistent": row.persistent,
+        "issuer": row.principal.issuer,
+        "subject": row.principal.subject,
+        "sid": row.sid,
     }
 
 
 def _row(found: Sequence[Any]) -> SessionRow:
-    key, name, principal, created_at, last_seen_at, idle, expires_at, device, persistent, parent_id, _ = found
+    key, name, principal, created_at, last_seen_at, idle, expires_at, device, persistent, parent_id, sid, _ = found
     return SessionRow(
         bytes(key),
         name,
-        _load(principal),
+        principal_from(principal),
         from_micros(created_at),
         from_micros(last_seen_at),
         timedelta(microseconds=idle),
@@ -239,51 +266,5 @@ def _row(found: Sequence[Any]) -> SessionRow:
         device,
         persistent=persistent,
         parent_id=parent_id,
+        sid=sid,
     )
-
-
-# --- the principal as JSON -----------------------------------------------------------------------------------------
-
-
-def _dump(principal: Principal) -> str:
-    return json.dumps(_plain(principal), sort_keys=True, separators=(",", ":"))
-
-
-def _plain(principal: Principal) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in GIVEN:
-        value = getattr(principal, name)
-        if name != "id" and value == getattr(_BLANK, name):
-            continue  # so that a field that Principal gains later reads as its default in old rows
-        if isinstance(value, frozenset):
-            value = sorted(value)
-        elif isinstance(value, datetime):
-            value = to_micros(value)
-        elif isinstance(value, Principal):
-            value = _plain(value)
-        elif name == "attributes":
-            value = dict(value)
-        found[name] = value
-    return found
-
-
-@lru_cache(maxsize=4_096)
-def _load(text: str) -> Principal:
-    """Cached by the very text that the store returned: what the row says is always what counts."""
-    return _principal(json.loads(text))
-
-
-def _principal(found: dict[str, Any]) -> Principal:
-    values = dict(found)
-    for name in ("roles", "scopes"):
-        if name in values:
-            values[name] = frozenset(values[name])
-    if "auth_time" in values:
-        values["auth_time"] = from_micros(values["auth_time"])
-    if "actor" in values:
-        values["actor"] = _principal(values["actor"])
-    if "attributes" in values:
-        values["attributes"] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in values["attributes"].items()
-        }
-    return Principal(**values)

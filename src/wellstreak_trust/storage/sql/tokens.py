@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Row, Table, Text, delete, select
+from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, Row, Table, Text, delete, select, update
 
 from ...core.clock import from_micros, to_micros
 from ...identity.token_store import OneTimeTokenRow
@@ -27,8 +27,11 @@ _TOKENS: Final = Table(
     Column("email", LargeBinary(32)),
     Column("fingerprint", LargeBinary(32)),
     Column("data", Text, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("tries", Integer, nullable=False, server_default="0"),
 )
 _C: Final = _TOKENS.c
+COLUMNS_OF_4: Final = (_C.sealed, _C.tries)
 
 
 class SqlOneTimeTokenStore:
@@ -53,6 +56,12 @@ class SqlOneTimeTokenStore:
         used = delete(_TOKENS).where(_C.key == row.key)
         return await self._database.run(lambda c: c.execute(used).rowcount == 1)
 
+    async def attempt(self, key: bytes, limit: int, /) -> OneTimeTokenRow | None:
+        """See `OneTimeTokenStore`: one UPDATE."""
+        tried = update(_TOKENS).where(_C.key == key, _C.tries < limit).values(tries=_C.tries + 1).returning(*_C)
+        found = await self._database.run(lambda c: c.execute(tried).one_or_none())
+        return None if found is None else _row(found)
+
     async def revoke(self, purpose: str, subject: str, /) -> None:
         """See `OneTimeTokenStore`."""
         gone = delete(_TOKENS).where(_C.purpose == purpose, _C.subject == subject)
@@ -72,6 +81,8 @@ def _issue(connection: Connection, row: OneTimeTokenRow) -> None:
         "email": row.email,
         "fingerprint": row.fingerprint,
         "data": json.dumps(dict(row.data), sort_keys=True, separators=(",", ":")),
+        "sealed": row.sealed,
+        "tries": row.tries,
     }
     added = insert(connection, _TOKENS).values(subject=row.subject, purpose=row.purpose, **values)
     connection.execute(added.on_conflict_do_update(index_elements=["subject", "purpose"], set_=values))
@@ -87,4 +98,6 @@ def _row(found: Row[Any]) -> OneTimeTokenRow:
         found.email,
         found.fingerprint,
         json.loads(found.data),
+        found.sealed,
+        found.tries,
     )
