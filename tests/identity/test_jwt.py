@@ -300,8 +300,10 @@ class _Fixed:
         {"leeway": timedelta(minutes=6)},
         {"max_lifetime": timedelta()},
         {"profile": "acess"},
-        {"profile": "dpop"},
+        {"profile": "dpopjwt"},
+        {"profile": 7},
         {"keys": {"keys": []}},
+        {"keys": "https://op.example/jwks"},
     ],
 )
 def test_what_a_verifier_refuses(clock, arguments):
@@ -466,8 +468,9 @@ def test_keys_in_disguise_are_no_secrets(private):
         ]
         assert [is_key_text(octets) for octets in hidden] == [True] * len(hidden)
     document = jwk("ES256", private["ES256"])
-    for found in (document, {"keys": [document]}):
+    for found in (document, {"keys": [document]}, [document], {"a": [{"b": document}]}):
         assert is_key_text(b"\n" + json.dumps(found, indent=2).encode())
+        assert is_key_text(json.dumps({"of": found}).replace("{", '{"n":' + "9" * 5_000 + ",", 1).encode("utf-16"))
     assert is_key_text(b"[" * 100_000)
 
 

@@ -18,9 +18,10 @@ from .cookies import Cookie
 from .email import EmailAddresses, EmailVerification, VerifiedEmail
 from .jws import Jws, verify_jws
 from .jwt import Claims, JwtVerifier
-from .keys import KeySet, VerifyKey
+from .keys import KeySet, KeySource, VerifyKey
 from .memory import MemoryApiKeyStore, MemoryOneTimeTokenStore, MemorySessionStore
 from .passwords import PasswordHasher, PasswordVerdict, Pepper
+from .profiles import TokenProfile
 from .session_store import SessionInfo, SessionRow, SessionStore
 from .sessions import OpenedSession, SessionManager
 from .token_store import OneTimeTokenRow, OneTimeTokenStore
@@ -50,6 +51,7 @@ __all__ = [
     "Jws",
     "JwtVerifier",
     "KeySet",
+    "KeySource",
     "MemoryApiKeyStore",
     "MemoryOneTimeTokenStore",
     "MemorySessionStore",
@@ -67,6 +69,7 @@ __all__ = [
     "SessionRow",
     "SessionStore",
     "TokenInfo",
+    "TokenProfile",
     "UsageError",
     "VerifiedEmail",
     "VerifyKey",
