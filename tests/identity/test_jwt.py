@@ -157,7 +157,29 @@ def test_logout_tokens_need_no_subject_but_their_events(clock):
     check = verifier(clock, profile="logout")
     body = claims(sub=..., sid="s1", jti="1", events={"http://schemas.openid.net/event/backchannel-logout": {}})
     assert check.verify(signed(body, {"typ": "logout+jwt"}))["sid"] == "s1"
+    assert check.verify(signed({**body, "sub": "u1"}, {"typ": ...}))["sub"] == "u1"
     assert reason(check, signed(claims(), {"typ": "logout+jwt"})) == "claims"
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"jti": ...}, "claims"),
+        ({"events": ...}, "claims"),
+        ({"events": {}}, "event"),
+        ({"events": ["http://schemas.openid.net/event/backchannel-logout"]}, "event"),
+        ({"events": {"http://schemas.openid.net/event/backchannel-logout": []}}, "event"),
+        ({"nonce": None}, "nonce"),
+        ({"sub": ...}, "session"),
+        ({"sid": ""}, "session"),
+        ({"sid": 7}, "session"),
+        ({"sid": None}, "session"),
+    ],
+)
+def test_what_is_no_logout_token(clock, changes, why):
+    body = claims(jti="1", events={"http://schemas.openid.net/event/backchannel-logout": {}})
+    changed = {name: value for name, value in {**body, **changes}.items() if value is not ...}
+    assert reason(verifier(clock, profile="logout"), signed(changed, {"typ": "logout+jwt"})) == why
 
 
 # --- form ----------------------------------------------------------------------------------------------------------

@@ -16,9 +16,10 @@ from .apikeys import API_KEY_PATTERN, ApiKeys, CreatedApiKey
 from .authenticator import Authenticator, Credential, CredentialMember
 from .cookies import Cookie
 from .email import EmailAddresses, EmailVerification, VerifiedEmail
+from .issuer import JwtIssuer, SigningKey
 from .jws import Jws, verify_jws
 from .jwt import Claims, JwtVerifier
-from .keys import KeySet, KeySource, VerifyKey
+from .keys import KeyFinder, KeySet, VerifyKey
 from .memory import MemoryApiKeyStore, MemoryOneTimeTokenStore, MemorySessionStore
 from .passwords import PasswordHasher, PasswordVerdict, Pepper
 from .profiles import TokenProfile
@@ -49,9 +50,10 @@ __all__ = [
     "InvalidToken",
     "IssuedToken",
     "Jws",
+    "JwtIssuer",
     "JwtVerifier",
+    "KeyFinder",
     "KeySet",
-    "KeySource",
     "MemoryApiKeyStore",
     "MemoryOneTimeTokenStore",
     "MemorySessionStore",
@@ -68,6 +70,7 @@ __all__ = [
     "SessionManager",
     "SessionRow",
     "SessionStore",
+    "SigningKey",
     "TokenInfo",
     "TokenProfile",
     "UsageError",

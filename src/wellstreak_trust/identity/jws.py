@@ -24,7 +24,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ..core.errors import ConfigurationError, InvalidToken
-from .keys import ALGORITHMS, KeySource, VerifyKey
+from .keys import ALGORITHMS, KeyFinder, VerifyKey
 from .presented import Presented, text_of
 
 __all__ = [
@@ -34,8 +34,10 @@ __all__ = [
     "admit",
     "admitted_algorithms",
     "header_members",
+    "header_of",
     "json_object",
     "media_type",
+    "open_jws",
     "opened",
     "segments",
     "verify_jws",
@@ -76,7 +78,7 @@ class Jws:
     payload: bytes = field(repr=False)
 
 
-def verify_jws(token: Presented, keys: KeySource, *, algorithms: Collection[str]) -> Jws:
+def verify_jws(token: Presented, keys: KeyFinder, *, algorithms: Collection[str]) -> Jws:
     """Verifies a signature and nothing else: no claims, no times. For access tokens use `JwtVerifier`.
 
     Raises:
@@ -87,7 +89,27 @@ def verify_jws(token: Presented, keys: KeySource, *, algorithms: Collection[str]
     parts = segments(token, may_be_empty=True)
     header = admit(parts, allowed)
     payload = opened(parts, keys.find(header.alg, header.kid))
+    # Read again: what a host does to it must not reach the header that later tokens share.
     return Jws(MappingProxyType(header_members(parts[0])), payload)
+
+
+def open_jws(token: Presented, keys: KeyFinder, algorithms: Set[str]) -> tuple[Header, bytes]:
+    """The verified header and payload, for those in this room who read claims that are no `JwtVerifier`'s.
+
+    Raises:
+        InvalidToken: with the first rule that failed in `reason`.
+    """
+    parts = segments(token)
+    header = admit(parts, algorithms)
+    return header, opened(parts, keys.find(header.alg, header.kid))
+
+
+def header_of(token: Presented) -> Header | None:
+    """What a token says of itself, None if nothing well-formed. Not verified: to route by, never to trust."""
+    try:
+        return _header(segments(token)[0])
+    except InvalidToken:
+        return None
 
 
 def admitted_algorithms(names: Collection[str]) -> frozenset[str]:

@@ -23,7 +23,7 @@ from ..core.secret import Secret
 from .jwk import public_key_of, refused_key
 from .keytext import is_key_text
 
-__all__ = ["ALGORITHMS", "KeySet", "KeySource", "VerifyKey"]
+__all__ = ["ALGORITHMS", "KeyFinder", "KeySet", "VerifyKey", "verify_key"]
 
 MAX_KEYS: Final = 64
 _RSA_BITS: Final = range(2_048, 6_144 + 1)  # a longer key makes signatures beyond the size limit of a token
@@ -65,7 +65,7 @@ class VerifyKey:
             return False
 
 
-class KeySource(Protocol):
+class KeyFinder(Protocol):
     """Where a verifier finds keys: a `KeySet`, or keys that are fetched and change."""
 
     @property
@@ -113,7 +113,7 @@ class KeySet:
         return key if key is not None and key.alg == alg else None
 
     async def afind(self, alg: str, kid: str | None) -> VerifyKey | None:
-        """See `KeySource`."""
+        """See `KeyFinder`."""
         return self.find(alg, kid)
 
     def __or__(self, other: KeySet) -> KeySet:
@@ -135,7 +135,7 @@ class KeySet:
         members = document.get("keys") if isinstance(document, Mapping) else None
         if not isinstance(members, list) or len(members) > MAX_KEYS:
             raise refused_key(f"a JWK Set is an object with a list of at most {MAX_KEYS} keys")
-        return cls(_bound(public_key_of(each), each.get("alg"), each.get("kid")) for each in members)
+        return cls(verify_key(public_key_of(each), each.get("alg"), each.get("kid")) for each in members)
 
     @classmethod
     def from_pem(cls, pem: str | bytes, alg: str | None = None, kid: str | None = None) -> KeySet:
@@ -152,7 +152,7 @@ class KeySet:
             material = load_pem_public_key(pem.encode("ascii") if isinstance(pem, str) else pem)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             raise refused_key("not a public key in PEM", "-----BEGIN PUBLIC KEY-----; never a private one") from None
-        return cls((_bound(material, alg, kid),))
+        return cls((verify_key(material, alg, kid),))
 
     @classmethod
     def from_secret(cls, octets: bytes | Secret[bytes], alg: str = "HS256", kid: str | None = None) -> KeySet:
@@ -174,7 +174,12 @@ class KeySet:
         return cls((VerifyKey(alg, _named(kid), secret),))
 
 
-def _bound(material: object, alg: object, kid: object) -> VerifyKey:
+def verify_key(material: object, alg: object = None, kid: object = None) -> VerifyKey:
+    """A public key of `cryptography`, bound to one algorithm: `alg`, or the one of its type.
+
+    Raises:
+        ConfigurationError: a type, size or curve that is not taken, an `alg` that does not fit, a `kid` of no name.
+    """
     if isinstance(material, RSAPublicKey):
         _refuse_weak_rsa(material)
         fitting: tuple[str, ...] = _RSA

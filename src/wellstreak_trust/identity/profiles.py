@@ -39,7 +39,7 @@ class TokenProfile:
         typs: accepted media types in lower case without ``application/``; None accepts a missing one.
         required: claims that must be there. `exp` and `iat` always must: what never ends cannot be verified here.
         proves_requests: whether it may authenticate a request at all.
-        admits: a further rule over the required and other claims; whether they are in time is asked later.
+        refuses: a further rule over the claims, once those required are there: the reason of a refusal, or ``""``.
 
     Raises:
         ConfigurationError: no `typs`, one that could never match, or claims without `exp` and `iat`.
@@ -48,7 +48,7 @@ class TokenProfile:
     typs: frozenset[str | None]
     required: tuple[str, ...] = _COMMON
     proves_requests: bool = False
-    admits: Callable[[Mapping[str, Any]], bool] | None = None
+    refuses: Callable[[Mapping[str, Any]], str] | None = None
 
     def __post_init__(self) -> None:
         if not self.typs or any(typ is not None and (not typ or media_type(typ) != typ) for typ in self.typs):
@@ -59,19 +59,22 @@ class TokenProfile:
             raise ConfigurationError("a profile requires exp and iat", reason="profile")
 
 
-def _is_logout(claims: Mapping[str, Any]) -> bool:
+def _no_logout(claims: Mapping[str, Any]) -> str:
     """OpenID Connect Back-Channel Logout 1.0, 2.6: an event with an object, somebody, and never a nonce."""
     events, sid = claims["events"], claims.get("sid")
-    if type(events) is not dict or type(events.get(LOGOUT_EVENT)) is not dict or "nonce" in claims:
-        return False
-    return "sub" in claims if sid is None else type(sid) is str and sid != ""
+    if type(events) is not dict or type(events.get(LOGOUT_EVENT)) is not dict:
+        return "event"
+    if "nonce" in claims:  # else an ID token could be replayed as a logout token
+        return "nonce"
+    named = "sub" in claims if "sid" not in claims else type(sid) is str and sid != ""
+    return "" if named else "session"
 
 
 PROFILES: Final[Mapping[str, TokenProfile]] = {
     "access": TokenProfile(frozenset(("at+jwt",)), proves_requests=True),  # RFC 9068, 2.1
     "id_token": TokenProfile(frozenset(("jwt", None))),  # OpenID Connect Core, 2
     "logout": TokenProfile(
-        frozenset(("logout+jwt", "jwt", None)), ("iss", "aud", "exp", "iat", "jti", "events"), admits=_is_logout
+        frozenset(("logout+jwt", "jwt", None)), ("iss", "aud", "exp", "iat", "jti", "events"), refuses=_no_logout
     ),
     "dpop": TokenProfile(frozenset(("dpop+jwt",)), ("iss", "aud", "exp", "iat", "jti", "htm", "htu")),
 }
