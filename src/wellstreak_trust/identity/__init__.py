@@ -4,6 +4,7 @@ from ..core.errors import (
     Busy,
     ConfigurationError,
     Denied,
+    DpopNonceRequired,
     InvalidCredential,
     InvalidRequest,
     InvalidToken,
@@ -13,8 +14,12 @@ from ..core.errors import (
 )
 from .apikey_store import ApiKeyInfo, ApiKeyRow, ApiKeyStore
 from .apikeys import API_KEY_PATTERN, ApiKeys, CreatedApiKey
-from .authenticator import Authenticator, Credential, CredentialMember
+from .authenticator import Authenticator, Credential, CredentialMember, RequestMember
 from .cookies import Cookie
+from .dpop import Dpop, DpopNonces, DpopProof
+from .dpop_client import DpopSigner
+from .dpop_store import DpopStore, MemoryDpopStore
+from .dpop_tokens import BindableTokens, DpopTokens
 from .email import EmailAddresses, EmailVerification, VerifiedEmail
 from .issuer import JwtIssuer, SigningKey
 from .jws import Jws, verify_jws
@@ -35,6 +40,7 @@ __all__ = [
     "ApiKeyStore",
     "ApiKeys",
     "Authenticator",
+    "BindableTokens",
     "Busy",
     "Claims",
     "ConfigurationError",
@@ -43,6 +49,13 @@ __all__ = [
     "Credential",
     "CredentialMember",
     "Denied",
+    "Dpop",
+    "DpopNonceRequired",
+    "DpopNonces",
+    "DpopProof",
+    "DpopSigner",
+    "DpopStore",
+    "DpopTokens",
     "EmailAddresses",
     "EmailVerification",
     "InvalidCredential",
@@ -55,6 +68,7 @@ __all__ = [
     "KeyFinder",
     "KeySet",
     "MemoryApiKeyStore",
+    "MemoryDpopStore",
     "MemoryOneTimeTokenStore",
     "MemorySessionStore",
     "NotFound",
@@ -66,6 +80,7 @@ __all__ = [
     "PasswordVerdict",
     "Pepper",
     "ReauthRequired",
+    "RequestMember",
     "SessionInfo",
     "SessionManager",
     "SessionRow",

@@ -93,9 +93,8 @@ class SigningKey:
             object.__setattr__(self, name, value)
 
     def sign(self, header: Mapping[str, Any], payload: bytes) -> str:
-        """A token in compact form; the header gets this key's `alg`, and `kid` if it has one."""
-        named = {"kid": self.kid} if self.kid is not None else {}
-        first = json.dumps({**header, "alg": self.alg, **named}, separators=(",", ":")).encode("ascii")
+        """A token in compact form; `alg` is this key's."""
+        first = json.dumps({**header, "alg": self.alg}, separators=(",", ":")).encode("ascii")
         signed = f"{encoded(first)}.{encoded(payload)}"
         return f"{signed}.{encoded(_SIGN[str(self.alg)].sign(signed.encode('ascii'), self._private))}"
 
@@ -173,7 +172,8 @@ class JwtIssuer:
         times = {"iat": at, "exp": at + lifetime // _SECOND}
         body = {"iss": self.issuer, "jti": random_hex(), **claims, **times}
         _check(body)
-        token = self._signing(now).sign({"typ": typ}, _payload(body))
+        key = self._signing(now)
+        token = key.sign({"typ": typ} if key.kid is None else {"typ": typ, "kid": key.kid}, _payload(body))
         try:
             segments(token)
         except InvalidToken:

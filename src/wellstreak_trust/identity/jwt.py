@@ -154,8 +154,8 @@ class JwtVerifier:
         """`aauthenticate`, without waiting."""
         return self._borne(self.verify(token))
 
-    def principal_of(self, claims: Claims) -> Principal:
-        """Whom verified claims prove."""
+    async def aprincipal(self, claims: Claims) -> Principal:
+        """Whom claims prove that were verified here, and whose binding to a key was proved (`DpopTokens`)."""
         return self._principal(claims)
 
     def _borne(self, claims: Claims) -> Principal:

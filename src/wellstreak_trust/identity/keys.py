@@ -27,6 +27,7 @@ __all__ = ["ALGORITHMS", "KeyFinder", "KeySet", "VerifyKey", "verify_key"]
 
 MAX_KEYS: Final = 64
 _RSA_BITS: Final = range(2_048, 6_144 + 1)  # a longer key makes signatures beyond the size limit of a token
+_EXPONENT_BITS: Final = 64  # a long one makes each check a private operation's work, and proofs bring their own key
 _DIGESTS: Final = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 _DIGEST_OCTETS: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
@@ -205,7 +206,10 @@ def _named(kid: object) -> str | None:
 def _refuse_weak_rsa(key: RSAPublicKey) -> None:
     if key.key_size not in _RSA_BITS:
         raise refused_key(f"an RSA key has {_RSA_BITS.start} to {_RSA_BITS.stop - 1} bits")
-    n = key.public_numbers().n
+    numbers = key.public_numbers()
+    n = numbers.n
+    if numbers.e.bit_length() > _EXPONENT_BITS:
+        raise refused_key(f"an RSA exponent has {_EXPONENT_BITS} bits at most", "65537 is what everybody takes")
     if all(n % prime in residues for prime, residues in _ROCA):
         raise refused_key("an RSA key with the ROCA weakness", "make a new key outside that chip")
 

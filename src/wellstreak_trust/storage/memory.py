@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ..audit import MemoryAuditStore as MemoryAuditStore
     from ..connections import MemoryConnectionStore as MemoryConnectionStore
     from ..core.outbox import MemoryOutbox as MemoryOutbox
+    from ..identity import MemoryDpopStore as MemoryDpopStore
     from ..identity import MemorySessionStore as MemorySessionStore
     from ..ratelimit import MemoryLimitStore as MemoryLimitStore
     from ..secrets import MemorySecretBackend as MemorySecretBackend
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _ROOMS: Final = {
     "MemoryAuditStore": "audit",
     "MemoryConnectionStore": "connections",
+    "MemoryDpopStore": "identity",
     "MemoryEndpointStore": "webhooks",
     "MemoryLimitStore": "ratelimit",
     "MemoryMembershipStore": "tenancy",
@@ -33,6 +35,7 @@ _ROOMS: Final = {
 __all__ = [
     "MemoryAuditStore",
     "MemoryConnectionStore",
+    "MemoryDpopStore",
     "MemoryEndpointStore",
     "MemoryLimitStore",
     "MemoryMembershipStore",

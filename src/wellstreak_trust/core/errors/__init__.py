@@ -44,6 +44,7 @@
     │   │       └── SecurityTxtExpired       400 security_txt_expired
     │   ├── InvalidCredential                401 unauthenticated
     │   │   ├── InvalidToken                 401 unauthenticated
+    │   │   │   └── DpopNonceRequired        401 unauthenticated
     │   │   └── ReauthRequired               401 reauth_required
     │   ├── EntitlementDenied                402 entitlement_denied
     │   ├── Denied                           403 denied
@@ -139,6 +140,7 @@ from .request import (
     ConnectionNotActive,
     Denied,
     DisclosureRejected,
+    DpopNonceRequired,
     EntitlementDenied,
     EnvelopeInvalid,
     InvalidCredential,
@@ -215,6 +217,7 @@ __all__ = [
     "CrossTenantWrite",
     "Denied",
     "DisclosureRejected",
+    "DpopNonceRequired",
     "DuplicateHeader",
     "EndpointUnknown",
     "EntitlementDenied",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .approvals import SqlApprovalStore as SqlApprovalStore
     from .audit import SqlAuditStore as SqlAuditStore
     from .connections import SqlConnectionStore as SqlConnectionStore
+    from .dpop import SqlDpopStore as SqlDpopStore
     from .endpoints import SqlEndpointStore as SqlEndpointStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
     from .outbox import SqlOutbox as SqlOutbox
@@ -27,6 +28,7 @@ _ROOMS = {
     "SqlApprovalStore": "approvals",
     "SqlAuditStore": "audit",
     "SqlConnectionStore": "connections",
+    "SqlDpopStore": "dpop",
     "SqlEndpointStore": "endpoints",
     "SqlEntitlements": "usage",
     "SqlMembershipStore": "memberships",
@@ -47,6 +49,7 @@ __all__ = [
     "SqlApprovalStore",
     "SqlAuditStore",
     "SqlConnectionStore",
+    "SqlDpopStore",
     "SqlEndpointStore",
     "SqlEntitlements",
     "SqlMembershipStore",
