@@ -12,6 +12,9 @@ from ..core.errors import (
     ReauthRequired,
     UsageError,
 )
+from .agent_parents import AgentParent, AgentParents, LiveParents
+from .agent_verifier import AgentVerifier
+from .agents import AgentIssuer, AgentToken
 from .apikey_store import ApiKeyInfo, ApiKeyRow, ApiKeyStore
 from .apikeys import API_KEY_PATTERN, ApiKeys, CreatedApiKey
 from .authenticator import Authenticator, Credential, CredentialMember, RequestMember
@@ -35,6 +38,11 @@ from .tokens import IssuedToken, OneTimeTokens, TokenInfo
 
 __all__ = [
     "API_KEY_PATTERN",
+    "AgentIssuer",
+    "AgentParent",
+    "AgentParents",
+    "AgentToken",
+    "AgentVerifier",
     "ApiKeyInfo",
     "ApiKeyRow",
     "ApiKeyStore",
@@ -67,6 +75,7 @@ __all__ = [
     "JwtVerifier",
     "KeyFinder",
     "KeySet",
+    "LiveParents",
     "MemoryApiKeyStore",
     "MemoryDpopStore",
     "MemoryOneTimeTokenStore",

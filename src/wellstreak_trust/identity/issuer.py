@@ -144,7 +144,7 @@ class JwtIssuer:
         self.issuer: str = issuer
         self.keys: tuple[SigningKey, ...] = (first, *others)
         self.max_lifetime: timedelta = max_lifetime
-        self._clock: Clock = clock or SystemClock()
+        self.clock: Clock = clock or SystemClock()
         if len(self.keys) > 1 and any(each.kid is None for each in self.keys):
             raise ConfigurationError("several keys, and one without a kid to tell it by", hint="kid=", reason="key")
         self._set: KeySet = KeySet(each.verifies for each in self.keys)
@@ -167,7 +167,7 @@ class JwtIssuer:
             raise UsageError("a token has a type", hint='typ="at+jwt"')
         if any(name in claims for name in _OURS):
             raise UsageError("iss, iat and exp are the issuer's to say", hint="give lifetime= instead")
-        now = self._clock.now()
+        now = self.clock.now()
         at = int(now.timestamp())
         times = {"iat": at, "exp": at + lifetime // _SECOND}
         body = {"iss": self.issuer, "jti": random_hex(), **claims, **times}
@@ -200,22 +200,22 @@ class JwtIssuer:
         """
         if announce < timedelta() or overlap < self.max_lifetime:
             raise ConfigurationError("an overlap covers the longest token", hint="overlap >= max_lifetime")
-        now = self._clock.now()
+        now = self.clock.now()
         newcomer = SigningKey(key, alg, kid, signs_from=now + announce)
         end = now + announce + overlap
         older = [replace(each, until=min(each.until or _LAST, end)) for each in self.keys if each.stands(now)]
-        return JwtIssuer(newcomer, issuer=self.issuer, others=older, max_lifetime=self.max_lifetime, clock=self._clock)
+        return JwtIssuer(newcomer, issuer=self.issuer, others=older, max_lifetime=self.max_lifetime, clock=self.clock)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The JWK Set to publish at this moment (RFC 7517, 5): public keys, announced and retiring ones included."""
-        now = self._clock.now()
+        now = self.clock.now()
         found = (each.public() for each in self.keys if each.stands(now))
         return {"keys": [jwk for jwk in found if jwk is not None]}
 
     def find(self, alg: str, kid: str | None) -> VerifyKey | None:
         """The key of a token of one's own, until its overlap has ended; see `KeyFinder`."""
         key = self._set.find(alg, kid)
-        return key if key is not None and self._of[id(key)].stands(self._clock.now()) else None
+        return key if key is not None and self._of[id(key)].stands(self.clock.now()) else None
 
     async def afind(self, alg: str, kid: str | None) -> VerifyKey | None:
         """See `KeyFinder`."""
