@@ -39,6 +39,14 @@ class AgentParent:
     tenant_id: str
     run_id: str
 
+    def met_by(self, standing: Principal | None) -> bool:
+        """Whether what stands now is what was named: the same principal, acting as itself, in this tenant."""
+        if standing is None or standing.actor is not None:
+            return False
+        kind = "user" if self.kind == "session" else self.kind
+        here = standing.tenant_id in (None, self.tenant_id)
+        return (standing.kind, standing.id, here) == (kind, self.principal_id, True)
+
 
 class AgentParents(Protocol):
     """Asked for every request of an agent: does what it hangs on still stand?"""

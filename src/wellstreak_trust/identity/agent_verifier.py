@@ -104,7 +104,7 @@ class AgentVerifier:
         place, kind = claims["tenant_id"], claims["parent"]["kind"]
         parent = AgentParent(kind, claims["parent"]["id"], claims["sub"], place, claims["run_id"])
         standing = await self._parents.alive(parent)
-        if standing is None or not _is_that(standing, parent):
+        if standing is None or not parent.met_by(standing):
             raise InvalidToken("what the agent hangs on has ended", reason="parent")
         agent_id, *others = agents_of(claims["act"])
         scopes = frozenset(claims["scope"].split(" "))
@@ -129,10 +129,3 @@ class AgentVerifier:
             return frozenset()
         found = self._roles(principal_id, tenant_id)
         return frozenset(await found if isawaitable(found) else found)
-
-
-def _is_that(standing: Principal, parent: AgentParent) -> bool:
-    """Whether what stands is what was named, acting as itself in that tenant."""
-    kind = "user" if parent.kind == "session" else parent.kind
-    lends = standing.actor is None and standing.kind == kind
-    return lends and standing.id == parent.principal_id and standing.tenant_id in (None, parent.tenant_id)

@@ -143,7 +143,7 @@ class AgentIssuer:
             raise Denied(f"more than {self._max_depth} agents in a row")
         parent = parent_of(root, tenant_id=order.tenant_id, run_id=run_id)
         standing = await self._parents.alive(parent)
-        if standing is None or standing.id != root.id:
+        if standing is None or not parent.met_by(standing):
             raise InvalidCredential("the session or credential behind an agent has ended", reason="parent")
         if standing.scopes is not None and not order.scopes <= standing.scopes:
             raise Denied(_MORE)
@@ -159,7 +159,7 @@ class AgentIssuer:
             raise UsageError(f"an agent lives one second to {self._max_lifetime}")
         if not is_name(order.tenant_id):
             raise UsageError("an agent works in one tenant", hint="tenant_id=context.tenant_id")
-        if behind.tenant_id not in (None, order.tenant_id):
+        if any(each.tenant_id not in (None, order.tenant_id) for each in (behind, behind.actor or behind)):
             raise Denied("an agent stays in the tenant of whoever it acts for")
         if behind.scopes is not None and not order.scopes <= behind.scopes:
             raise Denied(_MORE)
