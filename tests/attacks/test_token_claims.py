@@ -35,6 +35,7 @@ def test_cve_2024_53861_part_of_the_issuer(issuer):
     assert why(verifier(), signed(body=claims(iss=issuer))) == "issuer"
 
 
+@pytest.mark.asvs("9.2.3", "10.3.1")
 @pytest.mark.parametrize(
     "audience",
     [
@@ -59,6 +60,7 @@ def test_somebody_elses_audience(audience):
     assert why(verifier(), signed(body=claims(aud=audience))) == "audience"
 
 
+@pytest.mark.asvs("9.2.1")
 @pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
 @pytest.mark.parametrize(
     "value",
@@ -88,6 +90,7 @@ def test_times_that_a_tolerant_reader_takes(name, value):
     assert why(verifier(), signed(body=body)) in {"time", "payload", "lifetime", "claims"}
 
 
+@pytest.mark.asvs("9.2.1")
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -106,6 +109,7 @@ def test_times_that_have_passed_or_never_do(changes, reason):
     assert why(verifier(), signed(body=claims(**changes))) == reason
 
 
+@pytest.mark.asvs("9.2.1")
 def test_leeway_is_not_stretched_by_the_token():
     """By thirty seconds and not by one more, at either end."""
     loose = verifier(leeway=timedelta(seconds=30))
@@ -142,6 +146,7 @@ def test_a_claim_twice(name):
     assert why(verifier(), signed(body=twice.encode())) == "payload"
 
 
+@pytest.mark.asvs("9.1.1")
 def test_what_stands_in_the_payload_decides_nothing_before_the_signature():
     """The order of the checks: a forged token is a forged token, whatever else is wrong with it."""
     for body in (claims(iss="evil"), claims(exp=1), claims(aud="other"), b"[", b"\xff"):

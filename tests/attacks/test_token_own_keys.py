@@ -17,6 +17,7 @@ from wellstreak_trust.identity import InvalidToken, KeySet, verify_jws
 JWK = json.loads(pyjwt.get_algorithm_by_name("RS256").to_jwk(private("RS256", 1).public_key()))
 
 
+@pytest.mark.asvs("9.1.3")
 @pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA"])
 def test_cve_2018_0114_a_key_in_the_header(alg):
     attacker = private(alg, 1)
@@ -25,6 +26,7 @@ def test_cve_2018_0114_a_key_in_the_header(alg):
         assert why(verifier(alg), signed(header(alg, jwk=jwk, kid=kid), alg=alg, key=attacker)) == "header"
 
 
+@pytest.mark.asvs("9.1.3")
 @pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA", "HS256"])
 def test_cve_2026_27962_no_key_is_no_reason_to_take_the_headers(alg):
     """Where the verifier has no key for the token, the one in the header was used."""
@@ -45,6 +47,7 @@ class _Nothing:
     """Looks like no key source."""
 
 
+@pytest.mark.asvs("9.1.3")
 @pytest.mark.parametrize("member", ["jku", "x5u"])
 @pytest.mark.parametrize(
     "address", ["https://evil.example/jwks", "file:///etc/passwd", "http://169.254.169.254/", "", 7]

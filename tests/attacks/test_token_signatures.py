@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from forge import b64, claims, header, signed, verifier, why
 
+pytestmark = pytest.mark.asvs("6.8.2", "9.1.1")
+
 ORDERS = {
     "ES256": (32, 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551),
     "ES384": (48, 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973),

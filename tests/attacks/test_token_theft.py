@@ -24,6 +24,8 @@ from wellstreak_trust.identity import (
 )
 from wellstreak_trust.identity.dpop import access_token_hash
 
+pytestmark = pytest.mark.asvs("10.3.5")
+
 URL = "https://api.example.com/payments"
 
 

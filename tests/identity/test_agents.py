@@ -456,6 +456,7 @@ def bearer(token: Any, scheme: str = "Bearer", *more: tuple[str, str]) -> Reques
     return RequestFacts("GET", AUDIENCE + "/notes", [("Authorization", f"{scheme} {token.reveal()}"), *more])
 
 
+@pytest.mark.asvs("9.2.2")
 def test_beside_every_other_credential(house):
     """In any order of members: each reads its own type alone."""
     access = JwtVerifier(house.issuer, issuer=ISSUER, audience=AUDIENCE, clock=house.clock)
@@ -490,6 +491,7 @@ def test_bound_to_a_key(house):
     assert ended.value.reason == "parent"
 
 
+@pytest.mark.asvs("10.3.2")
 def test_what_a_policy_makes_of_it(house):
     policy = Policy.from_dict(
         {

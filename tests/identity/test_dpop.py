@@ -380,6 +380,7 @@ def test_a_bound_token_with_its_proof(authenticator, issuer, signer):
     assert (principal.id, principal.scopes) == ("u1", {"agents:read"})
 
 
+@pytest.mark.asvs("10.3.5")
 def test_refusals_of_bound_tokens(authenticator, issuer, signer, clock):
     """One answer for all of them, its challenge included."""
     token = issued(issuer, cnf={"jkt": signer.jkt})

@@ -151,6 +151,7 @@ def test_the_issuer_says_when_and_who(private, clock):
     assert issued(own) != issued(own)
 
 
+@pytest.mark.asvs("9.2.4")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -198,6 +199,7 @@ def test_types_and_lifetimes(private, clock):
     assert found["exp"] - found["iat"] == 1
 
 
+@pytest.mark.asvs("9.2.2")
 def test_what_is_issued_for_one_purpose_serves_no_other(private, clock):
     own = issuer(private["EdDSA"], clock)
     token = own.issue(claims(), typ="invoice+jwt", lifetime=MINUTE)

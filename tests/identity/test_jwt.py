@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wellstreak_trust.core import ConfigurationError, RequestFacts, Secret
+from wellstreak_trust.core.principal import StepUp
 from wellstreak_trust.identity import Authenticator, InvalidToken, JwtVerifier, KeySet, verify_jws
 from wellstreak_trust.identity.keytext import is_key_text
 
@@ -131,6 +132,7 @@ def test_any_lifetime(clock):
     assert verifier(clock, max_lifetime=None).verify(signed(claims(exp=AT + 10**9)))["sub"] == "u1"
 
 
+@pytest.mark.asvs("9.2.2")
 @pytest.mark.parametrize(
     ("profile", "typ", "taken"),
     [
@@ -161,6 +163,7 @@ def test_logout_tokens_need_no_subject_but_their_events(clock):
     assert reason(check, signed(claims(), {"typ": "logout+jwt"})) == "claims"
 
 
+@pytest.mark.asvs("10.5.5")
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
@@ -304,6 +307,7 @@ class _Fixed:
 # --- construction --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("9.1.2")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -510,6 +514,7 @@ def test_a_key_set_prints_no_key(private):
 # --- as a credential -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("10.3.2")
 def test_the_principal_of_an_access_token(clock):
     check = verifier(clock)
     body = claims(scope="agents:read agents:update", client_id="c1", jti="j1", auth_time=AT - 60, amr=["pwd"], org="t1")
@@ -520,6 +525,34 @@ def test_the_principal_of_an_access_token(clock):
     assert (found.credential_id, found.amr, found.attributes["org"]) == ("j1", ("pwd",), "t1")
     assert found.auth_time == NOW - timedelta(seconds=60)
     assert pickle.loads(pickle.dumps(found)) == found
+
+
+@pytest.mark.asvs("10.3.3")
+def test_one_subject_of_two_issuers_is_two_people(clock):
+    """Where subjects are not the host's own, its function names users by both."""
+    from wellstreak_trust.core import Principal
+
+    def named(found):
+        return Principal(f"{found['iss']}#{found['sub']}", issuer=found["iss"], subject=found["sub"])
+
+    other = verifier(clock, issuer="https://other.example", principal=named)
+    first = verifier(clock, principal=named).authenticate(signed())
+    second = other.authenticate(signed(claims(iss="https://other.example")))
+    assert (first.issuer, first.subject) != (second.issuer, second.subject)
+    assert first.id != second.id
+    assert verifier(clock).authenticate(signed()).issuer == ISSUER  # by default both are there to be compared
+
+
+@pytest.mark.asvs("10.3.4")
+@pytest.mark.parametrize(
+    ("more", "fresh"),
+    [({"auth_time": AT - 300}, True), ({"auth_time": AT - 301}, False), ({}, False), ({"auth_time": "now"}, False)],
+)
+def test_how_fresh_the_sign_in_behind_a_token_is(clock, more, fresh):
+    principal = verifier(clock).authenticate(signed(claims(amr=["pwd", "otp"], **more)))
+    assert principal.amr == ("pwd", "otp")
+    assert StepUp(max_age=300).met_by(principal, NOW) is fresh
+    assert not StepUp(aal=2).met_by(principal, NOW)  # a token proves one factor, until the host says what its acr means
 
 
 def test_services_and_strange_optional_claims(clock):

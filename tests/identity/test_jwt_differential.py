@@ -35,9 +35,9 @@ ALGORITHMS = ("HS256", "RS256", "PS256", "ES256", "EdDSA")
 REQUIRED: Any = {"require": ["iss", "sub", "aud", "exp", "iat"]}
 
 VALUES: list[Any] = [
-    None, True, False, 0, -1, 1, 1.5, AT, AT + 600, AT - 600, AT + 600.25, float(AT - 60), 10**30, "", "a", "é",
-    "\ud800", ISSUER, AUDIENCE, [AUDIENCE], [AUDIENCE, "other"], [], {}, [AUDIENCE, 7], {"a": 1}, str(AT + 600), "a" * 300, "k1",
-    "at+jwt", "AT+JWT", "application/at+jwt", "JWT", "b\n", [[]], "none", *ALGORITHMS,
+    None, True, False, 0, -1, 1, 1.5, AT - 70, AT + 600, AT - 600, AT + 600.25, float(AT - 60), 10**30, "", "a", "é",
+    "\ud800", ISSUER, AUDIENCE, [AUDIENCE], [AUDIENCE, "other"], [], {}, [AUDIENCE, 7], {"a": 1}, str(AT + 600),
+    "a" * 300, "k1", "at+jwt", "AT+JWT", "application/at+jwt", "JWT", "b\n", [[]], "none", *ALGORITHMS,
 ]  # fmt: skip
 CLAIMS = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "scope", "x", "cnf", "nonce")
 MEMBERS = ("alg", "typ", "kid", "crit", "b64", "zip", "cty", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "x", "iss")
@@ -145,6 +145,7 @@ class Three:
         )
         # Members of the header that nobody marked critical are notes; joserfc refuses them unless told so.
         self.lenient = joserfc_jws.JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
+        self.lenient.max_header_length = 2_048  # its 512 octets are fewer than what we read on purpose
 
     def pyjwt(self, alg: str, token: str) -> Any:
         return pyjwt.decode(
