@@ -110,7 +110,8 @@ class JwtVerifier:
         wanted = dict.fromkeys((*self.profile.required, *required))
         self._required: tuple[str, ...] = tuple(name for name in wanted if name not in ("iss", "aud"))
         self._principal: Callable[[Claims], Principal] = principal or _principal
-        self._now: Callable[[], int] = micros(clock or SystemClock())
+        self._clock: Clock = clock or SystemClock()
+        self._now: Callable[[], int] = micros(self._clock)
 
     def verify(self, token: Presented) -> Claims:
         """The claims of a token that passes every check.
