@@ -274,6 +274,10 @@ def test_what_no_schedule_may_be(private, clock):
         issuer(SECRET, clock).rotated(SECRET[::-1])  # HMAC keys have no name, and a token could mean either
     with pytest.raises(UsageError):
         SigningKey(private["EdDSA"], until=datetime(2026, 1, 1))
+    ending = issuer(SigningKey(private["EdDSA"], until=clock.now() + 5 * MINUTE), clock)
+    with pytest.raises(ConfigurationError):
+        issued(ending)  # a token that its key would not outlive
+    assert ending.issue(claims(), typ="at+jwt", lifetime=4 * MINUTE)
     later = issuer(SigningKey(private["EdDSA"], signs_from=clock.now() + MINUTE), clock)
     with pytest.raises(ConfigurationError):
         issued(later)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from inspect import isawaitable, iscoroutinefunction
 from typing import Protocol
 
 from ..core.clock import Clock, SystemClock
 from ..core.errors import ConfigurationError, Denied
-from ..core.principal import Principal, PrincipalKind
+from ..core.principal import Principal
 from ..core.sansio import suspends
 from .apikey_store import ApiKeyInfo, ApiKeyStore
+from .apikeys import RightsSource
 from .session_store import SessionStore
 
 __all__ = ["AgentParent", "AgentParents", "LiveParents", "parent_of"]
-
-Rights = AbstractSet[str] | None
-RightsSource = Callable[[str, str], Rights | Awaitable[Rights]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +109,7 @@ class LiveParents:
             if rights is None:
                 return None
             scopes &= frozenset(rights)
-        kind: PrincipalKind = "api_key"
-        return Principal(info.owner_id, kind=kind, tenant_id=info.tenant_id, scopes=scopes, credential_id=info.id)
+        return Principal(info.owner_id, kind="api_key", tenant_id=info.tenant_id, scopes=scopes, credential_id=info.id)
 
 
 def parent_of(principal: Principal, *, tenant_id: str, run_id: str) -> AgentParent:

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from ..core.errors import ConfigurationError, DpopNonceRequired, InvalidCredential
+from ..core.errors import ConfigurationError, DpopNonceRequired, InvalidCredential, ReauthRequired
 from ..core.http import RequestFacts
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
@@ -129,8 +129,8 @@ class Authenticator:
                 if member.takes(credential):
                     return await prove(credential, facts)
             raise InvalidCredential("no member takes this kind of credential", reason="scheme")
-        except DpopNonceRequired:
-            raise
+        except (DpopNonceRequired, ReauthRequired):
+            raise  # they ask for something else than a credential, and say what
         except InvalidCredential as refusal:
             refusal.challenge = self._challenge
             raise

@@ -159,7 +159,7 @@ class JwtIssuer:
 
         Raises:
             UsageError: claims that no strict verifier would take, or a lifetime out of range.
-            ConfigurationError: no key signs at this moment.
+            ConfigurationError: no key signs at this moment, or none that outlives the token.
         """
         if not _SECOND <= lifetime <= self.max_lifetime:
             raise UsageError(f"a token lives one second to {self.max_lifetime}")
@@ -172,7 +172,7 @@ class JwtIssuer:
         times = {"iat": at, "exp": at + lifetime // _SECOND}
         body = {"iss": self.issuer, "jti": random_hex(), **claims, **times}
         _check(body)
-        key = self._signing(now)
+        key = self._signing(now, lifetime)
         token = key.sign({"typ": typ} if key.kid is None else {"typ": typ, "kid": key.kid}, _payload(body))
         try:
             segments(token)
@@ -221,10 +221,11 @@ class JwtIssuer:
         """See `KeyFinder`."""
         return self.find(alg, kid)
 
-    def _signing(self, now: datetime) -> SigningKey:
-        able = [each for each in self.keys if (each.signs_from or _FIRST) <= now and each.stands(now)]
+    def _signing(self, now: datetime, lifetime: timedelta) -> SigningKey:
+        """The newest key that signs by now and stands until the token has ended."""
+        able = [each for each in self.keys if (each.signs_from or _FIRST) <= now and each.stands(now + lifetime)]
         if not able:
-            raise ConfigurationError("no key signs now", hint="rotate before the last one ends", reason="key")
+            raise ConfigurationError("no key signs for so long", hint="rotate before the last one ends", reason="key")
         return max(able, key=lambda each: each.signs_from or _FIRST)
 
 
