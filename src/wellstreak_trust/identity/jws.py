@@ -17,7 +17,6 @@ import json
 import math
 from binascii import a2b_base64
 from collections.abc import Collection, Mapping, Set
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
@@ -145,13 +144,14 @@ def segments(token: Presented, *, may_be_empty: bool = False) -> Compact:
         InvalidToken: with the reason ``shape``.
     """
     text = token if type(token) is str else text_of(token)
-    if len(text) <= _LONGEST:
-        with suppress(ValueError):  # characters or parts that do not belong, all of one kind to us
-            octets = text.encode("ascii")
-            header, payload, signature = octets.translate(_STANDARD).split(b".", 3)
-            if 0 < len(header) <= _HEADER and header[-1] in _ENDS[len(header) & 3] and (payload or may_be_empty):
-                signed = octets[: -1 - len(signature)]
-                return header, signed, _decoded(payload, _PAYLOAD) if payload else b"", _decoded(signature, _SIGNATURE)
+    try:
+        octets = text.encode("ascii") if len(text) <= _LONGEST else b""
+        header, payload, signature = octets.translate(_STANDARD).split(b".", 3)
+        if 0 < len(header) <= _HEADER and header[-1] in _ENDS[len(header) & 3] and (payload or may_be_empty):
+            signed = octets[: -1 - len(signature)]
+            return header, signed, _decoded(payload, _PAYLOAD) if payload else b"", _decoded(signature, _SIGNATURE)
+    except ValueError:  # characters or parts that do not belong, all of one kind to us
+        pass  # raised below: an error that is being handled would carry the whole text along
     raise InvalidToken("not a compact JWS within the size limits", reason="shape")
 
 

@@ -99,6 +99,7 @@ class JwtVerifier:
             raise ConfigurationError("max_lifetime is positive, or None", reason="lifetime")
         self.suspends: bool = suspends(keys)
         self.profile: TokenProfile = profile_of(profile)
+        self._typs: frozenset[str | None] = self.profile.typs
         self._refuses: Callable[[Mapping[str, Any]], str] | None = self.profile.refuses
         self._keys: KeyFinder = keys
         self._issuer: str = issuer
@@ -120,13 +121,13 @@ class JwtVerifier:
             InvalidToken: one public face; the cause is in `reason`.
         """
         parts = segments(token)
-        header = admit(parts, self._algorithms, self.profile.typs)
+        header = admit(parts, self._algorithms, self._typs)
         return self._claims(parts, self._keys.find(header.alg, header.kid))
 
     async def averify(self, token: Presented) -> Claims:
         """`verify`, for callers that await."""
         parts = segments(token)
-        header = admit(parts, self._algorithms, self.profile.typs)
+        header = admit(parts, self._algorithms, self._typs)
         return self._claims(parts, await self._keys.afind(header.alg, header.kid))
 
     def takes(self, credential: Credential) -> bool:
@@ -193,11 +194,10 @@ class JwtVerifier:
         expires, issued = claims["exp"], claims["iat"]
         begins = claims.get("nbf", issued)
         # A NumericDate (RFC 7519, 2). No `int()`: it would take text, underscores, foreign digits and true.
-        for moment in (expires, issued, begins):
-            if type(moment) not in _NUMBERS or not 0 < moment < _LAST_SECOND:
-                raise InvalidToken("not a NumericDate", reason="time")
+        if not {type(expires), type(issued), type(begins)} <= _NUMBERS:
+            raise InvalidToken("not a NumericDate", reason="time")
         latest = now + self._leeway
-        if not (expires > now - self._leeway and issued <= latest and begins <= latest):
+        if not (now - self._leeway < expires < _LAST_SECOND and 0 < issued <= latest and 0 < begins <= latest):
             raise InvalidToken("expired or not yet valid", reason="time")
         if not 0 < expires - issued <= self._max_lifetime:
             raise InvalidToken("it lives longer than any token may", reason="lifetime")
