@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 from binascii import a2b_base64
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
@@ -56,7 +56,7 @@ _TEXTS: Final = ("kid", "typ", "x5t", "x5t#S256")
 _BLANK: Final = " \t\r\n"  # what JSON calls white space (RFC 8259, 2)
 
 Compact = tuple[bytes, bytes, bytes, bytes]
-"""A token by its shape: the header's segment as `header_members` reads it, what was signed, the payload's octets and
+"""A token by its shape: the header's segment, which `header_members` reads, what was signed, the payload's octets and
 the signature's. Nothing in them is trusted yet."""
 
 
@@ -111,31 +111,34 @@ def header_of(token: Presented) -> Header | None:
         return None
 
 
-def admitted_algorithms(names: Collection[str]) -> frozenset[str]:
+def admitted_algorithms(names: Iterable[str] | None) -> frozenset[str]:
     """The allow-list of a verifier.
 
     Raises:
         ConfigurationError: empty; an unknown name or ``none``; HMAC beside public keys, where a public key would one
             day be taken for a secret.
     """
-    if isinstance(names, str) or not names:
+    found = () if isinstance(names, str) or names is None else tuple(names)
+    if not found:
         raise ConfigurationError("algorithms is a non-empty collection", hint='algorithms=("ES256",)', reason="alg")
-    unknown = sorted(str(name) for name in names if name not in ALGORITHMS)
+    unknown = sorted(str(name) for name in found if name not in ALGORITHMS)
     if unknown:
         raise ConfigurationError(
             f"algorithms that no verifier here takes: {', '.join(unknown)[:200]}",
             hint=f"choose from {', '.join(ALGORITHMS)}",
             reason="alg",
         )
-    if len({name.startswith("HS") for name in names}) > 1:
+    if len({name.startswith("HS") for name in found}) > 1:
         raise ConfigurationError(
             "HMAC and public-key algorithms in one verifier", hint="build one verifier for each family", reason="alg"
         )
-    return frozenset(names)
+    return frozenset(found)
 
 
 def segments(token: Presented, *, may_be_empty: bool = False) -> Compact:
-    """The three segments, by shape alone. What is too long is refused by its length, before anything reads it.
+    """The three segments, by shape alone; that of the header is looked at when it is read, which is next.
+
+    What is too long is refused by its length, before anything touches it.
 
     Args:
         may_be_empty: whether there may be nothing between the dots, as RFC 7515 allows and RFC 7519 does not.
@@ -147,9 +150,9 @@ def segments(token: Presented, *, may_be_empty: bool = False) -> Compact:
     try:
         octets = text.encode("ascii") if len(text) <= _LONGEST else b""
         header, payload, signature = octets.translate(_STANDARD).split(b".", 3)
-        if 0 < len(header) <= _HEADER and header[-1] in _ENDS[len(header) & 3] and (payload or may_be_empty):
-            signed = octets[: -1 - len(signature)]
-            return header, signed, _decoded(payload, _PAYLOAD) if payload else b"", _decoded(signature, _SIGNATURE)
+        signed = octets[: -1 - len(signature)]
+        body = b"" if may_be_empty and not payload else _decoded(payload, _PAYLOAD)
+        return header, signed, body, _decoded(signature, _SIGNATURE)
     except ValueError:  # characters or parts that do not belong, all of one kind to us
         pass  # raised below: an error that is being handled would carry the whole text along
     raise InvalidToken("not a compact JWS within the size limits", reason="shape")
