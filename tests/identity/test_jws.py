@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from forge import SECRET, b64, claims, header, keys, private, signed, verifier, why
-from wellstreak_trust.core import ConfigurationError, Secret
-from wellstreak_trust.identity import InvalidToken, KeySet, TokenProfile, verify_jws
+from forge import AT, AUDIENCE, ISSUER, NOW, SECRET, b64, claims, header, keys, private, signed, verifier, why
+from wellstreak_trust.core import ConfigurationError, FixedClock, Secret
+from wellstreak_trust.identity import Credential, InvalidToken, JwtVerifier, KeySet, TokenProfile, verify_jws
 from wellstreak_trust.identity.jws import Header, admitted_algorithms, header_of, media_type, open_jws, segments
 from wellstreak_trust.identity.keys import ALGORITHMS
 from wellstreak_trust.identity.profiles import PROFILES, profile_of
@@ -146,3 +148,141 @@ def test_a_profile_of_ones_own():
     assert plain.verify(signed(header(typ=...), claims(sub=...)))["iss"]
     assert plain.verify(signed(header(typ="JWT")))["sub"] == "admin"
     assert why(plain, signed()) == "typ"
+
+
+def test_what_a_verifier_takes_unless_told_otherwise():
+    """RS256, PS256, ES256 and EdDSA; half a minute of leeway; a day of life; access tokens."""
+
+    def default(alg, **more):
+        clock = FixedClock(NOW)
+        return JwtVerifier(keys(alg), issuer=ISSUER, audience=AUDIENCE, clock=clock, **more)
+
+    for alg in ("RS256", "PS256", "ES256", "EdDSA"):
+        assert default(alg).verify(signed(header(alg), alg=alg))["sub"] == "admin"
+    for alg in ("ES384", "ES512", "HS256"):
+        assert why(default(alg), signed(header(alg), alg=alg)) == "alg"
+    check = default("ES256")
+
+    def token(**more):
+        return signed(header("ES256"), claims(**more), alg="ES256")
+
+    assert check.verify(token(iat=AT - 86_370, exp=AT + 30))
+    assert why(check, token(iat=AT - 86_371, exp=AT + 30)) == "lifetime"
+    assert check.verify(token(iat=AT + 30, exp=AT + 60))
+    assert why(check, token(iat=AT + 31, exp=AT + 60)) == "time"
+    assert check.verify(token(iat=AT - 60, exp=AT - 29))
+    assert why(check, token(iat=AT - 60, exp=AT - 30)) == "time"
+    assert why(check, signed(header("ES256", typ="JWT"), alg="ES256")) == "typ"
+    assert default("ES256", leeway=timedelta(minutes=5)).verify(token(iat=AT + 300))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"held": object()}, "key"),
+        ({"issuer": ""}, "issuer"),
+        ({"issuer": 7}, "issuer"),
+        ({"audience": None}, "issuer"),
+        ({"audience": ""}, "issuer"),
+        ({"leeway": timedelta(minutes=5, microseconds=1)}, "leeway"),
+        ({"leeway": -timedelta(microseconds=1)}, "leeway"),
+        ({"max_lifetime": timedelta()}, "lifetime"),
+        ({"max_lifetime": -timedelta(1)}, "lifetime"),
+        ({"algorithms": ()}, "alg"),
+        ({"profile": "x"}, "profile"),
+    ],
+    ids=str,
+)
+def test_what_is_no_verifier_says_why(arguments, reason):
+    with pytest.raises(ConfigurationError) as caught:
+        verifier(**arguments)
+    assert caught.value.reason == reason
+
+
+def test_a_lifetime_may_be_short():
+    brief = verifier(max_lifetime=timedelta(microseconds=1_000_000))
+    assert brief.verify(signed(body=claims(iat=AT - 0.5, exp=AT + 0.5)))
+    assert why(brief, signed(body=claims(iat=AT - 1, exp=AT + 0.5))) == "lifetime"
+
+
+def test_a_principal_of_few_claims():
+    found = verifier().authenticate(signed())
+    assert (found.id, found.kind, found.tenant_id, found.scopes) == ("admin", "user", None, None)
+    assert (found.issuer, found.subject, found.credential_id) == (ISSUER, "admin", None)
+    assert (found.amr, found.auth_time, found.aal, found.actor) == ((), None, 1, None)
+    assert dict(found.attributes) == claims()
+
+
+@pytest.mark.parametrize("since", [0, -1, True, "1", 253_402_300_799, float("1e300"), None, []])
+def test_a_sign_in_at_no_time(since):
+    assert verifier().authenticate(signed(body=claims(auth_time=since))).auth_time is None
+
+
+def test_a_sign_in_at_a_time():
+    found = verifier().authenticate(signed(body=claims(auth_time=AT - 1.5, amr=["pwd"], scope="a  b")))
+    assert found.auth_time == NOW - timedelta(seconds=1.5)
+    assert (found.amr, found.scopes) == (("pwd",), {"a", "b"})
+    assert verifier().authenticate(signed(body=claims(amr=["pwd", 7], scope=""))).amr == ()
+    assert verifier().authenticate(signed(body=claims(scope=""))).scopes == frozenset()
+
+
+def test_claims_as_a_mapping():
+    found = verifier().verify(signed(body=claims(email="ada@example.org")))
+    assert repr(found) == "Claims(aud, email, exp, iat, iss, sub)"
+    assert found == claims(email="ada@example.org")
+    assert "nothing" not in found
+    assert found.get("nothing") is None
+
+
+@pytest.mark.anyio
+async def test_every_face_asks_its_own_way():
+    """The sync face asks `find`, the other `afind`; neither asks for a token that fails before."""
+
+    class Keys:
+        suspends = True
+
+        def __init__(self):
+            self.asked = []
+
+        def find(self, alg, kid):
+            self.asked.append(f"find {alg} {kid}")
+            return keys("RS256").find(alg, kid)
+
+        async def afind(self, alg, kid):
+            self.asked.append(f"afind {alg} {kid}")
+            return keys("RS256").find(alg, kid)
+
+    asked_of = Keys()
+    check = verifier(held=asked_of)
+    assert check.suspends
+    assert not verifier().suspends
+    assert check.verify(signed())["sub"] == check.authenticate(signed()).id == "admin"
+    assert (await check.averify(signed()))["sub"] == (await check.aauthenticate(signed())).id == "admin"
+    for bad in ("a.b", signed(header(typ="x")), signed(header("PS256"), alg="PS256"), signed(header(crit=[]))):
+        why(check, bad)
+        with pytest.raises(InvalidToken):
+            await check.averify(bad)
+    assert asked_of.asked == ["find RS256 k1"] * 2 + ["afind RS256 k1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("token", "read"),
+    [
+        (signed, True),
+        (lambda: signed(header(typ="JWT")), False),
+        (lambda: signed(header("PS256"), alg="PS256"), True),
+        (lambda: "a.b.c", True),
+        (lambda: "wsk_live_abc", False),
+        (lambda: "a.b.c.d", False),
+        (lambda: "", False),
+    ],
+    ids=["own", "another-type", "another-algorithm", "junk", "key", "four", "empty"],
+)
+def test_which_tokens_are_of_its_kind(token, read):
+    check = verifier()
+    assert check.reads(token()) is read
+    assert check.takes(Credential(scheme="bearer", token=token())) is read
+    assert check.takes(Credential(scheme="dpop", token=token())) is False
+    assert check.takes(Credential(cookie="c", token=token())) is False
+    assert verifier(profile="id_token").reads(token()) is False
+    assert check.cookie_name is None

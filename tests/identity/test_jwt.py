@@ -506,6 +506,32 @@ def test_random_octets_are_secrets_whatever_they_begin_with(first):
         assert not is_key_text(first + os.urandom(61))
 
 
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"1" * 40,
+        b'"' + b"a" * 40 + b'"',
+        b"[1,2,[3,{}]]" * 1,
+        b'{"a":["kty",{"b":"kty"}]}',
+        b"null",
+        b"ssh-rsa AAAA",
+        b"-----BEGIN",
+        b"",
+        base64.b64encode(b"\x30\x82" + bytes(60)),
+    ],
+    ids=repr,
+)
+def test_what_only_looks_like_a_key(octets):
+    assert is_key_text(octets) is False
+
+
+def test_base64_with_junk_in_it_is_no_key(private):
+    der = private["ES256"].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    text = base64.b64encode(der)
+    assert is_key_text(text[:10] + b" \r\n" + text[10:]) is True
+    assert is_key_text(text[:10] + b"*" + text[10:]) is False
+
+
 def test_a_key_set_prints_no_key(private):
     text = repr(KeySet.from_secret(b"opensesame" * 4, kid="k1"))
     assert text == "KeySet(HS256:k1)"
