@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from wellstreak_trust.audit import AuditLog, MemoryAuditStore
 from wellstreak_trust.authz import Policy
 from wellstreak_trust.core import ConfigurationError, FixedClock, Principal, RequestFacts, UsageError
-from wellstreak_trust.core.errors import Denied, StoreUnavailable
+from wellstreak_trust.core.errors import AuditUnavailable, Denied, StoreUnavailable
 from wellstreak_trust.identity import (
     AgentIssuer,
     AgentParent,
@@ -174,6 +175,29 @@ def test_a_service_of_the_hosts_own(clock):
     living.clear()
     with pytest.raises(InvalidToken):
         verifier.authenticate(token)
+
+
+def test_what_is_minted_is_on_record(house, sink):
+    agents = AgentIssuer(house.issuer, audience=AUDIENCE, parents=house.parents, audit=sink)
+    ada = house.ada()
+    made = agents.mint(ada, "bot", scopes={"b", "a"}, run_id="run-1")
+    (event,) = sink.events
+    assert (event.action, event.outcome, event.tenant_id) == ("agent.credential_minted", "success", "acme")
+    assert event.actor is ada
+    assert event.targets == ({"type": "agent", "id": "bot"}, {"type": "run", "id": "run-1"})
+    assert dict(event.data) == {"credential": made.id, "scopes": "a b"}
+    assert made.token.reveal() not in repr(event)
+    sink.broken = AuditUnavailable("gone")
+    with pytest.raises(AuditUnavailable):
+        agents.mint(ada, "bot", scopes={"a"}, run_id="run-1")
+
+
+def test_a_real_trail_takes_it(house):
+    log = AuditLog(MemoryAuditStore(), clock=house.clock)
+    agents = AgentIssuer(house.issuer, audience=AUDIENCE, parents=house.parents, audit=log)
+    first = agents.mint(house.ada(), "bot", scopes={"a"}, run_id="run-1")
+    agents.mint(house.verifier.authenticate(first.token), "sub", scopes={"a"}, run_id="run-1", lifetime=MINUTE)
+    assert [event["action"] for event in log.events("acme")] == ["agent.credential_minted"] * 2
 
 
 # --- only downwards ------------------------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ SDK_ACTIONS: Final[tuple[ActionSpec, ...]] = (
     ActionSpec("access.denied", "protective", "The policy refused an operation"),
     ActionSpec("access.attempted", "standard", "An operation was let through and is about to run"),
     ActionSpec("authz.break_glass", "critical", "An operator was given permissions in a tenant", needs_reason=True),
+    ActionSpec("agent.credential_minted", "critical", "An agent got a credential to act for somebody"),
     ActionSpec("authz.approval_confirmed", "critical", "A person approved an operation of somebody else"),
     ActionSpec("signin.succeeded", "standard", "Somebody signed in"),
     ActionSpec("signin.failed", "protective", "A sign-in failed"),

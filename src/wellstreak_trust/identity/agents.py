@@ -29,6 +29,7 @@ from typing import Any, Final
 
 from ..core.entropy import random_hex
 from ..core.errors import ConfigurationError, Denied, InvalidCredential, UsageError
+from ..core.event import AuditEvent, EventSink
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
 from ..core.secret import Secret
@@ -73,6 +74,7 @@ class AgentIssuer:
         parents: tells whether what a credential hangs on still stands.
         max_lifetime: the longest life of one; a longer run asks for another, from the session or key it began with.
         max_depth: how many agents may stand in a row; 1 is an agent without agents of its own.
+        audit: takes ``agent.credential_minted``. A credential that cannot be recorded is not handed out.
 
     Raises:
         ConfigurationError: arguments out of range, or an issuer that signs with HMAC.
@@ -86,6 +88,7 @@ class AgentIssuer:
         parents: AgentParents,
         max_lifetime: timedelta = timedelta(minutes=15),
         max_depth: int = 3,
+        audit: EventSink | None = None,
     ) -> None:
         if not _SECOND <= max_lifetime <= min(issuer.max_lifetime, _LONGEST):
             raise ConfigurationError("agents live a second to twelve hours, as their issuer allows", reason="agents")
@@ -93,12 +96,13 @@ class AgentIssuer:
             raise ConfigurationError(f"max_depth is 1 to {MAX_DEPTH}", reason="agents")
         if any(str(key.alg).startswith("HS") for key in issuer.keys):
             raise ConfigurationError("agents' tokens are signed with a private key", hint="Ed25519", reason="alg")
-        self.suspends: bool = suspends(parents)
+        self.suspends: bool = suspends(parents, audit)
         self._issuer: JwtIssuer = issuer
         self._audience: str = audience
         self._parents: AgentParents = parents
         self._max_lifetime: timedelta = max_lifetime
         self._max_depth: int = max_depth
+        self._audit: EventSink | None = audit
 
     async def amint(
         self,
@@ -130,6 +134,7 @@ class AgentIssuer:
                 an impersonation.
             InvalidCredential: what `behind` came from has ended.
             UsageError: names that are none, or a lifetime out of range.
+            AuditUnavailable: the trail cannot take it.
         """
         order = _Order(agent_id, _names(scopes, "scopes"), run_id, tenant_id or behind.tenant_id or "", lifetime)
         self._check(behind, order)
@@ -148,7 +153,9 @@ class AgentIssuer:
         if standing.scopes is not None and not order.scopes <= standing.scopes:
             raise Denied(_MORE)
         claims = {"sub": root.id, "act": act_of(chain), "parent": {"kind": parent.kind, "id": parent.id}}
-        return self._made(order, {**claims, **_narrow(things, jkt)})
+        made = self._made(order, {**claims, **_narrow(things, jkt)})
+        await self._record(behind, order, made)
+        return made
 
     mint: Final = synced(amint)
 
@@ -177,6 +184,20 @@ class AgentIssuer:
         token = self._issuer.issue(claims, typ=TYP, lifetime=order.lifetime)
         ends_at = at + order.lifetime // _SECOND * _SECOND
         return AgentToken(Secret(token), claims["jti"], order.agent_id, order.scopes, ends_at)
+
+    async def _record(self, behind: Principal, order: _Order, made: AgentToken) -> None:
+        if self._audit is None:
+            return
+        event = AuditEvent(
+            "agent.credential_minted",
+            "success",
+            order.tenant_id,
+            behind,
+            targets=({"type": "agent", "id": order.agent_id}, {"type": "run", "id": order.run_id}),
+            data={"credential": made.id, "scopes": " ".join(sorted(order.scopes))},
+            occurred_at=self._issuer.clock.now(),
+        )
+        await self._audit.aemit(event)  # what it raises passes, and the token with it
 
 
 def _narrow(resources: frozenset[str] | None, jkt: str | None) -> dict[str, Any]:
