@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from forge import AT, AUDIENCE, ISSUER, NOW, SECRET, b64, claims, header, keys, private, signed, verifier, why
-from wellstreak_trust.core import ConfigurationError, FixedClock, Secret
-from wellstreak_trust.identity import Credential, InvalidToken, JwtVerifier, KeySet, TokenProfile, verify_jws
+from wellstreak_trust.core import ConfigurationError, FixedClock, RequestFacts, Secret, drive
+from wellstreak_trust.identity import (
+    Authenticator,
+    Credential,
+    InvalidToken,
+    JwtVerifier,
+    KeySet,
+    TokenProfile,
+    verify_jws,
+)
 from wellstreak_trust.identity.jws import Header, admitted_algorithms, header_of, media_type, open_jws, segments
 from wellstreak_trust.identity.keys import ALGORITHMS
 from wellstreak_trust.identity.profiles import PROFILES, profile_of
@@ -263,6 +272,27 @@ async def test_every_face_asks_its_own_way():
         with pytest.raises(InvalidToken):
             await check.averify(bad)
     assert asked_of.asked == ["find RS256 k1"] * 2 + ["afind RS256 k1"] * 2
+
+
+def test_a_sync_face_fetches_in_place():
+    """A host without a loop: what an Authenticator drives must not wait for one."""
+
+    class Fetched:
+        suspends = False
+
+        def find(self, alg, kid):
+            return keys("RS256").find(alg, kid)
+
+        async def afind(self, alg, kid):
+            await asyncio.to_thread(lambda: None)
+            return self.find(alg, kid)
+
+    check = verifier(held=Fetched())
+    facts = RequestFacts("GET", "https://a.example/", [("Authorization", f"Bearer {signed()}")])
+    assert Authenticator([check]).authenticate(facts).id == "admin"
+    assert drive(check.averify(signed()))["sub"] == "admin"
+    assert asyncio.run(check.averify(signed()))["sub"] == "admin"
+    assert asyncio.run(Authenticator([check]).aauthenticate(facts)).id == "admin"
 
 
 @pytest.mark.parametrize(
