@@ -102,7 +102,7 @@ def test_ghsa_w6j9_cwv2_h6wq_a_bad_member_of_a_key_set(member):
         KeySet.from_jwks({"keys": [BAD_MEMBERS[member]]})
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     st.dictionaries(
         st.sampled_from(["kty", "crv", "x", "y", "n", "e", "alg", "use", "key_ops", "kid", "d"]),
