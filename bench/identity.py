@@ -1,4 +1,4 @@
-"""Identity, measured: session lookups, parallel refreshes, and token verification beside PyJWT and the bare signature.
+"""Identity, measured: session lookups and parallel refreshes.
 
 Callables take turns in short rounds; the medians of the rounds' ratios are shown, because absolute times on a shared
 machine mean little. Run: ``python bench/identity.py``.
@@ -6,28 +6,21 @@ machine mean little. Run: ``python bench/identity.py``.
 
 from __future__ import annotations
 
-import base64
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import create_engine, text
 
 from wellstreak_trust.core import drive
 from wellstreak_trust.identity import (
-    JwtVerifier,
-    KeySet,
     MemoryRefreshStore,
     MemorySessionStore,
     RefreshFamilies,
@@ -68,42 +61,6 @@ def over(items: list[Any], function: Callable[[Any], object]) -> Call:
             function(item)
 
     return call
-
-
-def tokens() -> None:
-    at = int(datetime.now(UTC).timestamp())
-    keys: dict[str, Any] = {
-        "HS256": b"0123456789abcdef0123456789abcdef",
-        "RS256": rsa.generate_private_key(65_537, 2_048),
-        "ES256": ec.generate_private_key(ec.SECP256R1()),
-        "EdDSA": ed25519.Ed25519PrivateKey.generate(),
-    }
-    print(f"{'':8}{'ours us':>9}{'PyJWT / ours':>14}{'ours / bare':>13}")
-    for alg, key in keys.items():
-        claims = [
-            {"iss": ISSUER, "aud": AUDIENCE, "sub": f"u{n}", "iat": at, "exp": at + 600, "jti": str(n)}
-            for n in range(TOKENS)
-        ]
-        made = [jwt.encode(each, key, alg, headers={"typ": "at+jwt", "kid": "k1"}) for each in claims]
-        public = key if alg == "HS256" else key.public_key()
-        if alg == "HS256":
-            held = KeySet.from_secret(key, kid="k1")
-        else:
-            pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-            held = KeySet.from_pem(pem, kid="k1")
-        verifier = JwtVerifier(held, issuer=ISSUER, audience=AUDIENCE, algorithms=(alg,))
-        split = [token.rpartition(".") for token in made]
-        parts = [(head.encode(), base64.urlsafe_b64decode(last + "==")) for head, _, last in split]
-        ours, theirs, bare = interleaved(
-            over(made, verifier.verify),
-            over(
-                made,
-                lambda t, a=alg, k=public: jwt.decode(t, k, [a], audience=AUDIENCE, issuer=ISSUER, options=REQUIRED),
-            ),
-            over(parts, lambda p, k=held.keys[0]: k.verify(*p)),
-            repeat=TOKENS,
-        )
-        print(f"{alg:8}{statistics.median(ours):9.1f}{ratio(theirs, ours):14.2f}{ratio(ours, bare):13.2f}")
 
 
 def sessions() -> None:
@@ -177,4 +134,3 @@ if __name__ == "__main__":
     sessions()
     redis_sessions()
     refreshes()
-    tokens()

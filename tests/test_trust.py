@@ -6,11 +6,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from wellstreak_trust import Trust
 from wellstreak_trust.audit import AuditLog, MemoryAuditStore
 from wellstreak_trust.core import ConfigurationError, FixedClock
-from wellstreak_trust.identity import Authenticator, MemorySessionStore, SessionManager
+from wellstreak_trust.identity import (
+    AgentVerifier,
+    Authenticator,
+    Dpop,
+    DpopTokens,
+    JwtIssuer,
+    LiveParents,
+    MemoryDpopStore,
+    MemorySessionStore,
+    SessionManager,
+)
 from wellstreak_trust.origin import OriginPolicy
 from wellstreak_trust.ratelimit import LimitRule, MemoryLimitStore, RateLimiter
 from wellstreak_trust.tenancy import Memberships, MemoryMembershipStore, PathSource, TenantResolver
@@ -58,6 +69,29 @@ def test_production_refuses_a_clock_that_stands_still() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Trust(**parts(allow_memory=True, clock=FixedClock(datetime(2026, 1, 1, tzinfo=UTC))))
     assert caught.value.reason == "fixed_clock"
+
+
+def test_what_stands_behind_tokens_is_found_too() -> None:
+    """The ids of proofs, the parents of agents, and the clocks of both."""
+    issuer = JwtIssuer(Ed25519PrivateKey.generate(), issuer="https://a.example")
+
+    def agents(store: MemorySessionStore, **more: Any) -> AgentVerifier:
+        return AgentVerifier(issuer, issuer="https://a.example", audience="a", parents=LiveParents(store), **more)
+
+    lasting, passing = MemorySessionStore(allow_memory=True), MemorySessionStore()
+    kept = Dpop(MemoryDpopStore(allow_memory=True))
+    stands = FixedClock(datetime(2026, 1, 1, tzinfo=UTC))
+    for member, reason in (
+        (DpopTokens(agents(lasting), Dpop(MemoryDpopStore())), "memory_store"),
+        (DpopTokens(agents(passing), kept), "memory_store"),
+        (agents(passing), "memory_store"),
+        (agents(lasting, clock=stands), "fixed_clock"),
+        (DpopTokens(agents(lasting), Dpop(MemoryDpopStore(allow_memory=True), clock=stands)), "fixed_clock"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            Trust(**parts(allow_memory=True, authenticator=Authenticator([member])))
+        assert caught.value.reason == reason
+    assert Trust(**parts(allow_memory=True, authenticator=Authenticator([DpopTokens(agents(lasting), kept)])))
 
 
 def test_what_is_said_to_be_acceptable_is_accepted() -> None:

@@ -116,6 +116,7 @@ def test_a_member_must_be_one():
             Authenticator(members)
 
 
+@pytest.mark.asvs("9.2.2")
 def test_id_tokens_are_no_credentials(refused):
     keys = KeySet.from_secret(b"k" * 31 + b"!", kid="k1")
     verifier = JwtVerifier(keys, issuer="https://op.example", audience="a", profile="id_token", algorithms=("HS256",))

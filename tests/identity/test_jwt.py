@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wellstreak_trust.core import ConfigurationError, RequestFacts, Secret
+from wellstreak_trust.core.principal import StepUp
 from wellstreak_trust.identity import Authenticator, InvalidToken, JwtVerifier, KeySet, verify_jws
 from wellstreak_trust.identity.keytext import is_key_text
 
@@ -131,6 +132,7 @@ def test_any_lifetime(clock):
     assert verifier(clock, max_lifetime=None).verify(signed(claims(exp=AT + 10**9)))["sub"] == "u1"
 
 
+@pytest.mark.asvs("9.2.2")
 @pytest.mark.parametrize(
     ("profile", "typ", "taken"),
     [
@@ -157,7 +159,30 @@ def test_logout_tokens_need_no_subject_but_their_events(clock):
     check = verifier(clock, profile="logout")
     body = claims(sub=..., sid="s1", jti="1", events={"http://schemas.openid.net/event/backchannel-logout": {}})
     assert check.verify(signed(body, {"typ": "logout+jwt"}))["sid"] == "s1"
+    assert check.verify(signed({**body, "sub": "u1"}, {"typ": ...}))["sub"] == "u1"
     assert reason(check, signed(claims(), {"typ": "logout+jwt"})) == "claims"
+
+
+@pytest.mark.asvs("10.5.5")
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"jti": ...}, "claims"),
+        ({"events": ...}, "claims"),
+        ({"events": {}}, "event"),
+        ({"events": ["http://schemas.openid.net/event/backchannel-logout"]}, "event"),
+        ({"events": {"http://schemas.openid.net/event/backchannel-logout": []}}, "event"),
+        ({"nonce": None}, "nonce"),
+        ({"sub": ...}, "session"),
+        ({"sid": ""}, "session"),
+        ({"sid": 7}, "session"),
+        ({"sid": None}, "session"),
+    ],
+)
+def test_what_is_no_logout_token(clock, changes, why):
+    body = claims(jti="1", events={"http://schemas.openid.net/event/backchannel-logout": {}})
+    changed = {name: value for name, value in {**body, **changes}.items() if value is not ...}
+    assert reason(verifier(clock, profile="logout"), signed(changed, {"typ": "logout+jwt"})) == why
 
 
 # --- form ----------------------------------------------------------------------------------------------------------
@@ -282,6 +307,7 @@ class _Fixed:
 # --- construction --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("9.1.2")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -300,8 +326,10 @@ class _Fixed:
         {"leeway": timedelta(minutes=6)},
         {"max_lifetime": timedelta()},
         {"profile": "acess"},
-        {"profile": "dpop"},
+        {"profile": "dpopjwt"},
+        {"profile": 7},
         {"keys": {"keys": []}},
+        {"keys": "https://op.example/jwks"},
     ],
 )
 def test_what_a_verifier_refuses(clock, arguments):
@@ -466,8 +494,9 @@ def test_keys_in_disguise_are_no_secrets(private):
         ]
         assert [is_key_text(octets) for octets in hidden] == [True] * len(hidden)
     document = jwk("ES256", private["ES256"])
-    for found in (document, {"keys": [document]}):
+    for found in (document, {"keys": [document]}, [document], {"a": [{"b": document}]}):
         assert is_key_text(b"\n" + json.dumps(found, indent=2).encode())
+        assert is_key_text(json.dumps({"of": found}).replace("{", '{"n":' + "9" * 5_000 + ",", 1).encode("utf-16"))
     assert is_key_text(b"[" * 100_000)
 
 
@@ -475,6 +504,32 @@ def test_keys_in_disguise_are_no_secrets(private):
 def test_random_octets_are_secrets_whatever_they_begin_with(first):
     for _ in range(20):
         assert not is_key_text(first + os.urandom(61))
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"1" * 40,
+        b'"' + b"a" * 40 + b'"',
+        b"[1,2,[3,{}]]" * 1,
+        b'{"a":["kty",{"b":"kty"}]}',
+        b"null",
+        b"ssh-rsa AAAA",
+        b"-----BEGIN",
+        b"",
+        base64.b64encode(b"\x30\x82" + bytes(60)),
+    ],
+    ids=repr,
+)
+def test_what_only_looks_like_a_key(octets):
+    assert is_key_text(octets) is False
+
+
+def test_base64_with_junk_in_it_is_no_key(private):
+    der = private["ES256"].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    text = base64.b64encode(der)
+    assert is_key_text(text[:10] + b" \r\n" + text[10:]) is True
+    assert is_key_text(text[:10] + b"*" + text[10:]) is False
 
 
 def test_a_key_set_prints_no_key(private):
@@ -485,6 +540,7 @@ def test_a_key_set_prints_no_key(private):
 # --- as a credential -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("10.3.2")
 def test_the_principal_of_an_access_token(clock):
     check = verifier(clock)
     body = claims(scope="agents:read agents:update", client_id="c1", jti="j1", auth_time=AT - 60, amr=["pwd"], org="t1")
@@ -495,6 +551,34 @@ def test_the_principal_of_an_access_token(clock):
     assert (found.credential_id, found.amr, found.attributes["org"]) == ("j1", ("pwd",), "t1")
     assert found.auth_time == NOW - timedelta(seconds=60)
     assert pickle.loads(pickle.dumps(found)) == found
+
+
+@pytest.mark.asvs("10.3.3")
+def test_one_subject_of_two_issuers_is_two_people(clock):
+    """Where subjects are not the host's own, its function names users by both."""
+    from wellstreak_trust.core import Principal
+
+    def named(found):
+        return Principal(f"{found['iss']}#{found['sub']}", issuer=found["iss"], subject=found["sub"])
+
+    other = verifier(clock, issuer="https://other.example", principal=named)
+    first = verifier(clock, principal=named).authenticate(signed())
+    second = other.authenticate(signed(claims(iss="https://other.example")))
+    assert (first.issuer, first.subject) != (second.issuer, second.subject)
+    assert first.id != second.id
+    assert verifier(clock).authenticate(signed()).issuer == ISSUER  # by default both are there to be compared
+
+
+@pytest.mark.asvs("10.3.4")
+@pytest.mark.parametrize(
+    ("more", "fresh"),
+    [({"auth_time": AT - 300}, True), ({"auth_time": AT - 301}, False), ({}, False), ({"auth_time": "now"}, False)],
+)
+def test_how_fresh_the_sign_in_behind_a_token_is(clock, more, fresh):
+    principal = verifier(clock).authenticate(signed(claims(amr=["pwd", "otp"], **more)))
+    assert principal.amr == ("pwd", "otp")
+    assert StepUp(max_age=300).met_by(principal, NOW) is fresh
+    assert not StepUp(aal=2).met_by(principal, NOW)  # a token proves one factor, until the host says what its acr means
 
 
 def test_services_and_strange_optional_claims(clock):

@@ -52,6 +52,7 @@ def cases(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, 
                 yield group, case
 
 
+@pytest.mark.asvs("6.8.2", "9.1.1")
 @pytest.mark.parametrize("name", ["signature", "key", "crypto"])
 def test_every_vector(published_vectors: Read, name: str) -> None:
     document = published_vectors(f"identity/json_web_{name}_test.json")

@@ -11,6 +11,7 @@ __all__ = ["SDK_ACTIONS"]
 
 _GROUPS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "access": (("16.3.2",), ("AU-2", "AC-3")),
+    "agent": (("16.3.1",), ("AC-6(9)", "AU-2", "IA-9")),
     "api_key": (("16.3.1",), ("AC-2(4)", "AU-2", "IA-5")),
     "audit": (("16.4.2", "16.5.3"), ("AU-5", "AU-9")),
     "authz": (("16.3.2",), ("AU-2", "AC-6(9)")),
@@ -85,6 +86,7 @@ SDK_ACTIONS: Final[tuple[ActionSpec, ...]] = (
     _ours("factor.removed", "critical", "An account lost a way to prove who it is"),
     _ours("factor.used", "standard", "A single-use proof was spent"),
     _ours("factor.refused", "protective", "A proof was refused"),
+    _ours("agent.credential_minted", "critical", "An agent got a credential to act for somebody"),
     _ours("tenancy.elevated", "critical", "An operator entered another tenant", needs_reason=True),
     _ours("tenancy.elevation_ended", "protective", "An operator left another tenant"),
     _ours("tenancy.unscoped", "critical", "Code ran outside the tenant guard", needs_reason=True),

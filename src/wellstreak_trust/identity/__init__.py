@@ -5,6 +5,7 @@ from ..core.errors import (
     Busy,
     ConfigurationError,
     Denied,
+    DpopNonceRequired,
     InvalidCredential,
     InvalidRequest,
     InvalidToken,
@@ -17,16 +18,24 @@ from ..core.errors import (
 )
 from . import presets
 from .account_passwords import Passwords
+from .agent_parents import AgentParent, AgentParents, LiveParents
+from .agent_verifier import AgentVerifier
+from .agents import AgentIssuer, AgentToken
 from .apikey_store import ApiKeyInfo, ApiKeyRow, ApiKeyStore
 from .apikeys import API_KEY_PATTERN, ApiKeys, CreatedApiKey
-from .authenticator import Authenticator, Credential, CredentialMember
+from .authenticator import Authenticator, Credential, CredentialMember, RequestMember
 from .blocklists import Blocklist, RangeBlocklist, WordBlocklist
 from .codes import IssuedCode, OneTimeCodes
 from .cookies import Cookie
+from .dpop import Dpop, DpopNonces, DpopProof
+from .dpop_client import DpopSigner
+from .dpop_store import DpopStore, MemoryDpopStore
+from .dpop_tokens import BindableTokens, DpopTokens
 from .email import EmailChange, EmailVerification, VerifiedEmail
 from .factor_memory import MemoryPasskeyStore, MemoryRecoveryCodeStore, MemoryTotpStore
 from .factor_store import PasskeyRow, PasskeyStore, RecoveryCodeStore, TotpRow, TotpStore
 from .github import GitHubLogin
+from .issuer import JwtIssuer, SigningKey
 from .jwks import JwksSource
 from .jws import Jws, verify_jws
 from .jwt import Claims, JwtVerifier
@@ -47,6 +56,7 @@ from .passkeys import PasskeyChallenge, PasskeyInfo, PasskeyProof, PasskeyRegist
 from .password_policy import PasswordFeedback, PasswordPolicy
 from .passwordless import EmailCodes, MagicLinks
 from .passwords import PasswordHasher, PasswordVerdict, Pepper
+from .profiles import TokenProfile
 from .recovery_codes import RecoveryCodes
 from .refresh import RefreshFamilies, RefreshFamilyInfo, RefreshGrant
 from .refresh_memory import MemoryRefreshStore
@@ -62,11 +72,17 @@ __all__ = [
     "API_KEY_PATTERN",
     "Account",
     "AccountLinking",
+    "AgentIssuer",
+    "AgentParent",
+    "AgentParents",
+    "AgentToken",
+    "AgentVerifier",
     "ApiKeyInfo",
     "ApiKeyRow",
     "ApiKeyStore",
     "ApiKeys",
     "Authenticator",
+    "BindableTokens",
     "Blocklist",
     "Busy",
     "Claims",
@@ -77,6 +93,13 @@ __all__ = [
     "Credential",
     "CredentialMember",
     "Denied",
+    "Dpop",
+    "DpopNonceRequired",
+    "DpopNonces",
+    "DpopProof",
+    "DpopSigner",
+    "DpopStore",
+    "DpopTokens",
     "EmailAddresses",
     "EmailChange",
     "EmailCodes",
@@ -91,11 +114,13 @@ __all__ = [
     "IssuedToken",
     "JwksSource",
     "Jws",
+    "JwtIssuer",
     "JwtVerifier",
     "KeyFinder",
     "KeySet",
     "LinkRequired",
     "LinkedAccounts",
+    "LiveParents",
     "LoginRow",
     "LoginStart",
     "LoginStore",
@@ -106,6 +131,7 @@ __all__ = [
     "Mailer",
     "MemoryAccounts",
     "MemoryApiKeyStore",
+    "MemoryDpopStore",
     "MemoryLoginStore",
     "MemoryOneTimeTokenStore",
     "MemoryPasskeyStore",
@@ -147,6 +173,7 @@ __all__ = [
     "RefreshGrant",
     "RefreshStore",
     "RefreshedTokens",
+    "RequestMember",
     "Revocable",
     "Rotation",
     "SeedVault",
@@ -155,8 +182,10 @@ __all__ = [
     "SessionRow",
     "SessionStore",
     "SignedIn",
+    "SigningKey",
     "Taken",
     "TokenInfo",
+    "TokenProfile",
     "Totp",
     "TotpEnrolment",
     "TotpRow",

@@ -1,13 +1,15 @@
-"""Public keys out of JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037), read strictly.
+"""Public keys out of JSON Web Keys and into them (RFC 7517, RFC 7518 section 6, RFC 8037), read strictly.
 
 Raises `ConfigurationError` with the rule that failed, and never anything of the key itself.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from ..core.errors import ConfigurationError
 
-__all__ = ["PublicKey", "public_key_of", "refused_key"]
+__all__ = ["PublicKey", "encoded", "public_jwk", "public_key_of", "refused_key", "thumbprint"]
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
@@ -49,6 +51,33 @@ def public_key_of(jwk: object) -> PublicKey:
         return _LOADERS.get(jwk.get("kty", ""), _unknown_type)(jwk)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise refused_key("its octets are not a public key of its type") from None
+
+
+def public_jwk(key: PublicKey) -> dict[str, str]:
+    """The members that make a key what it is, each in its one spelling, sorted by name (RFC 7638, 3.2)."""
+    if isinstance(key, rsa.RSAPublicKey):
+        numbers = key.public_numbers()
+        return {"e": _shortest(numbers.e), "kty": "RSA", "n": _shortest(numbers.n)}
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        name, size = next((name, size) for name, (curve, size) in _CURVES.items() if curve.name == key.curve.name)
+        point = key.public_numbers()
+        x, y = (encoded(number.to_bytes(size, "big")) for number in (point.x, point.y))
+        return {"crv": name, "kty": "EC", "x": x, "y": y}
+    return {"crv": "Ed25519", "kty": "OKP", "x": encoded(key.public_bytes_raw())}
+
+
+def thumbprint(key: PublicKey) -> str:
+    """SHA-256 of a key in base64url (RFC 7638): the same for every spelling of the key."""
+    return encoded(sha256(json.dumps(public_jwk(key), separators=(",", ":")).encode("ascii")).digest())
+
+
+def encoded(octets: bytes) -> str:
+    """Base64url without padding (RFC 7515, 2)."""
+    return urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
+
+
+def _shortest(number: int) -> str:
+    return encoded(number.to_bytes((number.bit_length() + 7) // 8, "big"))
 
 
 def _refuse_other_use(jwk: Mapping[str, Any]) -> None:
@@ -92,7 +121,7 @@ def _octets(jwk: Mapping[str, Any], name: str, size: int | None = None) -> bytes
     if not isinstance(text, str) or not _BASE64URL.fullmatch(text):
         raise ValueError(name)
     found = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if urlsafe_b64encode(found).rstrip(b"=").decode("ascii") != text or (size is not None and len(found) != size):
+    if encoded(found) != text or (size is not None and len(found) != size):
         raise ValueError(name)
     return found
 

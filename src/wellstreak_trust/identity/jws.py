@@ -1,6 +1,7 @@
 """Signed tokens in compact form (RFC 7515), parsed strictly and bound to one key before any octet is trusted.
 
-The order of the steps is the rule: shape and size, header, key, signature; the payload is looked at last.
+The order of the steps is the rule, and the first one that fails decides: shape and size, header, type, key, signature;
+the payload is looked at last.
 
 * One spelling for each token: no padding, no spare bits, no foreign alphabet, no second serialisation (RFC 7515, 7.1).
 * JSON as UTF-8 objects without repeated members, NaN or Infinity, because parsers disagree on all of them
@@ -14,45 +15,58 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from binascii import a2b_base64
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
 from ..core.errors import ConfigurationError, InvalidToken
-from .keys import ALGORITHMS, KeyFinder
+from .keys import ALGORITHMS, KeyFinder, VerifyKey
 from .presented import Presented, text_of
 
 __all__ = [
+    "Compact",
     "Header",
     "Jws",
+    "admit",
     "admitted_algorithms",
+    "header_members",
     "header_of",
     "json_object",
+    "media_type",
     "open_jws",
+    "opened",
+    "segments",
     "verify_jws",
 ]
 
-_COMPACT: Final = re.compile(r"([A-Za-z0-9_-]{1,2048})\.([A-Za-z0-9_-]{0,16384})\.([A-Za-z0-9_-]{1,1024})")
-_LONGEST: Final = 2_048 + 16_384 + 1_024 + 2
-_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
-# Where the last group has 2 or 3 characters, its last one carries 4 or 2 bits; the spare ones are zero (RFC 4648, 3.5).
-_LAST: Final = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
+_HEADER, _PAYLOAD, _SIGNATURE = 2_048, 16_384, 1_024  # characters
+_LONGEST: Final = _HEADER + _PAYLOAD + _SIGNATURE + 2
+# To the alphabet that binascii reads; what is of that one alone, and padding, becomes what it refuses.
+_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
+_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+# How a segment may end, by its length modulo 4: the last character of a short group carries spare bits, which are zero
+# (RFC 4648, 3.5), and one character alone carries no octet.
+_ENDS: Final = tuple(map(frozenset, (_ALPHABET, b"", _ALPHABET[::16], _ALPHABET[::4])))
+_PADDING: Final = (b"", b"", b"==", b"=")
 _REFUSED: Final = frozenset(("crit", "b64", "zip", "cty", "jwk", "jku", "x5u", "x5c"))
 _TEXTS: Final = ("kid", "typ", "x5t", "x5t#S256")
+_BLANK: Final = " \t\r\n"  # what JSON calls white space (RFC 8259, 2)
+
+Compact = tuple[bytes, bytes, bytes, bytes]
+"""A token by its shape: the header's segment, which `header_members` reads, what was signed, the payload's octets and
+the signature's. Nothing in them is trusted yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a verifier reads of a protected header; `members` holds all of it."""
+    """What a verifier reads of a protected header; `typ` as a media type in lower case without ``application/``."""
 
     alg: str
     kid: str | None
     typ: str | None
-    members: Mapping[str, Any] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,66 +84,106 @@ def verify_jws(token: Presented, keys: KeyFinder, *, algorithms: Collection[str]
         InvalidToken: with the first rule that failed in `reason`.
         ConfigurationError: an algorithm that is ``none`` or unknown.
     """
-    header, payload = open_jws(token, keys, admitted_algorithms(algorithms))
-    return Jws(header.members, payload)
+    allowed = admitted_algorithms(algorithms)
+    parts = segments(token, may_be_empty=True)
+    header = admit(parts, allowed)
+    payload = opened(parts, keys.find(header.alg, header.kid))
+    # Read again: what a host does to it must not reach the header that later tokens share.
+    return Jws(MappingProxyType(header_members(parts[0])), payload)
 
 
-def admitted_algorithms(names: Collection[str]) -> frozenset[str]:
+def open_jws(token: Presented, keys: KeyFinder, algorithms: Set[str]) -> tuple[Header, bytes]:
+    """The verified header and payload, for those in this room who read claims that are no `JwtVerifier`'s.
+
+    Raises:
+        InvalidToken: with the first rule that failed in `reason`.
+    """
+    parts = segments(token)
+    header = admit(parts, algorithms)
+    return header, opened(parts, keys.find(header.alg, header.kid))
+
+
+def header_of(token: Presented) -> Header | None:
+    """What a token says of itself, None if nothing well-formed. Not verified: to route by, never to trust."""
+    try:
+        return _header(segments(token)[0])
+    except InvalidToken:
+        return None
+
+
+def admitted_algorithms(names: Iterable[str] | None) -> frozenset[str]:
     """The allow-list of a verifier.
 
     Raises:
         ConfigurationError: empty; an unknown name or ``none``; HMAC beside public keys, where a public key would one
             day be taken for a secret.
     """
-    if isinstance(names, str) or not names:
+    found = () if isinstance(names, str) or names is None else tuple(names)
+    if not found:
         raise ConfigurationError("algorithms is a non-empty collection", hint='algorithms=("ES256",)', reason="alg")
-    unknown = sorted(str(name) for name in names if name not in ALGORITHMS)
+    unknown = sorted(str(name) for name in found if name not in ALGORITHMS)
     if unknown:
         raise ConfigurationError(
             f"algorithms that no verifier here takes: {', '.join(unknown)[:200]}",
             hint=f"choose from {', '.join(ALGORITHMS)}",
             reason="alg",
         )
-    if len({name.startswith("HS") for name in names}) > 1:
+    if len({name.startswith("HS") for name in found}) > 1:
         raise ConfigurationError(
             "HMAC and public-key algorithms in one verifier", hint="build one verifier for each family", reason="alg"
         )
-    return frozenset(names)
+    return frozenset(found)
 
 
-def open_jws(token: Presented, keys: KeyFinder, algorithms: frozenset[str], typ: Any = None) -> tuple[Header, bytes]:
-    """The verified header and payload.
+def segments(token: Presented, *, may_be_empty: bool = False) -> Compact:
+    """The three segments, by shape alone; that of the header is looked at when it is read, which is next.
+
+    What is too long is refused by its length, before anything touches it.
 
     Args:
-        typ: called with the header's `typ` before any key is looked up; false refuses.
+        may_be_empty: whether there may be nothing between the dots, as RFC 7515 allows and RFC 7519 does not.
 
     Raises:
-        InvalidToken
+        InvalidToken: with the reason ``shape``.
     """
     text = token if type(token) is str else text_of(token)
-    parts = _COMPACT.fullmatch(text) if len(text) <= _LONGEST else None
-    if parts is None:
-        raise InvalidToken("not a compact JWS within the size limits", reason="shape")
-    header = _header(parts[1])
+    try:
+        octets = text.encode("ascii") if len(text) <= _LONGEST else b""
+        header, payload, signature = octets.translate(_STANDARD).split(b".", 3)
+        signed = octets[: -1 - len(signature)]
+        body = b"" if may_be_empty and not payload else _decoded(payload, _PAYLOAD)
+        return header, signed, body, _decoded(signature, _SIGNATURE)
+    except ValueError:  # characters or parts that do not belong, all of one kind to us
+        pass  # raised below: an error that is being handled would carry the whole text along
+    raise InvalidToken("not a compact JWS within the size limits", reason="shape")
+
+
+def admit(parts: Compact, algorithms: Set[str], typs: Set[str | None] | None = None) -> Header:
+    """The header, if it may go on to a key: an algorithm of the allow-list, and a `typ` of `typs` unless that is None.
+
+    Raises:
+        InvalidToken: with the reason ``header``, ``alg`` or ``typ``.
+    """
+    header = _header(parts[0])
     if header.alg not in algorithms:
         raise InvalidToken("an algorithm outside the allow-list", reason="alg")
-    if typ is not None and not typ(header.typ):
+    if typs is not None and header.typ not in typs:
         raise InvalidToken("a token of another type", reason="typ")
-    key = keys.find(header.alg, header.kid)
+    return header
+
+
+def opened(parts: Compact, key: VerifyKey | None) -> bytes:
+    """The payload's octets, once `key` has verified the signature over them.
+
+    Raises:
+        InvalidToken: with the reason ``key`` (None) or ``signature``.
+    """
     if key is None:
         raise InvalidToken("no key of this algorithm and kid", reason="key")
-    if not key.verify(text[: parts.end(2)].encode("ascii"), _octets(parts[3])):
+    _, signed, payload, signature = parts
+    if not key.verify(signed, signature):
         raise InvalidToken("the signature does not verify", reason="signature")
-    return header, _octets(parts[2])
-
-
-def header_of(token: Presented) -> Header | None:
-    """What a token says of itself, None if nothing well-formed. Not verified: to fetch keys by, not to trust."""
-    parts = _COMPACT.fullmatch(found) if len(found := text_of(token)) <= _LONGEST else None
-    try:
-        return _header(parts[1]) if parts is not None else None
-    except InvalidToken:
-        return None
+    return payload
 
 
 def json_object(octets: bytes, reason: str) -> dict[str, Any]:
@@ -140,37 +194,62 @@ def json_object(octets: bytes, reason: str) -> dict[str, Any]:
     """
     try:
         # Decoded here, because json.loads(bytes) would guess UTF-16 and UTF-32.
-        text = octets.decode("utf-8")
-        found = _DECODER.decode(text)
+        text = octets.decode("utf-8").strip(_BLANK)
+        found, end = _DECODER.raw_decode(text)
         if "\\u" in text:
             json.dumps(found, ensure_ascii=False).encode("utf-8")  # a lone surrogate would fail later, in the host
     except (ValueError, RecursionError):
-        raise InvalidToken("not a strict JSON object in UTF-8", reason=reason) from None
-    if type(found) is not dict:
-        raise InvalidToken("not a JSON object", reason=reason)
+        found = None  # raised below: an error that is being handled would carry the whole text along
+    if type(found) is not dict or end != len(text):
+        raise InvalidToken("not a strict JSON object in UTF-8", reason=reason)
     return found
 
 
-@lru_cache(maxsize=512)
-def _header(segment: str) -> Header:
-    """Cached by the exact text: an issuer writes the same few headers all day."""
-    found = json_object(_octets(segment, "header"), "header")
-    refused = _REFUSED.intersection(found)
+def header_members(segment: bytes, *, takes: Set[str] = frozenset()) -> dict[str, Any]:
+    """The members of a protected header that keeps every rule.
+
+    Args:
+        takes: members that are refused elsewhere and read by this caller, such as the `jwk` of a DPoP proof.
+
+    Raises:
+        InvalidToken: with the reason ``header``, or ``alg`` where none is named, or ``shape``.
+    """
+    try:
+        octets = _decoded(segment, _HEADER)
+    except ValueError:
+        raise InvalidToken("a header that is not base64url", reason="shape") from None
+    found = json_object(octets, "header")
+    refused = _REFUSED.intersection(found) - takes
     if refused:
         raise InvalidToken(f"header members that are not taken: {', '.join(sorted(refused))}", reason="header")
     if type(found.get("alg")) is not str:
         raise InvalidToken("no algorithm", reason="alg")
     if not all(type(found[name]) is str for name in _TEXTS if name in found):
         raise InvalidToken("a header member that is not text", reason="header")
-    return Header(found["alg"], found.get("kid"), found.get("typ"), MappingProxyType(found))
+    return found
 
 
-def _octets(segment: str, reason: str = "shape") -> bytes:
-    """Base64url of the one spelling; the alphabet was checked with the shape."""
-    rest = len(segment) % 4
-    if rest == 1 or (rest and segment[-1] not in _LAST[rest]):
-        raise InvalidToken("base64url with spare bits", reason=reason)
-    return a2b_base64(segment.encode("ascii").translate(_STANDARD) + b"==")
+def media_type(typ: str | None) -> str | None:
+    """A `typ` as it is compared: case and ``application/`` say nothing (RFC 7515, 4.1.9).
+
+    Only ASCII is folded: the Kelvin sign must not become a k.
+    """
+    return typ.lower().removeprefix("application/") if typ is not None and typ.isascii() else typ
+
+
+@lru_cache(maxsize=512)
+def _header(segment: bytes) -> Header:
+    """Cached by the exact text: an issuer writes the same few headers all day."""
+    found = header_members(segment)
+    return Header(found["alg"], found.get("kid"), media_type(found.get("typ")))
+
+
+def _decoded(segment: bytes, most: int) -> bytes:
+    """The octets of a segment that `_STANDARD` has translated; `ValueError` unless this is their one spelling."""
+    group = len(segment) & 3
+    if not 0 < len(segment) <= most or segment[-1] not in _ENDS[group]:
+        raise ValueError
+    return a2b_base64(segment + _PADDING[group], strict_mode=True)
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,52 +2,34 @@
 
 Checks run in the order of RFC 8725 and the first one that fails decides `InvalidToken.reason`: ``shape``, ``header``,
 ``alg``, ``typ``, ``key``, ``signature``, ``payload``, ``issuer``, ``audience``, ``subject``, ``claims``, ``time``,
-``lifetime``. Callers see one answer for all of them.
+``lifetime``; for a credential also ``bound``, and those of the profile. Callers see one answer for all of them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from ..core.clock import Clock, SystemClock
+from ..core.clock import Clock, SystemClock, micros
 from ..core.errors import ConfigurationError, InvalidToken
 from ..core.principal import Principal
+from ..core.sansio import suspends
 from .authenticator import Credential
-from .jws import admitted_algorithms, header_of, json_object, open_jws
-from .keys import KeyFinder
+from .jws import Compact, admit, admitted_algorithms, header_of, json_object, opened, segments
+from .keys import KeyFinder, KeySet, VerifyKey
 from .presented import Presented
+from .profiles import TokenProfile, profile_of
 
-__all__ = ["Claims", "JwtVerifier", "TokenProfile"]
+__all__ = ["Claims", "JwtVerifier"]
 
 MAX_LEEWAY: Final = timedelta(minutes=5)
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
+_NUMBERS: Final = frozenset((int, float))  # exact types: true is an int to isinstance
 _SUBJECT_LIMIT: Final = 255
 _DAY: Final = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class TokenProfile:
-    """One kind of JWT: which `typ` it carries and which claims it must have (RFC 8725, 3.11 and 3.12).
-
-    Args:
-        typs: accepted media types in lower case without ``application/``; None accepts a missing one.
-        proves_requests: whether it may authenticate a request at all.
-    """
-
-    typs: frozenset[str | None]
-    required: tuple[str, ...] = ("iss", "sub", "aud", "exp", "iat")
-    proves_requests: bool = False
-
-
-_PROFILES: Final[Mapping[str, TokenProfile]] = {
-    "access": TokenProfile(frozenset(("at+jwt",)), proves_requests=True),  # RFC 9068, 2.1
-    "id_token": TokenProfile(frozenset(("jwt", None))),  # OpenID Connect Core, 2
-    "logout": TokenProfile(frozenset(("logout+jwt", "jwt", None)), ("iss", "aud", "exp", "iat", "jti", "events")),
-}
 
 
 class Claims(Mapping[str, Any]):
@@ -75,9 +57,10 @@ class JwtVerifier:
     """Verifies the tokens of one issuer for one audience.
 
     Args:
-        keys: the issuer's keys: a `KeySet`, or a `JwksSource` that fetches them.
+        keys: the issuer's keys.
         issuer, audience: compared exactly (RFC 7519, 4.1; CVE-2024-53861).
-        profile: ``access``, ``id_token``, ``logout``, or a `typ` of one's own such as ``invoice+jwt``.
+        profile: ``access``, ``id_token``, ``logout``, ``dpop``, a `typ` of one's own such as ``invoice+jwt``, or a
+            `TokenProfile`.
         algorithms: what may sign; ``none`` and unknown names refuse the verifier.
         leeway: how far two clocks may be apart, at most 5 minutes.
         max_lifetime: longest `exp` - `iat`; None takes any.
@@ -90,7 +73,6 @@ class JwtVerifier:
     """
 
     cookie_name: None = None
-    suspends: bool = False
 
     def __init__(
         self,
@@ -98,7 +80,7 @@ class JwtVerifier:
         *,
         issuer: str,
         audience: str,
-        profile: str = "access",
+        profile: str | TokenProfile = "access",
         algorithms: Collection[str] = ("RS256", "PS256", "ES256", "EdDSA"),
         leeway: timedelta = timedelta(seconds=30),
         max_lifetime: timedelta | None = _DAY,
@@ -116,16 +98,22 @@ class JwtVerifier:
             raise ConfigurationError("leeway is zero to five minutes", hint="synchronise clocks", reason="leeway")
         if max_lifetime is not None and max_lifetime <= timedelta():
             raise ConfigurationError("max_lifetime is positive, or None", reason="lifetime")
-        self._profile: TokenProfile = _profile(profile)
+        self.suspends: bool = suspends(keys)
+        self.profile: TokenProfile = profile_of(profile)
+        self._typs: frozenset[str | None] = self.profile.typs
+        self._refuses: Callable[[Mapping[str, Any]], str] | None = self.profile.refuses
         self._keys: KeyFinder = keys
         self._issuer: str = issuer
         self._audience: str = audience
         self._algorithms: frozenset[str] = admitted_algorithms(algorithms)
         self._leeway: float = leeway.total_seconds()
         self._max_lifetime: float = max_lifetime.total_seconds() if max_lifetime is not None else math.inf
-        self._required: tuple[str, ...] = tuple(dict.fromkeys((*self._profile.required, *required)))
+        # The parties are there once they compare equal.
+        wanted = dict.fromkeys((*self.profile.required, *required))
+        self._required: tuple[str, ...] = tuple(name for name in wanted if name not in ("iss", "aud"))
         self._principal: Callable[[Claims], Principal] = principal or _principal
         self._clock: Clock = clock or SystemClock()
+        self._now: Callable[[], int] = micros(self._clock)
 
     def verify(self, token: Presented) -> Claims:
         """The claims of a token that passes every check.
@@ -133,50 +121,71 @@ class JwtVerifier:
         Raises:
             InvalidToken: one public face; the cause is in `reason`.
         """
-        _, payload = open_jws(token, self._keys, self._algorithms, self._is_typ)
-        claims = json_object(payload, "payload")
+        parts = segments(token)
+        header = admit(parts, self._algorithms, self._typs)
+        return self._claims(parts, self._keys.find(header.alg, header.kid))
+
+    async def averify(self, token: Presented) -> Claims:
+        """`verify`, for callers that await. Driven by a sync face, where no loop runs, it fetches keys in place."""
+        parts = segments(token)
+        header = admit(parts, self._algorithms, self._typs)
+        awaits = not isinstance(self._keys, KeySet) and _on_a_loop()
+        key = await self._keys.afind(header.alg, header.kid) if awaits else self._keys.find(header.alg, header.kid)
+        return self._claims(parts, key)
+
+    def takes(self, credential: Credential) -> bool:
+        """Bearer tokens of this type, for `Authenticator`; only of profiles that may prove a request."""
+        return credential.scheme == "bearer" and self.reads(credential.token)
+
+    def reads(self, token: str) -> bool:
+        """Whether a token has the form and the type of those verified here, and may prove a request. Total.
+
+        A token whose header does not parse has no type; it is taken for one of ours, so that the cause goes on record.
+        """
+        if not self.profile.proves_requests or token.count(".") != 2:
+            return False
+        header = header_of(token)
+        return header is None or header.typ in self.profile.typs
+
+    async def aauthenticate(self, token: Presented) -> Principal:
+        """The principal of an access token. Scopes are its ceiling; `sub` equal to `client_id` is a service.
+
+        Raises:
+            InvalidToken: as `verify`; also a token that is bound to a key (`cnf`), which nobody may bear without it.
+        """
+        return self._borne(await self.averify(token))
+
+    def authenticate(self, token: Presented) -> Principal:
+        """`aauthenticate`, without waiting."""
+        return self._borne(self.verify(token))
+
+    async def aprincipal(self, claims: Claims) -> Principal:
+        """Whom claims prove that were verified here, and whose binding to a key was proved (`DpopTokens`)."""
+        return self._principal(claims)
+
+    def _borne(self, claims: Claims) -> Principal:
+        if "cnf" in claims:
+            raise InvalidToken("a token that is bound to a key, presented without it", reason="bound")
+        return self._principal(claims)
+
+    def _claims(self, parts: Compact, key: VerifyKey | None) -> Claims:
+        claims = json_object(opened(parts, key), "payload")
         self._check_parties(claims)
         for name in self._required:
             if claims.get(name) is None:
                 raise InvalidToken("a required claim is missing", reason="claims")
         if type(claims.get("jti", "")) is not str:
             raise InvalidToken("jti is not text", reason="claims")
-        self._check_times(claims, self._clock.now().timestamp())
+        if self._refuses is not None and (reason := self._refuses(claims)):
+            raise InvalidToken("a claim is not what its profile asks", reason=reason)
+        self._check_times(claims, self._now() / 1_000_000)
         return Claims(claims)
-
-    async def averify(self, token: Presented) -> Claims:
-        """`verify`, for callers that await: keys that must be fetched are fetched off the loop."""
-        header = header_of(token)
-        if header is not None:
-            await self._keys.afind(header.alg, header.kid)
-        return self.verify(token)
-
-    def takes(self, credential: Credential) -> bool:
-        """Bearer tokens in three parts, for `Authenticator`; only of profiles that may prove a request."""
-        bearer = credential.scheme == "bearer" and credential.token.count(".") == 2
-        return bearer and self._profile.proves_requests
-
-    async def aauthenticate(self, token: Presented) -> Principal:
-        """The principal of an access token. Scopes are its ceiling; `sub` equal to `client_id` is a service.
-
-        Raises:
-            InvalidToken: as `verify`.
-        """
-        return self._principal(await self.averify(token))
-
-    def authenticate(self, token: Presented) -> Principal:
-        """`aauthenticate`, without waiting."""
-        return self._principal(self.verify(token))
-
-    def _is_typ(self, typ: str | None) -> bool:
-        return (typ.lower().removeprefix("application/") if typ is not None else None) in self._profile.typs
 
     def _check_parties(self, claims: Mapping[str, Any]) -> None:
         if claims.get("iss") != self._issuer:
             raise InvalidToken("another issuer", reason="issuer")
         audience = claims.get("aud")
-        named = [audience] if type(audience) is str else audience
-        if type(named) is not list or not all(type(name) is str for name in named) or self._audience not in named:
+        if audience != self._audience and not _holds(audience, self._audience):
             raise InvalidToken("another audience", reason="audience")
         subject = claims.get("sub", "-")
         if type(subject) is not str or not (0 < len(subject) <= _SUBJECT_LIMIT and subject.isascii()):
@@ -185,30 +194,28 @@ class JwtVerifier:
             raise InvalidToken("a subject with control characters", reason="subject")
 
     def _check_times(self, claims: Mapping[str, Any], now: float) -> None:
-        for name in ("exp", "iat", "nbf"):
-            if name in claims and not _is_time(claims[name]):
-                raise InvalidToken(f"{name} is not a NumericDate", reason="time")
         expires, issued = claims["exp"], claims["iat"]
+        begins = claims.get("nbf", issued)
+        # A NumericDate (RFC 7519, 2). No `int()`: it would take text, underscores, foreign digits and true.
+        if not {type(expires), type(issued), type(begins)} <= _NUMBERS:
+            raise InvalidToken("not a NumericDate", reason="time")
         latest = now + self._leeway
-        if not (expires > now - self._leeway and issued <= latest and claims.get("nbf", issued) <= latest):
+        if not (now - self._leeway < expires < _LAST_SECOND and 0 < issued <= latest and 0 < begins <= latest):
             raise InvalidToken("expired or not yet valid", reason="time")
         if not 0 < expires - issued <= self._max_lifetime:
             raise InvalidToken("it lives longer than any token may", reason="lifetime")
 
 
-def _profile(name: str) -> TokenProfile:
-    if name in _PROFILES:
-        return _PROFILES[name]
-    if not (isinstance(name, str) and name.isascii() and name.endswith("+jwt")):
-        raise ConfigurationError(
-            "an unknown token profile", hint=f"{', '.join(_PROFILES)}, or a typ such as invoice+jwt", reason="profile"
-        )
-    return TokenProfile(frozenset((name.lower().removeprefix("application/"),)), proves_requests=True)
+def _on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
-def _is_time(value: object) -> bool:
-    """A NumericDate (RFC 7519, 2). No `int()`: it would take text, underscores, foreign digits and true."""
-    return type(value) in (int, float) and 0 < value < _LAST_SECOND  # type: ignore[operator]  # a number by the test
+def _holds(audiences: object, wanted: str) -> bool:
+    return type(audiences) is list and wanted in audiences and all(type(name) is str for name in audiences)
 
 
 def _principal(claims: Claims) -> Principal:
@@ -224,5 +231,5 @@ def _principal(claims: Claims) -> Principal:
         subject=subject,
         credential_id=claims.get("jti"),
         amr=tuple(methods or ()) if named else (),
-        auth_time=datetime.fromtimestamp(since, UTC) if _is_time(since) else None,
+        auth_time=datetime.fromtimestamp(since, UTC) if type(since) in _NUMBERS and 0 < since < _LAST_SECOND else None,
     )

@@ -47,14 +47,23 @@ def _b64(octets: bytes) -> bytes:
 
 
 def _is_jwk(octets: bytes) -> bool:
+    """Whether it is JSON, in any of its encodings, with a `kty` somewhere: a JWK, a JWK Set, or one in a wrapping."""
     try:
-        found = json.loads(octets.decode("utf-8"))
+        found = json.loads(octets, parse_int=len)  # a number is only skipped, however long it is
     except ValueError:
         return False
     except RecursionError:
         return True  # no generator of secrets nests brackets
-    members = found.get("keys") if isinstance(found, dict) and isinstance(found.get("keys"), list) else [found]
-    return any(isinstance(member, dict) and "kty" in member for member in members or [])
+    left = [found]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            if "kty" in each:
+                return True
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+    return False
 
 
 def _is_der(octets: bytes) -> bool:

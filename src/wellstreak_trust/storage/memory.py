@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ..connections import MemoryConnectionStore as MemoryConnectionStore
     from ..core.outbox import MemoryOutbox as MemoryOutbox
     from ..identity import MemoryApiKeyStore as MemoryApiKeyStore
+    from ..identity import MemoryDpopStore as MemoryDpopStore
     from ..identity import MemoryLoginStore as MemoryLoginStore
     from ..identity import MemoryOneTimeTokenStore as MemoryOneTimeTokenStore
     from ..identity import MemoryPasskeyStore as MemoryPasskeyStore
@@ -28,6 +29,7 @@ _ROOMS: Final = {
     "MemoryApiKeyStore": "identity",
     "MemoryAuditStore": "audit",
     "MemoryConnectionStore": "connections",
+    "MemoryDpopStore": "identity",
     "MemoryEndpointStore": "webhooks",
     "MemoryLimitStore": "ratelimit",
     "MemoryLoginStore": "identity",
@@ -48,6 +50,7 @@ __all__ = [
     "MemoryApiKeyStore",
     "MemoryAuditStore",
     "MemoryConnectionStore",
+    "MemoryDpopStore",
     "MemoryEndpointStore",
     "MemoryLimitStore",
     "MemoryLoginStore",

@@ -46,6 +46,7 @@
     │   │       └── SecurityTxtExpired       400 security_txt_expired
     │   ├── InvalidCredential                401 unauthenticated
     │   │   ├── InvalidToken                 401 unauthenticated
+    │   │   │   └── DpopNonceRequired        401 unauthenticated
     │   │   └── ReauthRequired               401 reauth_required
     │   ├── EntitlementDenied                402 entitlement_denied
     │   ├── Denied                           403 denied
@@ -143,6 +144,7 @@ from .request import (
     ConnectionNotActive,
     Denied,
     DisclosureRejected,
+    DpopNonceRequired,
     EntitlementDenied,
     EnvelopeInvalid,
     InvalidCredential,
@@ -222,6 +224,7 @@ __all__ = [
     "CrossTenantWrite",
     "Denied",
     "DisclosureRejected",
+    "DpopNonceRequired",
     "DuplicateHeader",
     "EndpointUnknown",
     "EntitlementDenied",

@@ -23,6 +23,7 @@ __all__ = [
     "ConnectionNotActive",
     "Denied",
     "DisclosureRejected",
+    "DpopNonceRequired",
     "EntitlementDenied",
     "EnvelopeInvalid",
     "InvalidCredential",
@@ -133,6 +134,21 @@ class InvalidCredential(RequestError, code="unauthenticated", title="Authenticat
 
 class InvalidToken(InvalidCredential):
     """A token that fails verification; `reason` is from a closed set (shape, header, typ, alg, key, signature, ...)."""
+
+
+class DpopNonceRequired(InvalidToken):
+    """A good proof of possession without the nonce that is asked for (RFC 9449, 8 and 9): the client tries again."""
+
+    nonce: str
+
+    def __init__(self, nonce: str, detail: str = "", *, hint: str = "") -> None:
+        super().__init__(detail or "a proof without a current nonce", hint=hint, reason="nonce")
+        self.nonce = nonce
+        self.challenge = 'DPoP error="use_dpop_nonce"'
+
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The challenge, and the nonce to put into the next proof."""
+        return (*super().headers(), ("DPoP-Nonce", self.nonce))
 
 
 class ReauthRequired(InvalidCredential, code="reauth_required", title="A fresh sign-in is required"):

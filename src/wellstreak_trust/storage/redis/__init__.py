@@ -1,6 +1,7 @@
 """Redis: one port with one verb, and the stores over it."""
 
 from .apikeys import RedisApiKeyStore
+from .dpop import RedisDpopStore
 from .jobs import RedisJobClaims
 from .limits import RedisLimitStore
 from .logins import RedisLoginStore
@@ -12,6 +13,7 @@ from .tokens import RedisOneTimeTokenStore
 
 __all__ = [
     "RedisApiKeyStore",
+    "RedisDpopStore",
     "RedisJobClaims",
     "RedisLimitStore",
     "RedisLoginStore",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .audit import SqlAuditStore as SqlAuditStore
     from .audit_roles import audit_ddl as audit_ddl
     from .connections import SqlConnectionStore as SqlConnectionStore
+    from .dpop import SqlDpopStore as SqlDpopStore
     from .endpoints import SqlEndpointStore as SqlEndpointStore
     from .factors import SqlPasskeyStore as SqlPasskeyStore
     from .factors import SqlRecoveryCodeStore as SqlRecoveryCodeStore
@@ -36,6 +37,7 @@ _ROOMS = {
     "SqlApprovalStore": "approvals",
     "SqlAuditStore": "audit",
     "SqlConnectionStore": "connections",
+    "SqlDpopStore": "dpop",
     "SqlEndpointStore": "endpoints",
     "SqlEntitlements": "usage",
     "SqlLoginStore": "logins",
@@ -65,6 +67,7 @@ __all__ = [
     "SqlApprovalStore",
     "SqlAuditStore",
     "SqlConnectionStore",
+    "SqlDpopStore",
     "SqlEndpointStore",
     "SqlEntitlements",
     "SqlLoginStore",
