@@ -1,6 +1,7 @@
-"""What an event costs: recorded in a tree, against a JSON line of structlog and a bare commit.
+"""What an event costs: against a structlog JSON line, a bare commit, and a row of django-auditlog.
 
-Both sides run in turns inside one process, so that a busy machine slows both; medians of the rounds are compared.
+Candidates take turns in one process, so that a busy machine slows all; medians of the rounds are compared. Times are
+CPU of this process, except for callers a second, where the disk and the other callers are the matter.
 
     python bench/audit.py
 """
@@ -13,15 +14,25 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 from sqlalchemy import create_engine
 
 from wellstreak_trust.audit import AuditEvent, AuditLog, Ed25519Signer, MemoryAuditStore, verify
+from wellstreak_trust.audit.event import draft
+from wellstreak_trust.audit.grove import Tree
+from wellstreak_trust.audit.store import Batch, sequence
+from wellstreak_trust.audit.tiles import TILE_HEIGHT, hash_spans
+from wellstreak_trust.audit.tree import Frontier, inclusion_spans
+from wellstreak_trust.core.sansio import drive
 from wellstreak_trust.storage.sql import Database, SqlAuditStore
 
-ROUNDS = 15
+ROUNDS = int(os.environ.get("WT_BENCH_ROUNDS", "15"))
+LARGE = int(os.environ.get("WT_BENCH_TREE", "1000000"))
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DETAILS = {
     "targets": ({"type": "subscription", "id": "sub_1234567890"},),
     "source": {"ip": "203.0.113.7", "agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"},
@@ -30,6 +41,7 @@ DETAILS = {
     "data": {"seats": 25, "note": "asked for by mail"},
 }
 ACTOR = {"id": "user_12345", "kind": "user"}
+Action = tuple[Callable[[], object], int]
 
 
 def event() -> AuditEvent:
@@ -37,14 +49,14 @@ def event() -> AuditEvent:
 
 
 def per_call(action: Callable[[], object], count: int) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(count):
         action()
-    return (time.perf_counter() - start) / count * 1e6
+    return (time.process_time() - start) / count * 1e6
 
 
-def medians(actions: dict[str, tuple[Callable[[], object], int]]) -> dict[str, float]:
-    """Microseconds a call, each action once a round in turn."""
+def medians(actions: dict[str, Action]) -> dict[str, float]:
+    """Microseconds of CPU a call, each action once a round in turn."""
     found: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(ROUNDS):
         for name, (action, count) in actions.items():
@@ -52,8 +64,10 @@ def medians(actions: dict[str, tuple[Callable[[], object], int]]) -> dict[str, f
     return {name: statistics.median(times) for name, times in found.items()}
 
 
-def main() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="wt-bench-"))
+# --- candidates ------------------------------------------------------------------------------------------------------
+
+
+def structlog_line(folder: Path) -> Action:
     lines = (folder / "lines.jsonl").open("w", encoding="utf-8")
     logger = structlog.wrap_logger(
         structlog.WriteLogger(lines),
@@ -63,34 +77,148 @@ def main() -> None:
             structlog.processors.JSONRenderer(),
         ],
     )
+    return lambda: logger.info("billing.plan_changed", tenant="tenant_7", actor=ACTOR, **DETAILS), 500
+
+
+def bare_commit(folder: Path) -> Action:
+    bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
+    bare.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (b BLOB)")
+    payload = os.urandom(528)
+    return lambda: bare.execute("INSERT INTO t VALUES (?)", (payload,)), 20
+
+
+def auditlog_rows(folder: Path) -> Action | None:
+    """A hundred rows in one transaction, as many as ours; not synced, as Django leaves SQLite."""
+    try:
+        import auditlog  # noqa: F401  tells whether it is installed
+        import django
+        from django.conf import settings
+    except ImportError:
+        return None
+    settings.configure(
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "django.db")}},
+        INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "auditlog"],
+        USE_TZ=True,
+    )
+    django.setup()
+    from auditlog.models import LogEntry
+    from django.contrib.auth.models import Group
+    from django.core.management import call_command
+    from django.db import transaction
+
+    call_command("migrate", verbosity=0)
+    group = Group.objects.create(name="pro")
+    changes = {"plan": ["starter", "pro"], "seats": ["24", "25"]}
+    request = {"remote_addr": "203.0.113.7", "cid": "req_1234567890"}
+
+    def rows() -> None:
+        with transaction.atomic():
+            for _ in range(100):
+                LogEntry.objects.log_create(group, action=LogEntry.Action.UPDATE, changes=changes, **request)
+
+    return rows, 1
+
+
+def grown(size: int) -> Tree[None]:
+    """A tree of so many leaves, of which only the hashes are there."""
+    tree = Tree[None]([])
+    hashes = bytearray()
+    for number in range(size):
+        frontier, hashed = Frontier(tree.size, tree.edge), number.to_bytes(32, "big")
+        completed = [
+            (height // TILE_HEIGHT, index, node)
+            for (height, index), node in frontier.append(hashed)
+            if not height % TILE_HEIGHT
+        ]
+        tree.grow(Batch([], frontier, 0, completed), [])
+        hashes += hashed
+    tree.hashes = hashes
+    return tree
+
+
+# --- what is asked ---------------------------------------------------------------------------------------------------
+
+
+def costs(folder: Path, large: Tree[None]) -> None:
     memory = AuditLog(MemoryAuditStore())
     engine = create_engine(f"sqlite:///{folder / 'audit.db'}")
     Database(engine).create_all()
     stored = AuditLog(SqlAuditStore(Database(engine)), Ed25519Signer.generate())
-    bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
-    bare.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (b BLOB)")
-    payload = os.urandom(528)
-    found = medians(
-        {
-            "structlog line": (
-                lambda: logger.info("billing.plan_changed", tenant="tenant_7", actor=ACTOR, **DETAILS),
-                500,
-            ),
-            "memory": (lambda: memory.emit(event()), 500),
-            "bare commit": (lambda: bare.execute("INSERT INTO t VALUES (?)", (payload,)), 20),
-            "SQLite, one a commit": (lambda: stored.emit(event()), 20),
-            "SQLite, 100 a commit": (lambda: stored.emit_many([event() for _ in range(100)]), 1),
-        }
-    )
-    found["SQLite, 100 a commit"] /= 100
+    made = draft(event())
+    small = grown(1_000)
+    actions: dict[str, Action] = {
+        "structlog line": structlog_line(folder),
+        "memory": (lambda: memory.emit(event()), 500),
+        "evidence at 10^3": (lambda: sequence(small.size, small.edge, (made,), NOW).frontier.root(), 500),
+        f"evidence at {large.size}": (lambda: sequence(large.size, large.edge, (made,), NOW).frontier.root(), 500),
+        "bare commit": bare_commit(folder),
+        "SQLite, one a commit": (lambda: stored.emit(event()), 20),
+        "SQLite, 100 a commit": (lambda: stored.emit_many([event() for _ in range(100)]), 1),
+    }
+    if (rows := auditlog_rows(folder)) is not None:
+        actions["django-auditlog row"] = rows
+    found = medians(actions)
+    for name in ("SQLite, 100 a commit", "django-auditlog row"):
+        if name in found:
+            found[name] /= 100
     line = found["structlog line"]
     for name, micros in found.items():
-        print(f"{name:24}{micros:10.1f} us{micros / line:8.2f} structlog lines")
-    size = len(stored.events("tenant_7", limit=100_000))
-    start = time.perf_counter()
+        print(f"{name:28}{micros:10.1f} us{micros / line:8.2f} structlog lines")
+    if "django-auditlog row" in found:
+        print(
+            f"a row of django-auditlog costs {found['django-auditlog row'] / found['SQLite, 100 a commit']:.1f} of ours"
+        )
+    print(f"a durable emit costs {found['SQLite, one a commit'] / found['bare commit']:.1f} bare commits")
+    size = drive(stored.store.head("tenant_7")).size
+    start = time.process_time()
     report = verify(stored.store, tenant_id="tenant_7")
-    print(f"verify: {(time.perf_counter() - start) / size * 1e6:.1f} us an event ({report.integrity})")
-    print(f"prove:  {per_call(lambda: stored.prove('tenant_7', 7), 20):.1f} us from SQLite")
+    print(f"verify: {(time.process_time() - start) / size * 1e6:.1f} us an event ({report.integrity})")
+    octets = len(stored.prove("tenant_7", 7))
+    print(f"prove from SQLite: {per_call(lambda: stored.prove('tenant_7', 7), 20):.0f} us, {octets} bytes")
+
+
+def proofs(tree: Tree[None]) -> None:
+    async def read(level: int, index: int) -> bytes:
+        return tree.tile(level, index)
+
+    def prove(seq: int) -> list[bytes]:
+        return drive(hash_spans(inclusion_spans(seq, tree.size), read))
+
+    places = iter(range(1, tree.size, 257))
+    print(f"inclusion proof at {tree.size}: {per_call(lambda: prove(tree.size // 2), 500):.0f} us, ", end="")
+    print(f"{per_call(lambda: prove(next(places)), 300):.0f} us where the tile was not looked at lately")
+
+
+def callers(folder: Path) -> None:
+    engine = create_engine(f"sqlite:///{folder / 'callers.db'}")
+    Database(engine).create_all()
+    log = AuditLog(SqlAuditStore(Database(engine)))
+
+    def rate(threads: int, count: int) -> float:
+        def write(_: int) -> None:
+            for _ in range(count // threads):
+                log.emit(event())
+
+        start = time.perf_counter()
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(write, range(threads)))
+        return count / (time.perf_counter() - start)
+
+    found: dict[int, list[float]] = {1: [], 4: [], 16: [], 64: []}
+    for _ in range(max(3, ROUNDS // 3)):
+        for threads, rates in found.items():
+            rates.append(rate(threads, 192 * min(threads, 16)))
+    middle = {threads: statistics.median(rates) for threads, rates in found.items()}
+    for threads, events in middle.items():
+        print(f"{threads:3} callers, SQLite FULL: {events:8.0f} events a second, {events / middle[1]:.1f} of one")
+
+
+def main() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="wt-bench-"))
+    large = grown(LARGE - 7)
+    costs(folder, large)
+    proofs(large)
+    callers(folder)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def anyio_backend() -> str:
 
 
 @contextmanager
-def _server(start: Any) -> Iterator[str]:
+def _server(start: Any) -> Iterator[Any]:
     with ExitStack() as stack:
         try:
             url = stack.enter_context(start())
@@ -65,6 +65,13 @@ def redis_url() -> Iterator[str]:
     """A real Redis; tests use keys of their own."""
     with _server(servers.redis) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real browser: whether a page runs what it should not is for a browser to say."""
+    with _server(servers.browser) as driver:
+        yield driver
 
 
 @pytest.fixture

@@ -200,3 +200,25 @@ def _redis_answers(port: int) -> bool:
             return connection.recv(16).startswith(b"+PONG")
     except OSError:
         return False
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """A headless Chromium under WebDriver that keeps its console; the host's own binaries, nothing is downloaded."""
+    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium") or shutil.which("chromium-browser")
+    if driver is None or chromium is None:
+        raise Unavailable("no chromium with chromedriver here: apt-get install chromium-driver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    with tempfile.TemporaryDirectory(prefix="wt-browser-") as profile:
+        options = webdriver.ChromeOptions()
+        options.binary_location = chromium
+        for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", f"user-data-dir={profile}"):
+            options.add_argument(f"--{flag}")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        found = webdriver.Chrome(options=options, service=Service(driver))
+        try:
+            yield found
+        finally:
+            found.quit()

@@ -85,6 +85,57 @@ class Settings(_Table):
             yield f"`{PREFIX}{name.upper()}`", default, (field.description or "").replace("<", r"\<")
 
 
+class QueryKeys(_Table):
+    """Every key of the query language of the trail."""
+
+    header = ("key", "what it reads", "values", "example")
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        from wellstreak_trust.audit.query import QUALIFIERS
+
+        for name, key in QUALIFIERS.items():
+            values = ", ".join(f"`{each}`" for each in key.choices) or key.kind
+            yield f"`{name}{'.<path>' if key.has_path else ''}`", key.about, values, f"`{key.example}`"
+
+
+class ExportFormats(_Table):
+    """Every format that events are exported in."""
+
+    header = ("format", "what it is", "media type")
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        from wellstreak_trust.audit import FORMATS
+
+        for each in FORMATS.values():
+            yield f"`{each.name}`", each.about, f"`{each.media_type}`"
+
+
+class OcsfMap(_Table):
+    """Which class and activity of OCSF an action is."""
+
+    header = ("action", "class", "activity")
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        from wellstreak_trust.audit.formats.ocsf import OCSF
+
+        for schema in OCSF.values():
+            for action, (class_uid, activity_id) in sorted(schema.actions.items()):
+                caption = f"{class_uid} {schema.classes[class_uid][0]}"
+                told = f"{activity_id} {schema.activities[class_uid][activity_id]}"
+                yield f"`{action}{'*' if action.endswith('.') else ''}`", caption, told
+
+
+class CefFields(_Table):
+    """Which extension of CEF holds what."""
+
+    header = ("extension", "holds")
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        from wellstreak_trust.audit.formats.cef import CEF_FIELDS
+
+        yield from ((f"`{name}`", held) for name, held in CEF_FIELDS)
+
+
 def _leaves(kind: type[Any]) -> Iterator[type[Any]]:
     """A class and its descendants, as far as they are part of the package and can be raised."""
     if not kind.abstract:
@@ -115,6 +166,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("doctor-codes", DoctorCodes)
     app.add_directive("connection-edges", ConnectionEdges)
     app.add_directive("settings", Settings)
+    app.add_directive("query-keys", QueryKeys)
+    app.add_directive("export-formats", ExportFormats)
+    app.add_directive("ocsf-map", OcsfMap)
+    app.add_directive("cef-fields", CefFields)
     app.connect("autodoc-skip-member", only_its_own)
     app.connect("missing-reference", by_public_name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

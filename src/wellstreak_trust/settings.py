@@ -28,9 +28,10 @@ except ImportError:
         "TrustSettings needs pydantic-settings", hint="pip install 'wellstreak-trust[settings]'", reason="extra"
     ) from None
 
-__all__ = ["Origin", "TrustSettings", "compose"]
+__all__ = ["Origin", "TrustSettings", "audit_log", "compose"]
 
 PREFIX: Final = "WELLSTREAK_TRUST_"
+_KEY_OCTETS: Final = 32
 _WELL_KNOWN: Final = frozenset(("changeme", "change-me", "secret", "password", "insecure", "test", "dev", "default"))
 
 Origin = Literal["argument", "environment", "default"]
@@ -73,6 +74,9 @@ class TrustSettings(BaseSettings):
     allow_memory: bool = Field(default=False, description="accept in-process limit counters in production")
     audit_origin: str = Field(default="localhost/audit", description="name of the audit log, on its checkpoints")
     audit_key_file: Path | None = Field(default=None, description="Ed25519 key (PEM) that signs checkpoints")
+    audit_personal_key_file: Path | None = Field(
+        default=None, description="key without which personal values in the trail cannot be read; never changes"
+    )
     session_idle: timedelta = timedelta(minutes=30)
     session_absolute: timedelta = timedelta(hours=12)
     issuer: str | None = Field(default=None, description="OpenID Connect issuer")
@@ -166,7 +170,7 @@ def compose(settings: TrustSettings) -> Trust:
     from .trust import Trust
 
     port = _database(settings.database_url.reveal())
-    audit = _audit(settings, port)
+    audit = audit_log(settings, port)
     sessions = SessionManager(
         SqlSessionStore(port), idle=settings.session_idle, absolute=settings.session_absolute, audit=audit
     )
@@ -244,12 +248,25 @@ def _limiter(settings: TrustSettings) -> Any:
     return RateLimiter(rules, store=MemoryLimitStore(allow_memory=settings.allow_memory), replicas=settings.replicas)
 
 
-def _audit(settings: TrustSettings, port: SqlPort) -> Any:
+def audit_log(settings: TrustSettings, port: SqlPort) -> Any:
+    """The trail that settings describe, over a database; without a key file it signs nothing.
+
+    Raises:
+        ConfigurationError: a key file that cannot be read or is none.
+    """
     from .audit import AuditLog, Ed25519Signer
+    from .core.secret import Secret
     from .storage.sql import SqlAuditStore
 
     signer = Ed25519Signer.from_pem(_read(settings.audit_key_file)) if settings.audit_key_file else None
-    return AuditLog(SqlAuditStore(port), signer=signer, origin=settings.audit_origin)
+    personal = Secret(_read(settings.audit_personal_key_file)) if settings.audit_personal_key_file else None
+    if personal is not None and len(personal.reveal()) < _KEY_OCTETS:
+        raise ConfigurationError(
+            f"{settings.audit_personal_key_file}: fewer than {_KEY_OCTETS} bytes",
+            hint="openssl rand -out FILE 32",
+            reason="key_file",
+        )
+    return AuditLog(SqlAuditStore(port), signer=signer, origin=settings.audit_origin, personal_key=personal)
 
 
 def _secrets(settings: TrustSettings, port: SqlPort, audit: Any) -> Any:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from wellstreak_trust.audit import AuditEvent, AuditLog, Ed25519Signer, MemoryAuditStore, TileStore, verify
+from audit_trails import Held
+from wellstreak_trust.audit import AuditEvent, AuditLog, Ed25519Signer, MemoryAuditStore, verify
 from wellstreak_trust.audit.event import content_digest
 from wellstreak_trust.audit.tree import Frontier, leaf_hash
 from wellstreak_trust.core import FixedClock
@@ -93,6 +94,12 @@ NAMED: dict[str, tuple[str, int | None]] = {
     "head size is text": ("UPDATE wst_audit_head SET size = 'many'", None),
     "head size is negative": ("UPDATE wst_audit_head SET size = -6", None),
     "head size is huge": ("UPDATE wst_audit_head SET size = 9000000000000000000", 6),
+    "all of nine quintillion pruned": (
+        "UPDATE wst_audit_head SET size = 9000000000000000000, first_seq = 9000000000000000000",
+        0,
+    ),
+    "more pruned than there is": ("UPDATE wst_audit_head SET first_seq = 7", None),
+    "pruned is text": ("UPDATE wst_audit_head SET first_seq = 'all'", None),
     "head root is no UTF-8": ("UPDATE wst_audit_head SET root = CAST(X'ff' AS TEXT)", None),
     "leaf hash is no UTF-8": ("UPDATE wst_audit_leaf SET leaf_hash = CAST(X'ff' AS TEXT) WHERE seq = 3", 3),
     "table dropped": ("DROP TABLE wst_audit_leaf", None),
@@ -188,25 +195,6 @@ def test_truncation_and_the_end_of_a_whole_tenant_fail_the_pin(database: AuditLo
 
 
 # --- an export -------------------------------------------------------------------------------------------------------
-
-
-class Held(TileStore):
-    """An export in memory, so that ten thousand changes take no time."""
-
-    __slots__ = ("content",)
-
-    def __init__(self, content: dict[str, bytes]) -> None:
-        super().__init__("unused")
-        self.content = content
-
-    def read(self, path: str) -> bytes | None:
-        return self.content.get(path)
-
-    def write(self, path: str, octets: bytes) -> None:
-        self.content[path] = octets
-
-    def files(self) -> list[str]:
-        return sorted(self.content)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine
 
-from wellstreak_trust.audit import AuditEvent, AuditLog, Ed25519Signer, MemoryAuditStore
+from wellstreak_trust.audit import AuditEvent, AuditLog, DirectoryAuditStore, Ed25519Signer, MemoryAuditStore
 from wellstreak_trust.audit.event import Draft
 from wellstreak_trust.audit.store import Leaf
 from wellstreak_trust.core import FixedClock
@@ -86,3 +86,28 @@ def make() -> Callable[..., AuditEvent]:
         return AuditEvent(action, tenant_id=tenant_id, **fields)
 
     return event
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "directory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """Every store of this package, empty."""
+    if request.param == "memory":
+        yield MemoryAuditStore()
+        return
+    if request.param == "directory":
+        yield DirectoryAuditStore(tmp_path / "trail")
+        return
+    url = f"sqlite:///{tmp_path / 'trail.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = create_engine(url)
+    database = Database(engine)
+    database.create_all()
+    yield SqlAuditStore(database)
+    engine.dispose()
+
+
+@pytest.fixture
+def each_log(store: Any, clock: FixedClock) -> AuditLog:
+    """A log over every store of this package."""
+    return AuditLog(store, SIGNER, "wellstreak.test/audit", clock=clock)

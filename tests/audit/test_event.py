@@ -18,7 +18,7 @@ from wellstreak_trust.core import Principal, Secret
 from wellstreak_trust.core.canonical import canonical_json
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-STAMP = "2026-11-24T12:00:01.000000Z"
+STAMP = b"2026-11-24T12:00:01.000000Z"
 Make = Callable[..., AuditEvent]
 PLAIN = st.recursive(
     st.none()
@@ -54,7 +54,7 @@ def test_the_leaf_of_a_full_event() -> None:
     fields = json.loads(leaf)
     assert leaf == canonical_json(fields)
     assert leaf == json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    assert (fields["v"], fields["seq"], fields["recorded_at"]) == (1, 41, STAMP)
+    assert (fields["v"], fields["seq"], fields["recorded_at"]) == (1, 41, STAMP.decode())
     assert fields["occurred_at"] == "2026-11-24T12:00:00.000000Z"
     assert fields["actor"] == {
         "id": "user_1",
@@ -79,7 +79,7 @@ def test_every_leaf_is_canonical_and_its_digest_leaves_out_the_stamps(data: dict
     made = draft(event)
     leaf = made.leaf(2**53 - 1, STAMP)
     assert leaf == canonical_json(json.loads(leaf))
-    assert content_digest(leaf) == content_digest(made.leaf(0, "2027" + STAMP[4:])) == made.digest()
+    assert content_digest(leaf) == content_digest(made.leaf(0, b"2027" + STAMP[4:])) == made.digest()
 
 
 def nested(depth: int) -> Any:

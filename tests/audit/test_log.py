@@ -22,6 +22,7 @@ from wellstreak_trust.audit import (
     MemoryAuditStore,
     Receipt,
     tree,
+    verify,
 )
 from wellstreak_trust.core import FixedClock, UsageError
 from wellstreak_trust.core.errors import ConfigurationError, StoreMisconfigured, StoreUnavailable
@@ -168,6 +169,81 @@ def test_strict_registries_and_reasons(make: Make) -> None:
     for nonsense in (None, "text", 7):
         with pytest.raises(AuditEventRejected):
             log.emit(nonsense)  # type: ignore[arg-type]  # what a host may hand over
+
+
+def test_a_clock_that_goes_back_is_recorded_as_it_was(log: AuditLog, make: Make, clock: FixedClock) -> None:
+    """Toy 13: the order of a trail is its sequence; sorting by time would let a clock rearrange it."""
+    log.emit(make(id="first"))
+    clock.advance(timedelta(hours=-1))
+    log.emit(make(id="second", occurred_at=clock.now()))
+    clock.advance(timedelta(hours=2))
+    log.emit(make(id="third"))
+    events = log.events("t1")
+    assert [event["id"] for event in events] == ["third", "second", "first"]
+    assert events[1]["recorded_at"] < events[2]["recorded_at"]
+    report = verify(log.store, tenant_id="t1")
+    assert (report.integrity, report.time_order) == ("verified", "failed")
+
+
+def test_a_failed_commit_leaves_no_edge_in_memory(log: AuditLog, outage: Any, make: Make) -> None:
+    """Toy 16: the next append would fork the tree."""
+    log.emit(make())
+    outage.down = DOWN
+    for _ in range(3):
+        with pytest.raises(AuditUnavailable):
+            log.emit(make())
+    outage.down = None
+    assert [log.emit(make()).seq for _ in range(2)] == [1, 2]
+    assert verify(outage, tenant_id="t1").integrity == "verified"
+
+
+def test_after_a_wait_in_vain_denials_wait_a_moment(outage: Any, make: Make, clock: FixedClock) -> None:
+    """Who holds the store's lock must not hold every denial for the whole deadline."""
+    waited: list[timedelta] = []
+
+    class Hangs(type(outage)):  # type: ignore[misc]  # the fixture's class
+        async def append_batch(self, drafts: Any, *, now: Any, deadline: timedelta) -> Any:
+            waited.append(deadline)
+            if self.down is not None:
+                clock.advance(deadline)
+            return await super().append_batch(drafts, now=now, deadline=deadline)
+
+    store = Hangs()
+    log = AuditLog(store, clock=clock)
+    store.down = DOWN
+    for action in ("access.denied", "access.denied"):
+        assert not log.emit(make(action)).durable
+    with pytest.raises(AuditUnavailable):
+        log.emit(make("secret.read"))
+    store.down = None
+    assert log.emit(make("access.denied")).durable
+    log.emit(make("access.denied"))
+    full, short = timedelta(seconds=2), timedelta(milliseconds=50)
+    assert waited == [full, short, full, short, full, full]
+
+
+def test_what_a_forked_tree_owes_does_not_slow_the_others(
+    outage: Any, make: Make, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+    real = type(outage).append_batch
+
+    async def forked(self: Any, drafts: Any, **options: Any) -> Any:
+        tried.extend(draft.tenant_id for draft in drafts)
+        if any(draft.tenant_id == "t1" for draft in drafts):
+            raise AuditForkDetected("fork")
+        return await real(self, drafts, **options)
+
+    monkeypatch.setattr(type(outage), "append_batch", forked)
+    log = AuditLog(outage, clock=clock)
+    for _ in range(3):
+        assert not log.emit(make("access.denied")).durable
+    for _ in range(5):
+        assert log.emit(make(tenant_id="t2")).durable
+    assert tried.count("t1") == 3 + 3 + 3  # each emit, all at once, and each alone; then not for a second
+    clock.advance(timedelta(seconds=1))
+    log.emit(make(tenant_id="t2"))
+    assert tried.count("t1") == 15
 
 
 def test_the_reader_pages_backwards(log: AuditLog, make: Make) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from wellstreak_trust.audit import SDK_ACTIONS, ActionRegistry, ActionSpec, AuditEventRejected
+from wellstreak_trust.audit import SDK_ACTIONS, ActionRegistry, ActionSpec, AuditEvent, AuditEventRejected
 from wellstreak_trust.core.errors import ConfigurationError
 
 OURS = {spec.name: spec.criticality for spec in SDK_ACTIONS}
@@ -49,6 +50,34 @@ def test_unknown_actions() -> None:
 def test_specs_that_are_none(arguments: tuple[Any, ...]) -> None:
     with pytest.raises(ConfigurationError):
         ActionSpec(*arguments)
+
+
+def test_every_action_of_ours_says_which_requirement_asks_for_it() -> None:
+    """OWASP ASVS 5, 16.1.1: an inventory of what is logged; NIST SP 800-53, AU-2."""
+    assert all(spec.asvs and spec.nist for spec in SDK_ACTIONS)
+    assert {requirement.split(".")[0] for spec in SDK_ACTIONS for requirement in spec.asvs} == {"16"}
+
+
+def test_data_holds_what_is_declared() -> None:
+    spec = ActionSpec("plan.changed", fields=frozenset({"plan", "seats"}))
+    event = AuditEvent("plan.changed", "success", "t1", {"id": "u"}, data={"plan": "pro"})
+    spec.check(event)
+    with pytest.raises(AuditEventRejected) as refused:
+        spec.check(replace(event, data={"plan": "pro", "email": "ada@example.test"}))
+    assert "data.email" in refused.value.detail
+    assert "ada@" not in refused.value.detail
+    assert ActionSpec("a.b", fields={"x"}).fields == frozenset({"x"})  # type: ignore[arg-type]  # a set will do
+    for fields in ({"a b"}, {1}):
+        with pytest.raises(ConfigurationError):
+            ActionSpec("a.b", fields=fields)  # type: ignore[arg-type]  # what a host may hand over
+
+
+def test_a_registry_that_is_not_strict_remembers_a_bounded_number() -> None:
+    registry = ActionRegistry(strict=False)
+    for number in range(3_000):
+        assert registry.spec(f"made.up_{number}").criticality == "standard"
+    assert len(registry._undeclared) == 1_000
+    assert "made.up_1" not in registry
 
 
 @pytest.mark.parametrize("names", [["a.b", "a.b"], ["audit.gap"]])

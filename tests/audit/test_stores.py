@@ -13,7 +13,15 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from wellstreak_trust.audit import AuditEvent, AuditForkDetected, AuditLog, MemoryAuditStore, averify, verify
+from wellstreak_trust.audit import (
+    AuditEvent,
+    AuditForkDetected,
+    AuditLog,
+    DirectoryAuditStore,
+    MemoryAuditStore,
+    averify,
+    verify,
+)
 from wellstreak_trust.core.errors import ConfigurationError
 from wellstreak_trust.core.sansio import drive
 from wellstreak_trust.storage.sql import AsyncDatabase, Database, SqlAuditStore
@@ -36,6 +44,15 @@ def psycopg_url(url: str) -> str:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_contract_in_memory(check: Any) -> None:
     assert drive(check(MemoryAuditStore())) is None
+
+
+def test_contract_in_a_directory(tmp_path: Path) -> None:
+    store = DirectoryAuditStore(tmp_path / "trail")
+    assert [drive(check(store)) for check in CHECKS] == [None] * len(CHECKS)
+    again = DirectoryAuditStore(tmp_path / "trail")
+    for tenant in ("grows", "tiles", "pruned", "sealed"):
+        assert drive(again.head(tenant)) == drive(store.head(tenant))
+        assert drive(again.leaves(tenant, 0, 9)) == drive(store.leaves(tenant, 0, 9))
 
 
 def test_contract_on_sqlite(sqlite_path: Path) -> None:

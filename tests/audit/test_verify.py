@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wellstreak_trust.audit import AuditEvent, AuditLog, Ed25519Signer, TileStore, VerifyReport, verify
+from audit_trails import Held
+from wellstreak_trust.audit import (
+    AuditEvent,
+    AuditLog,
+    Checkpoint,
+    Ed25519Signer,
+    MemoryAuditStore,
+    TileStore,
+    VerifyReport,
+    WitnessKey,
+    note,
+    verify,
+)
+from wellstreak_trust.audit.cosignature import cosign, with_lines
+from wellstreak_trust.audit.rebuilt import Rebuilt, leaf_hashes
+from wellstreak_trust.audit.tiles import Tile, bundle, tiles_of
 from wellstreak_trust.core import FixedClock, UsageError
 from wellstreak_trust.core.errors import ConfigurationError, StoreUnavailable
+from wellstreak_trust.core.sansio import drive
 
 Make = Callable[..., AuditEvent]
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -98,7 +115,7 @@ def test_a_report_has_no_truth_value(filled: AuditLog) -> None:
 
 
 def test_the_callers_own_mistakes(filled: AuditLog, outage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for arguments in ({}, {"tenant_id": "t1", "keys": ["nonsense"]}, {"tenant_id": "t1", "keys": "nonsense"}):
+    for arguments in ({"tenant_id": "t1", "keys": ["nonsense"]}, {"tenant_id": "t1", "keys": "nonsense"}):
         with pytest.raises(UsageError):
             verify(filled.store, **arguments)
     with pytest.raises(UsageError):
@@ -160,3 +177,212 @@ def test_an_export_needs_every_leaf(
     with pytest.raises(AuditForkDetected):
         sqlite_log.export("t1", tmp_path / "export")
     assert not (tmp_path / "export/checkpoint").exists()
+
+
+# --- what goes beyond one tree that is whole ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pruned(sqlite_log: AuditLog, make: Make, tmp_path: Path) -> tuple[AuditLog, Path]:
+    """700 entries, of which the first 512 are gone from the store and from the export."""
+    log = sqlite_log
+    log.emit_many([make(data={"n": n}) for n in range(700)])
+    drive(log.store.prune("t1", 600))
+    log.emit(make("audit.pruned", reason="two years", data={"first": 512, "count": 512}))
+    for index in (0, 1):
+        drive(log.store.head("t1"))
+        assert drive(log.store.leaves("t1", index, index + 1)) == []
+    tree = Checkpoint.unverified(log.checkpoint("t1"))
+    target = TileStore(tmp_path / "export")
+    for tile in tiles_of(tree.size):
+        target.write(tile.path, drive(tile_octets(log, tile)))
+    target.write("checkpoint", log.checkpoint("t1").encode())
+    for index in (0, 1):
+        (tmp_path / f"export/tile/entries/00{index}").unlink()
+    return log, tmp_path / "export"
+
+
+async def tile_octets(log: AuditLog, tile: Tile) -> bytes:
+    if tile.level is None:
+        found = await log.store.leaves("t1", tile.index * 256, tile.index * 256 + tile.width)
+        return bundle(leaf.leaf for leaf in found)
+    return (await log.store.tile("t1", tile.level, tile.index))[: tile.width * 32]
+
+
+def test_pruned_entries_are_counted_and_no_alarm(pruned: tuple[AuditLog, Path]) -> None:
+    log, export = pruned
+    pinned = log.checkpoint("t1")
+    for source in (log.store, export):
+        for minimum in (None, 512, 600):
+            report = verify(source, tenant_id="t1", keys=[log.vkey("t1")], pinned=pinned, minimum_index=minimum)
+            assert (report.failed, report.level, report.size, report.pruned) == ((), "anchored", 701, 512)
+            assert "what the 512 pruned entries said" in report.unchecked
+
+
+def test_entries_that_nobody_pruned_are_missed(pruned: tuple[AuditLog, Path], tamper: Callable[..., None]) -> None:
+    """Deleting the oldest entries takes more than claiming that they were pruned."""
+    log, export = pruned
+    for source in (log.store, export):
+        report = verify(source, tenant_id="t1", keys=[log.vkey("t1")], minimum_index=256)
+        assert (report.integrity, report.first_bad_seq) == ("failed", 256)
+    tamper("DELETE FROM wst_audit_leaf WHERE seq < 600")
+    tamper("UPDATE wst_audit_head SET first_seq = 600")
+    assert verify(log.store, tenant_id="t1").integrity == "failed"
+    (export / "tile/entries/002.p/189").unlink()
+    assert verify(export).integrity == "failed"
+
+
+def test_hashes_of_pruned_entries_are_still_verified(pruned: tuple[AuditLog, Path]) -> None:
+    _, export = pruned
+    (export / "tile/0/001").unlink()
+    assert verify(export).failed == ()  # the hash above stands for it
+    (export / "tile/0/000").write_bytes(bytes(8192))
+    assert verify(export).reason == "tile/0/000 does not lead to the root"
+    (export / "tile/0/000").unlink()
+    (export / "tile/1/000.p/2").write_bytes(bytes(64))
+    assert verify(export).integrity == "failed"
+    (export / "tile/1/000.p/2").unlink()
+    report = verify(export)
+    assert (report.integrity, report.first_bad_seq, report.size) == ("failed", 0, 0)
+
+
+def test_a_pin_below_the_minimum_index_cannot_be_compared(pruned: tuple[AuditLog, Path]) -> None:
+    log, export = pruned
+    older = AuditLog(MemoryAuditStore(), log._notary.signer, log.origin, clock=log.clock)
+    older.emit_many([AuditEvent("a.b", "success", "t1", {"id": "u"}) for _ in range(3)])
+    report = verify(export, keys=[log.vkey("t1")], pinned=older.checkpoint("t1"))
+    assert (report.append_only, report.completeness, report.level) == ("not_checked", "not_checked", "signed")
+    assert "below the minimum index" in report.reason
+
+
+def test_erasure_is_counted_and_no_alarm(log: AuditLog, make: Make, tmp_path: Path) -> None:
+    log.emit(make())
+    for outcome, count in (("attempted", 9), ("success", 3), ("success", 2)):
+        log.emit(make("audit.subject_erased", outcome=outcome, reason="asked for", data={"count": count}))
+    log.emit(make("audit.subject_erased", reason="asked for", data={"count": "many"}))
+    log.export("t1", tmp_path)
+    for source in (log.store, tmp_path):
+        report = verify(source, tenant_id="t1")
+        assert (report.failed, report.erased_count) == ((), 5)
+        assert "5 personal values erased on purpose" in str(report)
+
+
+def test_progress_is_told(log: AuditLog, make: Make, tmp_path: Path) -> None:
+    log.emit_many([make() for _ in range(1_300)])
+    log.export("t1", tmp_path)
+    for source in (log.store, tmp_path):
+        told: list[tuple[int, int]] = []
+        verify(source, tenant_id="t1", progress=lambda *step, told=told: told.append(step))
+        assert told[-1] == (1_300, 1_300)
+        assert told == sorted(set(told))
+
+
+def test_beyond_ten_thousand_entries_the_frame_decides(tmp_path: Path) -> None:
+    """A log that signed an entry which two readers read differently: small trees are parsed, large ones on request."""
+    twice = entry(7).replace(b'"v":1}', b'"v":1,"v":1}')
+    small = signed_tree([entry(n) if n != 7 else twice for n in range(20)])
+    assert verify(small).first_bad_seq == 7
+    large = signed_tree([entry(n) if n != 7 else entry(7).replace(b'"n":7', b'"n":7,"n":8') for n in range(10_001)])
+    report = verify(large)
+    assert report.failed == ()
+    assert any("not every entry was parsed" in said for said in report.unchecked)
+    report = verify(large, thorough=True)
+    assert (report.integrity, report.first_bad_seq) == ("failed", 7)
+    assert not any("parsed" in said for said in report.unchecked)
+    assert verify(small, thorough=False).first_bad_seq == 7  # its tail is not as drawn, so it is parsed
+
+
+def entry(seq: int, stamp: str = "2026-11-24T12:00:00.000000Z", tenant_id: str = "t1") -> bytes:
+    return (
+        f'{{"action":"a.b","actor":{{"id":"u"}},"data":{{"n":{seq}}},"id":"e{seq}","occurred_at":"{stamp}",'
+        f'"outcome":"success","recorded_at":"{stamp}","seq":{seq},"tenant_id":"{tenant_id}","v":1}}'
+    ).encode()
+
+
+def signed_tree(entries: list[bytes]) -> TileStore:
+    """An export of whatever entries, under a genuine signature."""
+    tree, row, held = Rebuilt(), leaf_hashes(entries), Held({})
+    tree.add(row)
+    for tile in tiles_of(len(entries)):
+        at = tile.index * 256
+        if tile.level is None:
+            held.content[tile.path] = bundle(entries[at : at + tile.width])
+        else:
+            held.content[tile.path] = tree.tile(tile.level, tile.index) or b"".join(row[at : at + 256])
+    text = Checkpoint("o", len(entries), tree.root()).text()
+    held.content["checkpoint"] = note.sign(text, "o", Ed25519Signer.from_seed(bytes(32))).encode()
+    return held
+
+
+ODD: dict[str, tuple[bytes, str]] = {
+    "another place": (entry(4), "another place"),
+    "a place that is text": (entry(3).replace(b'"seq":3', b'"seq":"3"'), "another place"),
+    "a place that is true": (entry(3).replace(b'"seq":3', b'"seq":true'), "another place"),
+    "another tenant": (entry(3, tenant_id="t2"), "another tenant"),
+    "no tenant": (entry(3).replace(b'"tenant_id"', b'"tenant"'), "another tenant"),
+    "no time": (entry(3).replace(b'"recorded_at"', b'"noted_at"'), "not an event"),
+    "a time in words": (entry(3).replace(b'"recorded_at":"2026', b'"recorded_at":"this'), "not an event"),
+    "a time of another zone": (entry(3, stamp="2026-11-24T12:00:00.00+01:00"), "not an event"),
+    "a short time": (entry(3, stamp="2026-11-24T12:00:00Z"), "not an event"),
+    "an empty time": (entry(3, stamp=""), "not an event"),
+    "another version": (entry(3).replace(b'"v":1', b'"v":2'), "not an event"),
+    "a version that is true": (entry(3).replace(b'"v":1', b'"v":true'), "not an event"),
+    "a float": (entry(3).replace(b'"n":3', b'"n":3.0'), "not an event"),
+    "infinity": (entry(3).replace(b'"n":3', b'"n":Infinity'), "not an event"),
+}
+
+
+UNSEEN = ("a float", "infinity")  # only a thorough look parses what the frame does not show
+
+
+@pytest.mark.parametrize(
+    ("name", "thorough"), [(name, True) for name in ODD] + [(name, False) for name in ODD if name not in UNSEEN]
+)
+def test_entries_that_are_signed_and_wrong(name: str, thorough: bool) -> None:
+    wrong, reason = ODD[name]
+    entries = [entry(n) for n in range(6)]
+    entries[3] = wrong
+    report = verify(signed_tree(entries), thorough=thorough)
+    assert (report.integrity, report.first_bad_seq) == ("failed", 3)
+    assert reason in report.reason
+
+
+@pytest.mark.parametrize("thorough", [True, False])
+def test_keys_of_the_frame_inside_an_event_confuse_nobody(log: AuditLog, make: Make, thorough: bool) -> None:
+    """A host may call its own data `recorded_at`, `seq`, `id` or `tenant_id`."""
+    hostile = {"a": 1, "id": "x", "occurred_at": "2026-01-01T00:00:00.000000Z", "outcome": "denied"}
+    hostile |= {"recorded_at": "1999-01-01T00:00:00.000000Z", "seq": 7, "tenant_id": "t2", "v": 1}
+    log.emit_many([make(data=hostile, request=hostile, source=hostile) for _ in range(3)])
+    log.emit(make(actor={"credential_id": "c", **hostile, "id": "user_1"}))
+    report = verify(log.store, tenant_id="t1", thorough=thorough)
+    assert (report.failed, report.size) == ((), 4)
+
+
+def test_quorums_that_make_no_sense(log: AuditLog) -> None:
+    eye = WitnessKey("w", bytes([2]) * 32)
+    for quorum in (0, -1, 2, True, "1"):
+        with pytest.raises(UsageError):
+            verify(log.store, tenant_id="t1", keys=[eye], quorum=quorum)
+    with pytest.raises(UsageError):
+        verify(log.store, tenant_id="t1", quorum=2)
+
+
+def test_a_cosignature_that_is_wrong_fails_the_signature(filled: AuditLog, clock: FixedClock, tmp_path: Path) -> None:
+    eye = Ed25519Signer.from_seed(bytes([5]) * 32)
+    key = WitnessKey("w", eye.public_key)
+    filled.export("t1", tmp_path)
+    signed = (tmp_path / "checkpoint").read_text()
+    keys = [filled.vkey("t1"), key]
+    (tmp_path / "checkpoint").write_text(
+        with_lines(signed, [cosign(signed.partition("\n\n")[0] + "\n", "w", eye, NOW)])
+    )
+    good = verify(tmp_path, keys=keys)
+    assert (good.level, good.witnesses[0].at, good.covers) == ("witnessed", NOW, 5)
+    (tmp_path / "checkpoint").write_text(with_lines(signed, [cosign("another text\n", "w", eye, NOW)]))
+    bad = verify(tmp_path, keys=keys)
+    assert (bad.signature, bad.level, bad.reason) == (
+        "failed",
+        "internal",
+        "a signature line of a known witness does not verify",
+    )
+    assert verify(tmp_path, keys=[key]).level == "internal"

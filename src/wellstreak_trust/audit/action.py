@@ -12,7 +12,8 @@ from ..core.event import AuditEvent, Outcome
 from ..core.sansio import synced
 
 if TYPE_CHECKING:
-    from .log import AuditLog
+    from .recorder import Receipt
+    from .recording import Recording
 
 __all__ = ["AuditAction"]
 
@@ -26,13 +27,15 @@ class AuditAction:
     Attributes:
         data: goes into the outcome; plain values.
         attempt: id of the recorded attempt, which the outcome names as ``data.attempt``.
+        receipt: of the recorded outcome, once the body has ended without an exception.
     """
 
-    def __init__(self, log: AuditLog, attempted: AuditEvent) -> None:
+    def __init__(self, log: Recording, attempted: AuditEvent) -> None:
         self.suspends: bool = log.suspends
         self.data: dict[str, Any] = {}
         self.attempt: str = attempted.id
-        self._log: AuditLog = log
+        self.receipt: Receipt | None = None
+        self._log: Recording = log
         self._attempted: AuditEvent = attempted
         self._outcome: Outcome = "success"
         self._reason: str | None = attempted.reason
@@ -49,7 +52,7 @@ class AuditAction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            await self._log.aemit(self._ended({}))
+            self.receipt = await self._log.aemit(self._ended({}))
             return
         self._outcome = _outcome_of(error)
         told = {"error": error.code if isinstance(error, TrustError) else type(error).__name__}

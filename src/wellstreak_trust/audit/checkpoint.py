@@ -7,26 +7,58 @@ from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 
 from ..core.canonical import length_prefixed
 from ..core.errors import NoteInvalid
 from . import note as signed_note
 from .note import Note, VerifierKey, strict_base64
+from .store import SPINE
 from .tree import HASH_OCTETS, leaf_hash, verify_inclusion
 
-__all__ = ["Checkpoint", "InclusionProof", "tree_origin"]
+__all__ = ["Checkpoint", "CheckpointSink", "InclusionProof", "tree_origin"]
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,18}")  # decimal, no leading zero, inside a signed 64-bit column
 _PROOF: Final = "c2sp.org/tlog-proof@v1"
 _MAX_HASHES: Final = 63
 
 
+class CheckpointSink(Protocol):
+    """A place out of reach of who can write the log's store: a file elsewhere, a repository, a witness, a printer.
+
+    The log publishes to every sink after a checkpoint is signed and stored, from `AuditLog.checkpoint` and
+    `AuditLog.tick` and never while somebody waits for an `emit`. A sink that raises delays nobody: what it missed is
+    covered by the next checkpoint, because each one covers all before it.
+    """
+
+    @property
+    def suspends(self) -> bool:
+        """Whether the verbs suspend; a sink that does serves only a log whose store suspends too."""
+        ...
+
+    async def apublish(self, origin: str, note: str, /) -> None:
+        """Keeps the signed note of a tree; the same one may come twice, and an older one must not replace a newer.
+
+        Raises:
+            TrustError: it is not kept. `CheckpointRegression` where the sink holds a state that contradicts it.
+        """
+        ...
+
+    async def alatest(self, origin: str, /) -> str | None:
+        """The newest note kept of an origin, or None where there is none or the sink cannot tell.
+
+        Asked before the first signature of a process: a restored backup forgot what it had signed, a sink did not.
+        """
+        ...
+
+
 def tree_origin(origin: str, tenant_id: str) -> str:
-    """The origin of one tenant's tree: the log's origin and an opaque id.
+    """The origin of one tenant's tree: the log's origin and an opaque id; the spine's is the log's own.
 
     The id is a hash of both, because checkpoints go to witnesses and auditors, who need not learn customers' names.
     """
+    if tenant_id == SPINE:
+        return origin
     return f"{origin}/{sha256(length_prefixed('wst/audit/tree', origin, tenant_id)).hexdigest()[:32]}"
 
 

@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, get_args
 
@@ -23,26 +22,43 @@ from ..core.entropy import random_hex
 from ..core.errors import AuditEventRejected, AuditEventTooLarge, TrustError, UsageError
 from ..core.event import AuditEvent, Outcome
 from ..core.principal import Principal
-from ..core.redact import MASKED, redact, redact_text
+from ..core.redact import redact
+from .encode import encoded, plain, speaks_of_credentials
 from .tiles import ENTRY_MAX
 
-__all__ = ["LEAF_VERSION", "Draft", "content_digest", "draft", "reduced"]
+__all__ = ["LEAF_VERSION", "Draft", "Sealed", "content_digest", "draft", "masked", "reduced", "spine_draft"]
 
 LEAF_VERSION: Final = 1
 _RECORDED: Final = b',"recorded_at":"'
 _SEQ: Final = b',"seq":'
 _SEAM: Final = random_hex()  # marks where the stamps go; never leaves the process, so no event can hold it
-_STAMPS: Final = 27 + 16  # a time and the longest sequence number
+_SEAM_OCTETS: Final = _SEAM.encode()
+_ENCODED_MAX: Final = ENTRY_MAX - (27 + 16) + 2 * len(_SEAM) + 2  # a time and the longest number for two quoted seams
+_NOTHING: Final[dict[str, Any]] = {}
+_LISTS: Final = (tuple, list)
+_LABEL_MAX: Final = 256
 _OUTCOMES: Final = frozenset(get_args(Outcome))
 _IMPERSONATIONS: Final = 4
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # NUL has no place in a PostgreSQL text column
-_KEY: Final = re.compile(r'"([A-Za-z0-9_.-]+)":')
-_WINDOW, _OVERLAP = 8_000, 192  # the redactor looks at 8 KiB at a time
-_SPOKEN: Final = ("targets", "source", "changes", "reason", "request", "decision", "data")  # what hosts fill freely
+
+
+class Sealed(NamedTuple):
+    """A personal value of one event, encrypted: kept beside the tree, so that it can be deleted without touching it.
+
+    Args:
+        subject: opaque index of the person it is about; never the person's name or address.
+        octets: the disclosure under that person's key.
+    """
+
+    subject: str
+    octets: bytes
 
 
 class Draft(NamedTuple):
-    """An event ready to be stamped: what a store indexes, and the leaf in pieces. Times are microseconds UTC."""
+    """An event ready to be stamped: what a store indexes, and the leaf in pieces. Times are microseconds UTC.
+
+    `sealed` is stored in the same transaction as the leaf and is no part of it.
+    """
 
     tenant_id: str
     id: str
@@ -53,14 +69,15 @@ class Draft(NamedTuple):
     before: bytes
     between: bytes
     after: bytes
+    sealed: tuple[Sealed, ...] = ()
 
     def digest(self) -> bytes:
         """SHA-256 of the content: the canonical JSON of the leaf without `seq` and `recorded_at`."""
         return sha256(self.before[: -len(_RECORDED)] + self.between[1 : -len(_SEQ)] + self.after).digest()
 
-    def leaf(self, seq: int, recorded_at: str) -> bytes:
+    def leaf(self, seq: int, recorded_at: bytes) -> bytes:
         """The leaf at a place in the tree; keys stay sorted, so these are again canonical bytes."""
-        return b"%b%b%b%d%b" % (self.before, recorded_at.encode(), self.between, seq, self.after)
+        return b"%b%b%b%d%b" % (self.before, recorded_at, self.between, seq, self.after)
 
 
 def draft(event: AuditEvent) -> Draft:
@@ -70,17 +87,30 @@ def draft(event: AuditEvent) -> Draft:
         AuditEventRejected: a field of the wrong kind or outside canonical JSON. Names the place, never the value.
         AuditEventTooLarge: a leaf of more than 65,535 bytes.
     """
+    if not isinstance(event, AuditEvent):
+        raise AuditEventRejected("not an AuditEvent")
     try:
-        found = _draft(event, _fields(event))
-        if _speaks_of_credentials(found):
-            found = _draft(event, _masked(_fields(event)))
-    except AuditEventRejected:
+        return _draft(event, _label(event.tenant_id, "tenant_id"), _admitted(event))
+    except (AuditEventRejected, AuditEventTooLarge):
         raise
     except (UsageError, OverflowError) as error:
         raise AuditEventRejected(getattr(error, "detail", "a time out of range")) from None
-    if len(found.before) + len(found.between) + len(found.after) + _STAMPS > ENTRY_MAX:
-        raise AuditEventTooLarge("the event does not fit 65,535 bytes", hint="refer to large content by id")
-    return found
+
+
+def masked(event: AuditEvent) -> AuditEvent:
+    """The event as `draft` would record it, for who has to keep it until then; raises as `draft` does."""
+    draft(event)
+    fields = _admitted(event)
+    fields.pop("actor")  # a Principal stays one; none of its parts that are recorded is filled freely
+    for name in ("targets", "changes"):
+        if name in fields:
+            fields[name] = tuple(fields[name])
+    return replace(event, **fields)
+
+
+def spine_draft(event: AuditEvent) -> Draft:
+    """The draft of an event of the log itself, whose tenant is nobody; see `spine`."""
+    return _draft(event, event.tenant_id, _spoken(event))
 
 
 def reduced(event: AuditEvent, refusal: TrustError) -> AuditEvent:
@@ -105,34 +135,50 @@ def content_digest(leaf: bytes) -> bytes | None:
 # --- fields ----------------------------------------------------------------------------------------------------------
 
 
-def _fields(event: AuditEvent) -> dict[str, Any]:
-    if not isinstance(event, AuditEvent):
-        raise AuditEventRejected("not an AuditEvent")
-    if event.outcome not in _OUTCOMES:
-        raise AuditEventRejected("unknown outcome", hint=f"one of {', '.join(sorted(_OUTCOMES))}")
-    fields: dict[str, Any] = {
-        "v": LEAF_VERSION,
-        "id": _label(event.id, "id"),
-        "occurred_at": rfc3339(_moment(event.occurred_at)),
-        "tenant_id": _label(event.tenant_id, "tenant_id"),
-        "action": _label(event.action, "action"),
-        "outcome": event.outcome,
-        "actor": _actor(event.actor),
-    }
-    for name in _SPOKEN:
-        value = getattr(event, name)
-        if isinstance(value, Mapping):
-            value = dict(value)
-        elif isinstance(value, list | tuple):
-            value = [dict(item) if isinstance(item, Mapping) else item for item in value]
-        if value is not None and value not in ({}, []):
-            fields[name] = value
+def _spoken(event: AuditEvent) -> dict[str, Any]:
+    """What hosts fill freely, in exact types: only of those can be said what an encoder will see."""
+    fields: dict[str, Any] = {"actor": _actor(event.actor)}
+    if event.targets:
+        fields["targets"] = _listed(event.targets)
+    if event.source is not None:
+        fields["source"] = _exact(event.source)
+    if event.changes:
+        fields["changes"] = _listed(event.changes)
+    if event.reason is not None:
+        fields["reason"] = event.reason
+    if event.request is not None:
+        fields["request"] = _exact(event.request)
+    if event.decision is not None:
+        fields["decision"] = _exact(event.decision)
+    if event.data != _NOTHING:
+        fields["data"] = _exact(event.data)
     return fields
+
+
+def _admitted(event: AuditEvent) -> dict[str, Any]:
+    """What the host filled in, inside the domain and without credentials."""
+    spoken = _spoken(event)
+    if plain(spoken):
+        return spoken
+    canonical_json(spoken)  # refuses what is outside
+    if speaks_of_credentials(spoken):
+        return {name: redact(value) for name, value in spoken.items()}
+    return spoken
+
+
+def _exact(value: Any) -> Any:
+    return dict(value) if type(value) is not dict and isinstance(value, Mapping) else value
+
+
+def _listed(value: Any) -> Any:
+    return [_exact(item) for item in value] if type(value) in _LISTS else value
 
 
 def _label(value: object, name: str) -> str:
     """Identifiers become index columns and log text: short, and nothing that breaks a line (ASVS 5, 16.4.1)."""
-    if type(value) is not str or not 0 < len(value) <= 256 or _UNPRINTABLE.search(value):
+    if type(value) is str and 0 < len(value) <= _LABEL_MAX and value.isascii() and value.isprintable():
+        return value
+    if type(value) is not str or not 0 < len(value) <= _LABEL_MAX or _UNPRINTABLE.search(value):
         raise AuditEventRejected(f"{name} is not text of 1 to 256 printable characters")
     return value
 
@@ -163,34 +209,17 @@ def _actor(actor: object, depth: int = 0) -> dict[str, Any]:
 # --- bytes -----------------------------------------------------------------------------------------------------------
 
 
-def _draft(event: AuditEvent, fields: dict[str, Any]) -> Draft:
-    text = canonical_json({**fields, "recorded_at": _SEAM, "seq": _SEAM})
-    before, between, after = text.split(_SEAM.encode())
-    return Draft(
-        event.tenant_id,
-        event.id,
-        event.action,
-        fields["actor"]["id"],
-        event.outcome,
-        to_micros(event.occurred_at),
-        before,
-        between[:-1],  # a number stands without the quotes of the seam
-        after[1:],
-    )
-
-
-def _speaks_of_credentials(found: Draft) -> bool:
-    text = (found.before + found.between + found.after).decode()
-    if _any_masked(frozenset(_KEY.findall(text))):
-        return True
-    windows = (text[at : at + _WINDOW + _OVERLAP] for at in range(0, len(text), _WINDOW))
-    return any(redact_text(window) != window for window in windows)
-
-
-@lru_cache(maxsize=1024)
-def _any_masked(keys: frozenset[str]) -> bool:
-    return any(redact({key: ""}) == {key: MASKED} for key in keys)
-
-
-def _masked(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: redact(value) if name in _SPOKEN or name == "actor" else value for name, value in fields.items()}
+def _draft(event: AuditEvent, tenant_id: str, spoken: dict[str, Any]) -> Draft:
+    outcome, moment, actor = event.outcome, _moment(event.occurred_at), spoken["actor"]["id"]
+    if outcome not in _OUTCOMES:
+        raise AuditEventRejected("unknown outcome", hint=f"one of {', '.join(sorted(_OUTCOMES))}")
+    id, action = _label(event.id, "id"), _label(event.action, "action")
+    spoken["v"], spoken["seq"], spoken["recorded_at"] = LEAF_VERSION, _SEAM, _SEAM
+    spoken["id"], spoken["occurred_at"], spoken["tenant_id"] = id, rfc3339(moment), tenant_id
+    spoken["action"], spoken["outcome"] = action, outcome
+    text = encoded(spoken)
+    if len(text) > _ENCODED_MAX:
+        raise AuditEventTooLarge("the event does not fit 65,535 bytes", hint="refer to large content by id")
+    before, between, after = text.split(_SEAM_OCTETS)
+    # A number stands without the quotes of the seam.
+    return Draft(tenant_id, id, action, actor, outcome, to_micros(moment), before, between[:-1], after[1:])

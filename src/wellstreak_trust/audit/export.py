@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..core.errors import AuditForkDetected, NoteInvalid, UsageError
 from .checkpoint import Checkpoint
 from .store import AuditStore
 from .tiles import TILE_WIDTH, Tile, TileStore, bundle, tiles_of
 from .tree import HASH_OCTETS
 
-__all__ = ["export_tree"]
+__all__ = ["Progress", "export_tree"]
+
+Progress = Callable[[int, int], None]
 
 
-async def export_tree(store: AuditStore, tenant_id: str, note: str, target: TileStore) -> None:
+async def export_tree(
+    store: AuditStore, tenant_id: str, note: str, target: TileStore, progress: Progress | None = None
+) -> None:
     """Writes all tiles of a signed tree, then its checkpoint; what stands already is not written again.
+
+    Bundles of events that were pruned are left out, or as they are where an archive holds them already.
+
+    Args:
+        progress: told how many of how many tiles are done.
 
     Raises:
         UsageError: the directory holds another tree, or a newer state of this one.
@@ -21,10 +32,15 @@ async def export_tree(store: AuditStore, tenant_id: str, note: str, target: Tile
     """
     tree = Checkpoint.unverified(note)
     _require_fit(target, tree)
-    for tile in tiles_of(tree.size):
-        octets = await _tile(store, tenant_id, tile)
-        if target.read(tile.path) != octets:
-            target.write(tile.path, octets)
+    first = (await store.head(tenant_id)).first // TILE_WIDTH
+    tiles = list(tiles_of(tree.size))
+    for done, tile in enumerate(tiles, 1):
+        if tile.level is not None or tile.index >= first:
+            octets = await _tile(store, tenant_id, tile)
+            if target.read(tile.path) != octets:
+                target.write(tile.path, octets)
+        if progress is not None:
+            progress(done, len(tiles))
     target.write("checkpoint", note.encode())
 
 

@@ -2,79 +2,55 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from os import PathLike
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..core.clock import Clock, SystemClock
-from ..core.errors import (
-    AuditConflict,
-    AuditEventRejected,
-    AuditEventTooLarge,
-    AuditForkDetected,
-    AuditUnavailable,
-    ConfigurationError,
-    TrustError,
-    UsageError,
-)
+from ..core.errors import AuditForkDetected, AuditUnavailable, ConfigurationError, UsageError
 from ..core.event import AuditEvent
+from ..core.outbox import OutboxRelay, Relayed
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
+from ..core.secret import Secret
 from .action import AuditAction
-from .checkpoint import Checkpoint, InclusionProof, tree_origin
-from .event import Draft, draft, reduced
-from .export import export_tree
+from .checkpoint import Checkpoint, CheckpointSink, InclusionProof, tree_origin
+from .exporting import Exporting
+from .keeper import Keeper
 from .note import Ed25519Signer, check_name
-from .registry import ActionRegistry, ActionSpec
+from .outbox import AuditOutbox, require_outbox
+from .people import People
+from .privacy import Privacy
+from .processes import PerProcess
+from .reading import Reading
+from .recorder import Receipt, Recorder
+from .registry import ActionRegistry
 from .signing import Notary
-from .spill import Gap, Spill
-from .store import AuditStore, Leaf
-from .tiles import TileStore, hash_spans
+from .store import SPINE, AuditStore
+from .tiles import hash_spans
 from .tree import inclusion_spans, leaf_hash, verify_inclusion
 
-__all__ = ["AuditLog", "Receipt"]
+__all__ = ["AuditLog", "Receipt", "Tick"]
 
 _DEADLINE: Final = timedelta(seconds=2)
 _NO_DATA: Final[Mapping[str, Any]] = {}
-_PLATFORM: Final = "system"
-_HINT: Final = "check that the database runs, has space and answers within the deadline"
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What `emit` answers.
+class Tick(NamedTuple):
+    """What one `AuditLog.tick` did.
 
     Args:
-        seq: 0-based leaf index in the tenant's tree; None while the event is only kept or was dropped.
-        leaf_hash: 32 bytes, SHA-256(0x00 || leaf); None likewise.
-        durable: whether the store has acknowledged the event.
+        noted: leaves that the spine has more; 0 without a signer.
+        relayed: events moved from the outbox into the tree.
+        owed: protective events and gaps that still wait for the store.
     """
 
-    id: str
-    tenant_id: str
-    seq: int | None
-    leaf_hash: bytes | None
-    durable: bool
+    noted: int
+    relayed: int
+    owed: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Admitted:
-    """An event with its declaration; no draft where even its reduced form cannot be recorded."""
-
-    event: AuditEvent
-    spec: ActionSpec
-    draft: Draft | None
-
-    def receipt(self, leaf: Leaf | None) -> Receipt:
-        if leaf is None:
-            return Receipt(self.event.id, self.event.tenant_id, None, None, durable=False)
-        return Receipt(leaf.id, leaf.tenant_id, leaf.seq, leaf.leaf_hash, durable=True)
-
-
-class AuditLog:
+class AuditLog(Reading, Privacy, Exporting):
     """Records events, signs the state of each tenant's tree, proves and exports it. Satisfies `core.EventSink`.
 
     Args:
@@ -84,9 +60,12 @@ class AuditLog:
         registry: the declared actions; without one, undeclared actions count as `standard`.
         deadline: how long an append waits for a lock.
         spill: protective events kept in memory while the store is down.
+        sinks: where signed checkpoints are published, out of reach of who can write the store.
+        personal_key: a key kept outside the database, without which personal values in it cannot be read; it can
+            never be changed.
 
     Raises:
-        ConfigurationError: an origin that no signature line can hold.
+        ConfigurationError: an origin that no signature line can hold; a sink that suspends over a store that blocks.
     """
 
     def __init__(
@@ -99,6 +78,8 @@ class AuditLog:
         clock: Clock | None = None,
         deadline: timedelta = _DEADLINE,
         spill: int = 1_000,
+        sinks: Sequence[CheckpointSink] = (),
+        personal_key: Secret[bytes] | None = None,
     ) -> None:
         try:
             check_name(origin)
@@ -109,9 +90,20 @@ class AuditLog:
         self.registry: ActionRegistry = ActionRegistry(strict=False) if registry is None else registry
         self.clock: Clock = SystemClock() if clock is None else clock
         self.suspends: bool = suspends(store)
-        self._notary: Notary = Notary(store, signer, origin)
-        self._deadline: timedelta = deadline
-        self._spill: Spill = Spill(spill)
+        if suspends(*sinks) and not self.suspends:
+            raise ConfigurationError(
+                "a sink suspends and the store does not", hint="a blocking sink, or a store over AsyncDatabase"
+            )
+        self.people: People = People(store, b"" if personal_key is None else personal_key.reveal())
+        self._notary: Notary = Notary(store, signer, origin, sinks)
+        self._keeper: Keeper = Keeper(store, self._notary, origin, self.clock, deadline)
+        self._recorder: Recorder = Recorder(
+            store, self.registry, self.clock, people=self.people, deadline=deadline, spill=spill
+        )
+        self._relays: PerProcess[OutboxRelay | None] = PerProcess(self._relay)
+
+    def _relay(self) -> OutboxRelay | None:
+        return OutboxRelay(require_outbox(self.store), self) if hasattr(self.store, "outbox") else None
 
     # --- recording ---------------------------------------------------------------------------------------------------
 
@@ -125,56 +117,60 @@ class AuditLog:
             AuditForkDetected: the stored tree was changed from outside; nothing is appended to it.
             AuditEventRejected, AuditEventTooLarge: the event itself cannot be recorded.
         """
-        return (await self.aemit_many((event,)))[0]
+        receipt = (await self._recorder.record((event,)))[0]
+        if receipt.durable and self._notary.signs:
+            await self._keeper.recorded(1)
+        return receipt
 
     emit: Final = synced(aemit)
 
     async def aemit_many(self, events: Iterable[AuditEvent]) -> list[Receipt]:
         """Records events in one commit, all or nothing; the strictest criticality among them decides for all."""
-        admitted = [self._admit(event) for event in events]
-        leaves: list[Leaf] = []
-        drafts = [one.draft for one in admitted if one.draft is not None]
-        if drafts:
-            try:
-                leaves = await self._append(drafts)
-            except TrustError as refusal:
-                if any(one.spec.must_stand for one in admitted):
-                    raise
-                self._owe(admitted, refusal)
-            else:
-                await self.aflush()
-        placed = iter(leaves)
-        return [one.receipt(next(placed, None) if one.draft else None) for one in admitted]
+        receipts = await self._recorder.record(tuple(events))
+        if self._notary.signs and any(receipt.durable for receipt in receipts):
+            await self._keeper.recorded(len(receipts))
+        return receipts
 
     emit_many: Final = synced(aemit_many)
 
     async def aflush(self) -> int:
-        """Records what protective events are owed; `emit` does so after every success. Returns how many remain."""
-        if len(self._spill):
-            kept, gaps = self._spill.take()
-            try:
-                await self._append([*kept, *(gap.draft(tenant_id) for tenant_id, gap in gaps.items())])
-            except AuditConflict:  # one kept event holds back all: it is the one that goes
-                self._spill.bring_back(await self._without_conflicts(kept), gaps)
-            except TrustError:
-                self._spill.bring_back(kept, gaps)
-        return len(self._spill)
+        """Records what protective events are owed, and moves the outbox; `emit` does the first after every success.
+
+        Returns:
+            How many events and gaps still wait for the store.
+        """
+        owed = await self._recorder.settle()
+        await self.arelay()
+        return owed
 
     flush: Final = synced(aflush)
 
     async def arecord_failure(self, event: AuditEvent) -> None:
         """Records how an action failed, as if it were protective: the caller is busy with the failure itself."""
-        try:
-            await self.aemit(event)
-        except AuditUnavailable:
-            self._spill.keep([draft(event)], self.clock.now())
-        except TrustError:
-            self._lose(event.tenant_id)
+        await self._recorder.record_failure(event)
 
     @property
     def dropped(self) -> int:
-        """Events lost for good since the start, told in ``audit.gap`` events of their tenants."""
-        return self._spill.dropped
+        """Events that this process lost for good, told in ``audit.gap`` events of their tenants."""
+        return self._recorder.dropped
+
+    def outbox(self, connection: Any) -> AuditOutbox:
+        """Takes events inside the host's own transaction: ``log.outbox(connection).emit(event)``, then commit.
+
+        Args:
+            connection: a SQLAlchemy connection (``session.connection()``) to the database of this log's store.
+
+        Raises:
+            ConfigurationError: the store has no outbox.
+        """
+        return AuditOutbox(require_outbox(self.store, connection), self.registry)
+
+    async def arelay(self, limit: int = 1_000) -> Relayed:
+        """Moves events from the outbox into the tree, oldest first; each stands once, however often it is moved."""
+        relay = self._relays.here
+        return Relayed() if relay is None else await relay.aforward(limit)
+
+    relay: Final = synced(arelay)
 
     def action(
         self,
@@ -216,22 +212,6 @@ class AuditLog:
 
     # --- reading and proving -----------------------------------------------------------------------------------------
 
-    async def aevents(self, tenant_id: str, *, limit: int = 100, before: int | None = None) -> list[dict[str, Any]]:
-        """The newest events of a tenant, newest first, as parsed leaves.
-
-        Args:
-            before: only events with a smaller `seq`: the last one of the page before.
-
-        Raises:
-            AuditForkDetected: a stored leaf is not what was hashed.
-        """
-        size = (await self.store.head(tenant_id)).size
-        stop = size if before is None else min(before, size)
-        found = await self.store.leaves(tenant_id, max(0, stop - limit), stop)
-        return [_parsed(leaf) for leaf in reversed(found)]
-
-    events: Final = synced(aevents)
-
     async def aentry(self, tenant_id: str, seq: int) -> bytes:
         """The bytes of one leaf as stored: what a proof is about. Raises `UsageError` where there is none."""
         found = await self.store.leaves(tenant_id, seq, seq + 1)
@@ -250,17 +230,61 @@ class AuditLog:
         name = self.origin if tenant_id is None else tree_origin(self.origin, tenant_id)
         return str(self._notary.signer.key(name))
 
-    async def acheckpoint(self, tenant_id: str) -> str:
-        """A signed note of the tree's size and root (c2sp.org/tlog-checkpoint): what anyone may pin.
+    async def acheckpoint(self, tenant_id: str | None = None) -> str:
+        """A signed note of a tree's size and root (c2sp.org/tlog-checkpoint): what anyone may pin.
+
+        Without a tenant it is the spine's: first the heads of all trees that grew are noted in it.
 
         Raises:
-            CheckpointRegression: the stored tree does not extend the one signed before; nothing was signed.
+            CheckpointRegression: the stored tree does not extend what was signed, published or noted of it before.
+                Nothing was signed; for the spine: the trees that are sound were noted and signed.
             AuditForkDetected: the stored hashes do not give the stored root.
+            AuditUnavailable: the store does not answer, or a sink cannot tell what it holds.
             ConfigurationError: there is no signer.
         """
-        return await self._notary.checkpoint(tenant_id)
+        if tenant_id is None:
+            _, text, fault = await self._keeper.advance(heartbeat=False)
+            await self._notary.publish(SPINE, text)
+            if fault is not None:
+                raise fault
+            return text
+        text = await self._notary.checkpoint(tenant_id)
+        await self._notary.publish(tenant_id, text)
+        return text
 
     checkpoint: Final = synced(acheckpoint)
+
+    async def atick(self) -> Tick:
+        """What should happen once a second although nobody emits; for the host's scheduler, in one process or in all.
+
+        Records what is owed, moves the outbox, notes in the spine which trees grew or, after a minute of silence, that
+        the log is there, signs the spine and publishes it to the sinks. Without a signer there is no spine.
+
+        Raises:
+            CheckpointRegression, AuditForkDetected: a tree was changed from outside. All else was done.
+            AuditUnavailable: the store does not answer, or a sink did not take the checkpoint.
+        """
+        owed = await self._recorder.settle()
+        relayed = (await self.arelay()).sent
+        if not self._notary.signs:
+            return Tick(0, relayed, owed)
+        noted, text, fault = await self._keeper.advance(heartbeat=True)
+        failed = await self._notary.publish(SPINE, text)
+        if fault is not None:
+            raise fault
+        if failed:
+            raise AuditUnavailable(
+                f"{len(failed)} sinks did not take the checkpoint ({', '.join(failed)})",
+                hint="the next tick tries again",
+            )
+        return Tick(noted, relayed, owed)
+
+    tick: Final = synced(atick)
+
+    @property
+    def fault(self) -> Exception | None:
+        """What the last look at the spine found wrong, also where an `emit` made it; for health checks."""
+        return self._keeper.fault
 
     async def aprove(self, tenant_id: str, seq: int) -> str:
         """A file that shows offline that an event is part of the signed tree (c2sp.org/tlog-proof).
@@ -268,7 +292,7 @@ class AuditLog:
         Raises:
             UsageError: no such event.
         """
-        note = await self.acheckpoint(tenant_id)
+        note = await self._notary.checkpoint(tenant_id)
         tree = Checkpoint.unverified(note)
         spans = inclusion_spans(seq, tree.size)
         hashes = await hash_spans(spans, lambda level, index: self.store.tile(tenant_id, level, index))
@@ -278,87 +302,5 @@ class AuditLog:
 
     prove: Final = synced(aprove)
 
-    async def aexport(
-        self,
-        tenant_id: str,
-        directory: str | PathLike[str] | TileStore,
-        *,
-        actor: Principal | Mapping[str, Any] | None = None,
-    ) -> str:
-        """Writes the tree as static files (c2sp.org/tlog-tiles) and returns the checkpoint, which is worth keeping.
-
-        Args:
-            actor: who exports; recorded as ``audit.exported`` first, so that the export holds its own event.
-
-        Raises:
-            UsageError: the directory holds another tree, or a newer state of this one.
-        """
-        if actor is not None:
-            await self.aemit(AuditEvent("audit.exported", "success", tenant_id, actor, occurred_at=self.clock.now()))
-        note = await self.acheckpoint(tenant_id)
-        await export_tree(
-            self.store, tenant_id, note, directory if isinstance(directory, TileStore) else TileStore(directory)
-        )
-        return note
-
-    export: Final = synced(aexport)
-
-    # --- failure policy ----------------------------------------------------------------------------------------------
-
-    def _admit(self, event: AuditEvent) -> _Admitted:
-        spec = self.registry.spec(getattr(event, "action", ""))
-        try:
-            if spec.needs_reason and not event.reason:
-                raise AuditEventRejected(f"{spec.name} needs a reason")
-            return _Admitted(event, spec, draft(event))
-        except (AuditEventRejected, AuditEventTooLarge) as refusal:
-            if spec.must_stand:
-                raise
-            return _Admitted(event, spec, self._reduced(event, refusal))
-
-    def _reduced(self, event: AuditEvent, refusal: TrustError) -> Draft | None:
-        try:
-            return draft(reduced(event, refusal))
-        except TrustError:
-            self._lose(_PLATFORM)  # not even a tenant to tell it to
-            return None
-
-    async def _append(self, drafts: Sequence[Draft]) -> list[Leaf]:
-        try:
-            return await self.store.append_batch(drafts, now=self.clock.now, deadline=self._deadline)
-        except (AuditConflict, AuditForkDetected):
-            raise
-        except Exception as error:  # whatever a driver throws, the answer is the policy's
-            what = error.code if isinstance(error, TrustError) else type(error).__name__
-            raise AuditUnavailable(f"the audit store did not take the event ({what})", hint=_HINT) from None
-
-    def _owe(self, admitted: Iterable[_Admitted], refusal: TrustError) -> None:
-        for one in admitted:
-            if one.draft is None:
-                continue
-            if one.spec.criticality == "sampled" or isinstance(refusal, AuditConflict):
-                self._lose(one.draft.tenant_id)
-            else:
-                self._spill.keep([one.draft], self.clock.now())
-
-    async def _without_conflicts(self, kept: list[Draft]) -> list[Draft]:
-        left = []
-        for one in kept:
-            try:
-                await self._append([one])
-            except AuditConflict:
-                self._lose(one.tenant_id)
-            except TrustError:
-                left.append(one)
-        return left
-
-    def _lose(self, tenant_id: str) -> None:
-        moment = self.clock.now()
-        self._spill.lose(tenant_id, Gap(1, moment, moment))
-
-
-def _parsed(leaf: Leaf) -> dict[str, Any]:
-    if leaf_hash(leaf.leaf) != leaf.leaf_hash:
-        raise AuditForkDetected(f"leaf {leaf.seq} is not what was hashed", hint="run verify on this log")
-    found: dict[str, Any] = json.loads(leaf.leaf)
-    return found
+    def _origin_of(self, tenant_id: str) -> str:
+        return tree_origin(self.origin, tenant_id)

@@ -1,23 +1,23 @@
 """Going through all entries of a tree once, trusting nothing but their bytes.
 
-Hashes are taken of the bytes as found; parsing comes after and decides nothing about the root. No entry is ever
-serialised again to be verified.
+Hashes are taken of the bytes as found; what they say is judged after (`frame`) and decides nothing about the root.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
-from .event import LEAF_VERSION
-from .tiles import TILE_HEIGHT, TILE_WIDTH
-from .tree import EMPTY_ROOT, Frontier, leaf_hash
+from .frame import Frames, parsed
+from .rebuilt import Rebuilt, leaf_hashes
 
-__all__ = ["Replay"]
+__all__ = ["Replay", "Watch"]
 
-_TIME_LENGTH: Final = len("2026-01-01T00:00:00.000000Z")
-_NOTHING: Final[Mapping[str, Any]] = {}
+Watch = Callable[[int, Sequence[bytes]], object]
+"""Handed the place of the first entry, and entries, as they come."""
+
+_ERASED: Final = b'{"action":"audit.subject_erased",'  # `action` is the first key of every leaf
+_PRUNED: Final = b'{"action":"audit.pruned",'
 
 
 class Replay:
@@ -26,26 +26,40 @@ class Replay:
     Args:
         tenant_id: the tenant all entries must be of; None takes that of the first entry.
         marks: sizes whose roots are wanted.
+        thorough: parse every entry, see `frame`.
+        watch: handed all entries.
 
     Attributes:
-        roots: the root at each mark, None where the tree did not reach it.
-        tiles: the hashes of every tile by (level, index), as they follow from the entries.
+        erased: personal values that the trail says were erased.
+        pruned_to: the place up to which the trail says that entries were pruned.
     """
 
-    def __init__(self, tenant_id: str | None, marks: Iterable[int]) -> None:
-        self.frontier: Frontier = Frontier()
-        self.roots: dict[int, bytes | None] = {size: EMPTY_ROOT if size == 0 else None for size in marks}
-        self.tiles: dict[tuple[int, int], bytes] = {}
+    def __init__(
+        self,
+        tenant_id: str | None,
+        marks: Iterable[int],
+        *,
+        thorough: bool = True,
+        watch: Watch | None = None,
+    ) -> None:
+        self.tree: Rebuilt = Rebuilt(marks)
         self.first_bad_seq: int | None = None
         self.reason: str = ""
-        self.in_order: bool = True
-        self._tenant_id: str | None = tenant_id
-        self._latest: str = ""
+        self.thorough: bool = thorough
+        self.erased: int = 0
+        self.pruned_to: int = 0
+        self._watch: Watch | None = watch
+        self._frames: Frames = Frames(tenant_id, thorough=thorough)
 
     @property
     def size(self) -> int:
         """Entries gone through."""
-        return self.frontier.size
+        return self.tree.size
+
+    @property
+    def in_order(self) -> bool:
+        """Whether `recorded_at` never went back."""
+        return self._frames.in_order
 
     def fault(self, reason: str, seq: int | None = None) -> None:
         """Notes what is wrong; the lowest `seq` wins, and the first reason stands with it."""
@@ -55,42 +69,26 @@ class Replay:
         if lower:
             self.first_bad_seq = seq
 
-    def add(self, entry: bytes) -> tuple[bytes, Mapping[str, Any]]:
-        """Takes the next entry; returns its leaf hash and its fields (none if it is no JSON object)."""
-        seq = self.size
-        hashed = leaf_hash(entry)
-        self._keep(0, seq, hashed)
-        for (height, index), node in self.frontier.append(hashed):
-            if height % TILE_HEIGHT == 0:
-                self._keep(height // TILE_HEIGHT, index, node)
-        if self.size in self.roots:
-            self.roots[self.size] = self.frontier.root()
-        fields = _fields(entry)
-        self._check(seq, fields)
-        return hashed, fields
-
-    def _keep(self, level: int, place: int, node: bytes) -> None:
-        home = level, place // TILE_WIDTH
-        self.tiles[home] = self.tiles.get(home, b"") + node
-
-    def _check(self, seq: int, fields: Mapping[str, Any]) -> None:
-        recorded_at, tenant_id = fields.get("recorded_at"), fields.get("tenant_id")
-        if fields.get("v") != LEAF_VERSION or type(recorded_at) is not str or len(recorded_at) != _TIME_LENGTH:
-            self.fault("an entry is not an event", seq)
-            return
-        if fields.get("seq") != seq or type(fields.get("seq")) is not int:
-            self.fault("an entry stands at another place than it says", seq)
-        if self._tenant_id is None:
-            self._tenant_id = tenant_id
-        if tenant_id != self._tenant_id or type(tenant_id) is not str:
-            self.fault("an entry is of another tenant", seq)
-        self.in_order = self.in_order and recorded_at >= self._latest  # of one length, so text order is time order
-        self._latest = recorded_at
+    def add(self, entries: Sequence[bytes]) -> list[bytes]:
+        """Takes the next entries; returns their leaf hashes."""
+        start = self.size
+        hashes = leaf_hashes(entries)
+        self.tree.add(hashes)
+        for seq, reason in self._frames.faults(entries, start):
+            self.fault(reason, seq)
+        for entry in entries:
+            if entry.startswith(_ERASED):
+                self.erased += _number(entry, "count")
+            elif entry.startswith(_PRUNED):
+                self.pruned_to = max(self.pruned_to, _number(entry, "first"))
+        if self._watch is not None:
+            self._watch(start, entries)
+        return hashes
 
 
-def _fields(entry: bytes) -> Mapping[str, Any]:
-    try:
-        found = json.loads(entry.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return _NOTHING
-    return found if isinstance(found, dict) else _NOTHING
+def _number(entry: bytes, name: str) -> int:
+    """A number of what was done; an attempt has done nothing yet."""
+    fields = parsed(entry)
+    data = fields.get("data")
+    found = data.get(name) if isinstance(data, dict) and fields.get("outcome") == "success" else 0
+    return found if type(found) is int and found > 0 else 0

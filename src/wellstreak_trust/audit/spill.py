@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
 
 from ..core.clock import rfc3339
+from ..core.entropy import random_hex
 from ..core.event import AuditEvent
 from .event import Draft, draft
 
@@ -17,11 +18,15 @@ __all__ = ["Gap", "Spill"]
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Events of one tenant that will never be recorded: how many, between which times."""
+    """Events of one tenant that will never be recorded: how many, between which times.
+
+    Its `id` makes a second attempt to tell of it safe, as long as it has not grown.
+    """
 
     count: int
     first: datetime
     last: datetime
+    id: str = field(default_factory=random_hex, compare=False)
 
     def widened(self, other: Gap) -> Gap:
         """Both gaps as one."""
@@ -37,6 +42,7 @@ class Gap:
                 {"id": "audit", "kind": "system"},
                 data={"count": self.count, "first": rfc3339(self.first), "last": rfc3339(self.last)},
                 occurred_at=self.last,
+                id=self.id,
             )
         )
 

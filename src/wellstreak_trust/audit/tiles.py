@@ -11,11 +11,13 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from ..core.errors import AuditForkDetected, ConfigurationError, UsageError
-from .tree import HASH_OCTETS, Place, Span, places, root, span_hash
+from .tree import HASH_OCTETS, Place, Span, places, span_hash
 
 __all__ = ["ENTRY_MAX", "TILE_WIDTH", "Tile", "TileStore", "bundle", "hash_spans", "tiles_of", "unbundle"]
 
@@ -104,25 +106,38 @@ async def hash_spans(spans: Iterable[Span], read: Callable[[int, int], Awaitable
     tiles = {home: await read(*home) for home in sorted(homes)}
 
     def node(place: Place) -> bytes:
-        level, index, first, count = _home(place)
-        hashes = _hashes(tiles[level, index])[first : first + count]
-        if len(hashes) != count:
+        level, index, height, at = _home(place)
+        inside = _interior(tiles[level, index])
+        found = inside[height][at : at + HASH_OCTETS] if height < len(inside) else b""
+        if len(found) != HASH_OCTETS:
             raise AuditForkDetected(f"tile {level}/{index} is shorter than the tree", hint="run verify on this log")
-        return root(hashes)
+        return found
 
     return [span_hash(span, node) for span in wanted]
 
 
 def _home(place: Place) -> tuple[int, int, int, int]:
-    """Where a subtree is stored: tile level, tile index, first hash in the tile, number of hashes."""
+    """Where a subtree is found: tile level, tile index, height inside the tile, offset among the hashes there."""
     height, index = place
     level, above = divmod(height, TILE_HEIGHT)
-    first = index << above
-    return level, first >> TILE_HEIGHT, first % TILE_WIDTH, 1 << above
+    within = TILE_HEIGHT - above
+    return level, index >> within, above, (index % (1 << within)) * HASH_OCTETS
 
 
-def _hashes(octets: bytes) -> list[bytes]:
-    return [octets[at : at + HASH_OCTETS] for at in range(0, len(octets) - HASH_OCTETS + 1, HASH_OCTETS)]
+@lru_cache(maxsize=64)
+def _interior(octets: bytes) -> tuple[bytes, ...]:
+    """All complete subtrees of a tile by height, joined: 255 hashes of a full one.
+
+    Kept by content, so that a tile of which every proof needs something is computed once, and a changed one anew.
+    """
+    heights = [octets]
+    pair = 2 * HASH_OCTETS
+    while len(heights[-1]) >= pair:
+        below = heights[-1]
+        heights.append(
+            b"".join([sha256(b"\x01" + below[at : at + pair]).digest() for at in range(0, len(below) - pair + 1, pair)])
+        )
+    return tuple(heights[:TILE_HEIGHT])
 
 
 class TileStore:

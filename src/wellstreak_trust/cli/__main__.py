@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final
 
-from wellstreak_trust.core.errors import MissingExtra, SecurityTxtInvalid, TrustError
+from wellstreak_trust.core.errors import MissingExtra, SecurityTxtInvalid
 
 try:
     import typer
@@ -14,14 +14,16 @@ except ImportError:
         "the command line needs typer and rich", hint="pip install 'wellstreak-trust[cli]'", reason="extra"
     ) from None
 
-from . import connections, doctor, governance, keys, policy, secrets, webhooks
-from .console import ERR, OUT, stop
+from . import audit_trail, audit_verify, connections, doctor, governance, keys, policy, secrets, webhooks
+from .console import ERR, OUT
 
 __all__ = ["app", "main"]
 
 app: Final = typer.Typer(no_args_is_help=True, add_completion=False, help="Security primitives of a multi-tenant SaaS.")
 audit_app: Final = typer.Typer(no_args_is_help=True, help="The audit trail.")
 security_txt_app: Final = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
+audit_trail.add(audit_app)
+audit_verify.add(audit_app)
 app.command("governance")(governance.show)
 app.add_typer(doctor.app, name="doctor")
 app.add_typer(policy.app, name="policy")
@@ -42,31 +44,6 @@ def demo(framework: Annotated[str, typer.Option(help="fastapi, flask or django")
 
     os.environ["FRAMEWORK"] = framework
     raise typer.Exit(play())
-
-
-@audit_app.command("verify")
-def audit_verify(
-    directory: Path,
-    key: Annotated[list[str] | None, typer.Option(help="verifier key of the log, as `AuditLog.vkey` gives it")] = None,
-    pinned: Annotated[Path | None, typer.Option(help="a checkpoint you kept")] = None,
-) -> None:
-    """Verify an exported trail. Status 1: tampered; 2: cannot verify; 3: nothing was pinned, so weaker."""
-    from wellstreak_trust.audit import verify
-
-    try:
-        report = verify(directory, pinned=pinned.read_text() if pinned is not None else None, keys=tuple(key or ()))
-    except TrustError as error:
-        stop(error)
-    except OSError as error:
-        ERR.print(f"{type(error).__name__}: {pinned}")
-        raise typer.Exit(2) from None
-    for verdict in ("integrity", "signature", "append_only", "completeness", "time_order"):
-        OUT.print(f"{verdict:12} {getattr(report, verdict)}")
-    OUT.print(f"{'level':12} {report.level}")
-    if report.failed:
-        OUT.print(f"{'first bad':12} {report.first_bad_seq}")
-        raise typer.Exit(1)
-    raise typer.Exit(0 if pinned is not None else 3)
 
 
 @security_txt_app.command("check")

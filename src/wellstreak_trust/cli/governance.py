@@ -19,7 +19,7 @@ from wellstreak_trust.tenancy import Plan
 
 from .console import say, stop
 
-__all__ = ["show"]
+__all__ = ["named", "show"]
 
 
 class Form(StrEnum):
@@ -39,8 +39,8 @@ def show(
 ) -> None:
     """Show operations by roles, for each plan: yes, if (under a condition), plan (not included) or no."""
     try:
-        declared = _named(operations, Operation)
-        found = governance(declared, Policy.load(policy), _named(plans, Plan) if plans else ())
+        declared = named(operations, Operation)
+        found = governance(declared, Policy.load(policy), named(plans, Plan) if plans else ())
     except TrustError as error:
         stop(error)
     written = found.to_html() if form is Form.HTML else found.to_markdown()
@@ -52,7 +52,7 @@ def show(
     raise typer.Exit(0 if same else 1)
 
 
-def _named(place: str, kind: type) -> list[Any]:
+def named(place: str, kind: type) -> list[Any]:
     """The declarations of a host's own module, found as Python finds it from the working directory."""
     module, _, name = place.partition(":")
     sys.path.insert(0, "")
@@ -62,7 +62,7 @@ def _named(place: str, kind: type) -> list[Any]:
         raise UsageError(f"{place} is not there", hint="package.module:NAME, importable from here") from None
     finally:
         sys.path.remove("")
-    listed = list(found) if isinstance(found, Iterable) else [found]
+    listed = [found] if isinstance(found, kind) or not isinstance(found, Iterable) else list(found)
     if not all(isinstance(each, kind) for each in listed):
         raise UsageError(f"{place} holds no {kind.__name__} objects", hint=f"NAME = ({kind.__name__}(...), ...)")
     return listed

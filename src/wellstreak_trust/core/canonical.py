@@ -14,10 +14,19 @@ from typing import Final
 
 from .errors import UsageError
 
-__all__ = ["canonical_json", "i64", "length_prefixed", "u32", "u64"]
+__all__ = [
+    "CANONICAL_DEPTH",
+    "CANONICAL_INT",
+    "admitted_json",
+    "canonical_json",
+    "i64",
+    "length_prefixed",
+    "u32",
+    "u64",
+]
 
-MAX_DEPTH: Final = 16
-_MAX_INT: Final = 2**53 - 1  # what IEEE 754 doubles, and so JavaScript readers, hold exactly (RFC 8259, 6)
+CANONICAL_DEPTH: Final = 16
+CANONICAL_INT: Final = 2**53 - 1  # what IEEE 754 doubles, and so JavaScript readers, hold exactly (RFC 8259, 6)
 _KEY: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _ENCODE: Final = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
@@ -77,6 +86,11 @@ def canonical_json(value: object, *, any_key: bool = False) -> bytes:
         UsageError: anything outside the domain; names the place, never the value.
     """
     _admit(value, "$", 0, any_key)
+    return admitted_json(value)
+
+
+def admitted_json(value: object) -> bytes:
+    """`canonical_json` of a value that is known to lie in its domain; raises `UsageError` for a lone surrogate."""
     return _utf8(_ENCODE(value))
 
 
@@ -85,10 +99,10 @@ def _admit(value: object, place: str, depth: int, any_key: bool) -> None:
     if kind is str or value is None or kind is bool:
         return
     if kind is int:
-        if not -_MAX_INT <= value <= _MAX_INT:  # type: ignore[operator]  # kind is int
+        if not -CANONICAL_INT <= value <= CANONICAL_INT:  # type: ignore[operator]  # kind is int
             raise UsageError(f"{place}: an integer beyond 2^53-1", hint="send it as text")
-    elif depth >= MAX_DEPTH:
-        raise UsageError(f"{place}: nested deeper than {MAX_DEPTH} levels")
+    elif depth >= CANONICAL_DEPTH:
+        raise UsageError(f"{place}: nested deeper than {CANONICAL_DEPTH} levels")
     elif kind is dict:  # exactly: a subclass may show the encoder other items than it showed here
         for key, item in value.items():  # type: ignore[attr-defined]  # kind is dict
             if type(key) is not str or not (any_key or _KEY.fullmatch(key)):

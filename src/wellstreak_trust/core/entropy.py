@@ -10,9 +10,11 @@ from base64 import urlsafe_b64encode
 from datetime import datetime
 from typing import Final, Protocol
 
-__all__ = ["SYSTEM_ENTROPY", "Entropy", "SystemEntropy", "random_hex", "random_token", "uuid7"]
+__all__ = ["SYSTEM_ENTROPY", "Entropy", "SystemEntropy", "random_hex", "random_token", "uuid7", "uuid7_of"]
 
 _TOKEN_OCTETS: Final = 32
+_48_BITS: Final = (1 << 48) - 1
+_VARIANT: Final = {f"{digit:x}": "89ab"[digit % 4] for digit in range(16)}  # the two bits of RFC 9562, 4.1
 
 
 class Entropy(Protocol):
@@ -48,8 +50,12 @@ def random_hex(octets: int = 16, *, entropy: Entropy = SYSTEM_ENTROPY) -> str:
 
 def uuid7(moment: datetime, *, entropy: Entropy = SYSTEM_ENTROPY) -> str:
     """A version 7 UUID (RFC 9562, 5.7): sorts by time, 74 random bits."""
-    millis = int(moment.timestamp() * 1000)
-    drawn = int.from_bytes(entropy.octets(10), "big")
-    value = (millis & (1 << 48) - 1) << 80 | 0x7 << 76 | (drawn >> 68) << 64 | 0b10 << 62 | drawn & (1 << 62) - 1
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return uuid7_of(int(moment.timestamp() * 1000), entropy=entropy)
+
+
+def uuid7_of(milliseconds: int, *, entropy: Entropy = SYSTEM_ENTROPY) -> str:
+    """`uuid7` of milliseconds since 1970-01-01 UTC."""
+    millis = f"{milliseconds & _48_BITS:012x}"
+    drawn = entropy.octets(10).hex()
+    variant = _VARIANT[drawn[3]]
+    return f"{millis[:8]}-{millis[8:]}-7{drawn[:3]}-{variant}{drawn[4:7]}-{drawn[7:19]}"

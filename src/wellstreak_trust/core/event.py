@@ -8,8 +8,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol
 
-from .clock import SystemClock
-from .entropy import uuid7
+from .clock import SystemClock, micros
+from .entropy import uuid7_of
 from .principal import Principal
 
 __all__ = ["AuditEvent", "EventSink", "Outcome"]
@@ -17,6 +17,7 @@ __all__ = ["AuditEvent", "EventSink", "Outcome"]
 Outcome = Literal["success", "failure", "denied", "error", "attempted"]
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _CLOCK: Final = SystemClock()
+_MICROS: Final = micros(_CLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class AuditEvent:
     decision: Mapping[str, Any] | None = None
     data: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     occurred_at: datetime = field(default_factory=_CLOCK.now)
-    id: str = field(default_factory=lambda: uuid7(_CLOCK.now()))
+    id: str = field(default_factory=lambda: uuid7_of(_MICROS() // 1_000))
 
 
 class EventSink(Protocol):

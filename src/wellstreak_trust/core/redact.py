@@ -19,7 +19,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-__all__ = ["CUT", "MASKED", "redact", "redact_text"]
+__all__ = ["CUT", "MASKED", "is_marker", "redact", "redact_text", "secret_key", "suspicious"]
 
 MASKED: Final = "***"
 CUT: Final = "…(cut)"
@@ -50,7 +50,8 @@ _SHAPES: Final = re.compile(
 )
 # To the last `@` before the path, because people do not escape their passwords; or to where the text was cut.
 _USERINFO: Final = re.compile(rf"(?<=://)(?:[^\s/?#@:]*:[^\s/]*|[^\s/?#]*)(?=@|{re.escape(CUT)}\Z)")
-_HINTS: Final = ("eyJ", "-----BEGIN ", *_PREFIXES)  # no shape matches without one of these, or a scheme's name
+# No shape matches without one of these, or the name of a scheme in any case. Nothing but literals: that is quick.
+_SUSPECTS: Final = re.compile("|".join(map(re.escape, ("://", "eyJ", "-----BEGIN ", *_PREFIXES))))
 
 _AS_IS: Final = frozenset((type(None), bool, int, float))
 _SPELLED: Final[Mapping[type, Callable[[Any], str]]] = {
@@ -63,15 +64,28 @@ _SPELLED: Final[Mapping[type, Callable[[Any], str]]] = {
 }
 
 
+def is_marker(kind: type) -> bool:
+    """Whether a type says of its values that they are never shown; by name, whoever wrote it."""
+    return kind is not str and any(base.__name__ in _MARKERS for base in kind.__mro__)
+
+
 def redact_text(text: str) -> str:
     """`text` with everything that looks like a credential replaced, cut at 8 KiB."""
     short = text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + CUT
     if "://" in short:
         short = _USERINFO.sub(MASKED, short)
-    # Clean text is the usual case, and looking for fixed words costs a tenth of trying every shape at every place.
-    if any(hint in short for hint in _HINTS) or "bearer" in (low := short.lower()) or "basic" in low:
+    if _suspicious(short):  # clean text is the usual case, and every shape at every place costs ten times as much
         short = _SHAPES.sub(MASKED, short)
     return short
+
+
+def suspicious(text: str) -> bool:
+    """Whether `redact_text` might change `text`; False is certain and a third of the price."""
+    return len(text) > MAX_TEXT or _suspicious(text)
+
+
+def _suspicious(text: str) -> bool:
+    return _SUSPECTS.search(text) is not None or "bearer" in (low := text.lower()) or "basic" in low
 
 
 def redact(value: object) -> object:
@@ -86,7 +100,8 @@ def _text_of(key: object) -> str | None:
     return bytes.decode(key, "latin-1") if isinstance(key, bytes) else None
 
 
-def _is_secret_key(key: str) -> bool:
+def secret_key(key: str) -> bool:
+    """Whether a value under this name is masked whatever it is."""
     return len(key) <= _MAX_KEY and _NOT_LETTERS.sub("", key).lower() in _KEYS
 
 
@@ -106,7 +121,7 @@ class _Walk:
     def _rule(self, value: object, depth: int) -> object:
         # By `type`, never by `isinstance`: a lazy proxy answers for the class behind it, and loads it to do so.
         kind = type(value)
-        if kind is not str and any(base.__name__ in _MARKERS for base in kind.__mro__):
+        if is_marker(kind):
             return MASKED
         if issubclass(kind, str):
             return redact_text(str.__str__(value))
@@ -129,7 +144,7 @@ class _Walk:
                 found[CUT] = CUT
                 break
             text = _text_of(key)
-            if text is not None and _is_secret_key(text):
+            if text is not None and secret_key(text):
                 self.nodes += 1
                 found[text] = MASKED
                 continue
@@ -146,7 +161,7 @@ class _Walk:
             items.append(self.visit(item, depth + 1))
         if not isinstance(value, tuple):
             return items
-        if len(value) == 2 and _is_secret_key(_text_of(value[0]) or ""):  # a header line, an item of a mapping
+        if len(value) == 2 and secret_key(_text_of(value[0]) or ""):  # a header line, an item of a mapping
             items[1] = MASKED
         return tuple(items)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 from sqlalchemy import create_engine
 
-from wellstreak_trust.audit import AuditLog, verify
+from wellstreak_trust.audit import AuditLog, Ed25519Signer, MemoryWitnessStore, Witness, verify
+from wellstreak_trust.audit.cosignature import with_lines
+from wellstreak_trust.audit.spine import tree_id
+from wellstreak_trust.audit.witness import Submission
 from wellstreak_trust.storage.sql import Database, SqlAuditStore
 
 from .browser import Answer, Step
@@ -179,15 +183,33 @@ class Story(WorkspaceChapters):
         report = verify(store, tenant_id="acme", pinned=pinned, keys=keys)
         yield self._step("verify against a pinned checkpoint", "audit", "verified anchored",
                          f"{report.integrity} {report.level}")  # fmt: skip
-        with sqlite3.connect(self.paths.database) as connection:
-            query = "SELECT seq, leaf FROM wst_audit_leaf WHERE tenant_id = 'acme' AND action = 'demo.plan_changed'"
-            seq, leaf = connection.execute(query).fetchone()
-            forged = bytes(leaf).replace(b'"outcome":"attempted"', b'"outcome":"cancelled"')
-            connection.execute("UPDATE wst_audit_leaf SET leaf = ? WHERE tenant_id = 'acme' AND seq = ?", (forged, seq))
-        connection.close()
+        eye = Witness(MemoryWitnessStore(), Ed25519Signer.generate(), "witness.example/w1", [log.vkey()])
+        spine, all_keys = log.checkpoint(), [log.vkey(), eye.vkey]
+        cosigned = with_lines(spine, [eye.add_checkpoint(Submission(0, (), spine).body()).body])
+        report = verify(store, pinned=cosigned, keys=all_keys)
+        yield self._step("verify every tenant's trail as a witness saw it", "audit", "verified witnessed",
+                         f"{report.integrity} {report.level}")  # fmt: skip
+        seq = self._edited("acme", "demo.plan_changed")
         report = verify(store, tenant_id="acme", pinned=pinned, keys=keys)
-        yield self._step(f"edit event {seq} in the database file, then verify", "audit", f"failed at event {seq}",
-                         f"{report.integrity} at event {report.first_bad_seq}")  # fmt: skip
+        yield self._step(f"edit event {seq} (demo.plan_changed) in the database file", "audit",
+                         f"failed at event {seq}", f"{report.integrity} at event {report.first_bad_seq}")  # fmt: skip
+        with closing(sqlite3.connect(self.paths.database)) as connection, connection:
+            for table in ("leaf", "head", "tile"):
+                connection.execute(f"DELETE FROM wst_audit_{table} WHERE tenant_id = 'acme'")
+        report = verify(store, pinned=cosigned, keys=all_keys)
+        whose = "acme" if f"tree {tree_id(AUDIT_ORIGIN, 'acme')}" in report.tenants else "nobody"
+        yield self._step("delete acme's whole trail from the database file", "audit", "failed: acme's tree is missing",
+                         f"{report.completeness}: {whose}'s tree is missing")  # fmt: skip
+
+    def _edited(self, tenant_id: str, action: str) -> int:
+        """Changes one recorded outcome behind the application's back, and says which event that was."""
+        with closing(sqlite3.connect(self.paths.database)) as connection, connection:
+            query = "SELECT seq, leaf FROM wst_audit_leaf WHERE tenant_id = ? AND action = ?"
+            seq, leaf = connection.execute(query, (tenant_id, action)).fetchone()
+            forged = bytes(leaf).replace(b'"outcome":"attempted"', b'"outcome":"cancelled"')
+            change = "UPDATE wst_audit_leaf SET leaf = ? WHERE tenant_id = ? AND seq = ?"
+            connection.execute(change, (forged, tenant_id, seq))
+        return int(seq)
 
 
 def _agent(made: Answer) -> str:

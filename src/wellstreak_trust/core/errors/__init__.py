@@ -38,6 +38,7 @@
     │   │   └── WebhookStoreUnavailable      503 unavailable, also Unavailable
     │   ├── InvalidRequest                   400 invalid_request
     │   │   ├── AmbiguousTenant              400 ambiguous_tenant
+    │   │   ├── AuditQueryInvalid            400 audit_query_invalid
     │   │   ├── DisclosureRejected           400 disclosure_rejected
     │   │   ├── EnvelopeInvalid              400 envelope_invalid
     │   │   └── SecurityTxtInvalid           400 security_txt_invalid
@@ -65,7 +66,8 @@
     │   │   ├── SecretShredded               410 secret_shredded
     │   │   ├── LeaseHeld                    409 lease_held
     │   │   ├── ConnectionNotActive          409 connection_not_active
-    │   │   └── AuditConflict                409 audit_conflict
+    │   │   ├── AuditConflict                409 audit_conflict
+    │   │   └── LegalHold                    409 legal_hold
     │   ├── TooLarge                         413 too_large
     │   │   ├── SecretTooLarge               413 too_large
     │   │   └── AuditEventTooLarge           413 too_large
@@ -135,6 +137,7 @@ from .request import (
     ApprovalRequired,
     AuditConflict,
     AuditEventTooLarge,
+    AuditQueryInvalid,
     Conflict,
     ConnectionNotActive,
     Denied,
@@ -147,6 +150,7 @@ from .request import (
     InvitationInvalid,
     LastOwner,
     LeaseHeld,
+    LegalHold,
     LinkRequired,
     NotFound,
     OriginDenied,
@@ -204,6 +208,7 @@ __all__ = [
     "AuditEventRejected",
     "AuditEventTooLarge",
     "AuditForkDetected",
+    "AuditQueryInvalid",
     "AuditUnavailable",
     "BodyTooLarge",
     "Busy",
@@ -233,6 +238,7 @@ __all__ = [
     "KeyUnknown",
     "LastOwner",
     "LeaseHeld",
+    "LegalHold",
     "LinkRequired",
     "MalformedBody",
     "MalformedHeader",

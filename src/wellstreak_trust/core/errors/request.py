@@ -18,6 +18,7 @@ __all__ = [
     "ApprovalRequired",
     "AuditConflict",
     "AuditEventTooLarge",
+    "AuditQueryInvalid",
     "Conflict",
     "ConnectionNotActive",
     "Denied",
@@ -30,6 +31,7 @@ __all__ = [
     "InvitationInvalid",
     "LastOwner",
     "LeaseHeld",
+    "LegalHold",
     "LinkRequired",
     "NotFound",
     "OriginDenied",
@@ -86,6 +88,16 @@ class SecurityTxtInvalid(InvalidRequest, code="security_txt_invalid", title="sec
     def __init__(self, detail: str = "", *, hint: str = "", line: int | None = None) -> None:
         super().__init__(detail, hint=hint)
         self.line = line
+
+
+class AuditQueryInvalid(InvalidRequest, code="audit_query_invalid", title="The query is not valid"):
+    """A query of the trail that its grammar does not allow; `column` is 1-based, and no message repeats a value."""
+
+    column: int
+
+    def __init__(self, detail: str = "", *, hint: str = "", column: int = 1) -> None:
+        super().__init__(detail, hint=hint)
+        self.column = column
 
 
 class SecurityTxtExpired(SecurityTxtInvalid, code="security_txt_expired"):
@@ -298,6 +310,10 @@ class ConnectionNotActive(Conflict, code="connection_not_active", title="The con
 
 class AuditConflict(Conflict, code="audit_conflict"):
     """An event id that stands already, with other content."""
+
+
+class LegalHold(Conflict, code="legal_hold", title="Held for legal reasons"):
+    """What was to be erased or pruned must be kept until the hold is released."""
 
 
 class TooLarge(RequestError, code="too_large", title="Content too large", status=413):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .apikeys import SqlApiKeyStore as SqlApiKeyStore
     from .approvals import SqlApprovalStore as SqlApprovalStore
     from .audit import SqlAuditStore as SqlAuditStore
+    from .audit_roles import audit_ddl as audit_ddl
     from .connections import SqlConnectionStore as SqlConnectionStore
     from .endpoints import SqlEndpointStore as SqlEndpointStore
     from .memberships import SqlMembershipStore as SqlMembershipStore
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .tokens import SqlOneTimeTokenStore as SqlOneTimeTokenStore
     from .usage import SqlEntitlements as SqlEntitlements
     from .usage import SqlUsageStore as SqlUsageStore
+    from .witness import SqlWitnessStore as SqlWitnessStore
     from .workflows import SqlRunStore as SqlRunStore
 
 _ROOMS = {
@@ -41,6 +43,8 @@ _ROOMS = {
     "SqlSecretBackend": "secrets",
     "SqlSessionStore": "sessions",
     "SqlUsageStore": "usage",
+    "SqlWitnessStore": "witness",
+    "audit_ddl": "audit_roles",
 }
 
 __all__ = [
@@ -64,7 +68,9 @@ __all__ = [
     "SqlSecretBackend",
     "SqlSessionStore",
     "SqlUsageStore",
+    "SqlWitnessStore",
     "ThreadedDatabase",
+    "audit_ddl",
     "create_all",
 ]
 

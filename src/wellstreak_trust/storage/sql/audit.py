@@ -1,139 +1,180 @@
 """The audit trees in SQL.
 
 One append is one transaction that locks the tenant's head row first, so that two writers cannot take the same place.
-Duplicates are found by the unique key: only an append that hits it goes a second, careful way. No foreign key leads to
-tenants: deleting a tenant must not delete what happened to it.
+Duplicates are found by the unique key: only an append that hits it goes a second, careful way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Index,
-    LargeBinary,
-    Select,
-    Table,
-    Text,
-    UniqueConstraint,
-    func,
-    select,
-)
+from sqlalchemy import Connection, Select, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ...audit.event import Draft
-from ...audit.store import Batch, Head, Leaf, Signed, by_tenant, sequence, split_known
+from ...audit.query import Query
+from ...audit.store import SPINE, Batch, Head, Leaf, Signed, by_tenant, prunable, require_free, sequence, split_known
 from ...audit.tiles import TILE_WIDTH
 from ...audit.tree import HASH_OCTETS
 from ...core.errors import AuditForkDetected
 from ...core.sansio import suspends
-from .database import SqlPort, insert
-from .schema import metadata
+from .audit_search import conditions
+from .audit_subjects import SqlSubjects, holds_of
+from .audit_tables import DISCLOSURE, HEAD, LEAF, SIGNED, TILE
+from .database import JoinedAsyncDatabase, JoinedDatabase, SqlPort, insert
+from .outbox import SqlOutbox
+from .prepared import Prepared, PreparedInsert
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["SqlAuditStore"]
 
-_LEAF: Final = Table(
-    "wst_audit_leaf",
-    metadata,
-    Column("tenant_id", Text, primary_key=True),
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("id", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("occurred_at", BigInteger, nullable=False),
-    Column("content_digest", LargeBinary, nullable=False),
-    Column("leaf", LargeBinary, nullable=False),
-    Column("leaf_hash", LargeBinary, nullable=False),
-    UniqueConstraint("tenant_id", "id", name="wst_audit_leaf_id"),
-    Index("wst_audit_leaf_occurred", "tenant_id", "occurred_at"),
-)
-_HEAD: Final = Table(
-    "wst_audit_head",
-    metadata,
-    Column("tenant_id", Text, primary_key=True),
-    Column("size", BigInteger, nullable=False),
-    Column("root", LargeBinary, nullable=False),
-    Column("edge", LargeBinary, nullable=False),
-)
-_TILE: Final = Table(
-    "wst_audit_tile",
-    metadata,
-    Column("tenant_id", Text, primary_key=True),
-    Column("level", BigInteger, primary_key=True, autoincrement=False),
-    Column("idx", BigInteger, primary_key=True, autoincrement=False),
-    Column("hashes", LargeBinary, nullable=False),
-)
-_SIGNED: Final = Table(
-    "wst_audit_signed",
-    metadata,
-    Column("origin", Text, primary_key=True),
-    Column("size", BigInteger, nullable=False),
-    Column("root", LargeBinary, nullable=False),
-    Column("note", Text, nullable=False),
-)
-_COLUMNS: Final = tuple(_LEAF.c[name] for name in Leaf._fields)
+_COLUMNS: Final = tuple(LEAF.c[name] for name in Leaf._fields)
 _PLACE: Final = ("tenant_id", "level", "idx")
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_STEP: Final = timedelta(milliseconds=50)  # ports are kept by how long they wait, so not for every microsecond
+_FORK: Final = "run verify on this log"
+_IDS: Final = 500  # in one IN (...); databases bound the number of parameters
+
+_STATE: Final = (HEAD.c.size, HEAD.c.root, HEAD.c.edge, HEAD.c.recorded_at, HEAD.c.first_seq)
+_HEAD_OF: Final = select(*_STATE).where(HEAD.c.tenant_id == bindparam("tenant"))
+_READ_HEAD: Final = Prepared(_HEAD_OF)
+_LOCK_HEAD: Final = Prepared(_HEAD_OF.with_for_update())
+_LAST_SEQ: Final = Prepared(select(func.max(LEAF.c.seq)).where(LEAF.c.tenant_id == bindparam("tenant")))
+_ADD_LEAVES: Final = PreparedInsert(LEAF.insert())
+_ADD_SEALED: Final = PreparedInsert(DISCLOSURE.insert())
+_MOVE_HEAD: Final = Prepared(
+    update(HEAD)
+    .where(HEAD.c.tenant_id == bindparam("tenant"))
+    .values(
+        size=bindparam("new_size"),
+        root=bindparam("new_root"),
+        edge=bindparam("new_edge"),
+        recorded_at=bindparam("new_recorded_at"),
+        grown=literal_column("1"),  # whatever the row says: it may be of a tree that was cut
+    )
+)
 
 
-class SqlAuditStore:
-    """`AuditStore` over a `Database`, `AsyncDatabase` or ``Database.threaded()``."""
+class SqlAuditStore(SqlSubjects):
+    """`AuditStore` and `SubjectStore` over a `Database`, `AsyncDatabase` or ``Database.threaded()``."""
 
     def __init__(self, database: SqlPort) -> None:
         self.suspends: bool = suspends(database)
         self._database: SqlPort = database
+        self._patient: dict[int, SqlPort] = {}
 
     async def append_batch(
         self, drafts: Sequence[Draft], *, now: Callable[[], datetime], deadline: timedelta
     ) -> list[Leaf]:
         """As `AuditStore.append_batch`."""
         groups = by_tenant(drafts)
+        patience = max(1, deadline // _STEP) * _STEP
+        database = self._waiting_for(patience)
 
         def work(connection: Connection, careful: bool = False) -> list[Leaf]:
-            _bound_waiting(connection, deadline)
-            found: dict[tuple[str, str], Leaf] = {}
-            for tenant_id, group in groups:
-                for leaf in _append(connection, tenant_id, group, now, careful=careful):
-                    found[tenant_id, leaf.id] = leaf
+            _bound_waiting(connection, patience)
+            grown = [_append(connection, *group, now, careful=careful) for group in groups]
+            if len(grown) == 1 and len(grown[0]) == len(drafts) and not careful:
+                return grown[0]
+            found = {(leaf.tenant_id, leaf.id): leaf for leaves in grown for leaf in leaves}
             return [found[draft.tenant_id, draft.id] for draft in drafts]
 
         try:
-            return await self._database.run(work)
+            return await database.run(work)
         except IntegrityError:  # an id stands already, or the tree has leaves that its head does not know
-            return await self._careful(work)
-
-    async def _careful(self, work: Callable[[Connection, bool], list[Leaf]]) -> list[Leaf]:
+            pass
         try:
-            return await self._database.run(lambda connection: work(connection, True))
+            return await database.run(lambda connection: work(connection, True))
         except IntegrityError:
-            raise AuditForkDetected("a leaf stands where the tree ends", hint="run verify on this log") from None
+            raise AuditForkDetected("a leaf stands where the tree ends", hint=_FORK) from None
+
+    def _waiting_for(self, patience: timedelta) -> SqlPort:
+        steps = patience // _STEP
+        found = self._patient.get(steps)
+        if found is None:
+            make = getattr(self._database, "patient", None)
+            found = self._patient[steps] = self._database if make is None else make(patience)
+        return found
+
+    # --- reading -----------------------------------------------------------------------------------------------------
 
     async def head(self, tenant_id: str) -> Head:
         """As `AuditStore.head`."""
-        return await self._database.run(lambda connection: _head(connection, tenant_id) or Head(), read=True)
+        return await self._database.run(
+            lambda connection: _head(connection, _READ_HEAD, tenant_id) or Head(), read=True
+        )
+
+    async def heads(self, after: str, limit: int, *, unnoted: bool = False) -> list[tuple[str, Head]]:
+        """As `AuditStore.heads`."""
+        wanted = select(HEAD.c.tenant_id, *_STATE).where(HEAD.c.tenant_id > after, HEAD.c.tenant_id != SPINE)
+        if unnoted:
+            wanted = wanted.where(HEAD.c.grown == 1)
+        ordered = wanted.order_by(HEAD.c.tenant_id).limit(limit)
+
+        def work(connection: Connection) -> list[tuple[str, Head]]:
+            return [(tenant_id, _as_head(state)) for tenant_id, *state in connection.execute(ordered)]
+
+        return await self._database.run(work, read=True)
+
+    async def noted(self, sizes: Mapping[str, int]) -> None:
+        """As `AuditStore.noted`."""
+
+        def work(connection: Connection) -> None:
+            for tenant_id, size in sorted(sizes.items()):
+                same = (HEAD.c.tenant_id == tenant_id, HEAD.c.size == size)
+                connection.execute(update(HEAD).where(*same).values(grown=0))
+
+        if sizes:
+            await self._database.run(work)
 
     async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:
         """As `AuditStore.leaves`."""
         wanted = (
             select(*_COLUMNS)
-            .where(_LEAF.c.tenant_id == tenant_id, _LEAF.c.seq >= start, _LEAF.c.seq < stop)
-            .order_by(_LEAF.c.seq)
+            .where(LEAF.c.tenant_id == tenant_id, LEAF.c.seq >= start, LEAF.c.seq < stop)
+            .order_by(LEAF.c.seq)
         )
         return await self._database.run(lambda connection: _leaves(connection, wanted), read=True)
+
+    async def find(self, tenant_id: str, query: Query, start: int, stop: int, limit: int) -> list[Leaf]:
+        """As `audit.query.Searchable.find`."""
+
+        def work(connection: Connection) -> list[Leaf]:
+            narrowed = (
+                select(*_COLUMNS)
+                .where(LEAF.c.tenant_id == tenant_id, LEAF.c.seq >= start, LEAF.c.seq < stop)
+                .where(*conditions(query, LEAF, connection.dialect.name))
+                .order_by(LEAF.c.seq.desc())
+                .limit(limit)
+            )
+            return _leaves(connection, narrowed)
+
+        return await self._database.run(work, read=True)
+
+    async def latest(self, tenant_id: str, actor: str) -> Leaf | None:
+        """As `AuditStore.latest`."""
+        wanted = (
+            select(*_COLUMNS)
+            .where(LEAF.c.tenant_id == tenant_id, LEAF.c.actor == actor)
+            .order_by(LEAF.c.seq.desc())
+            .limit(1)
+        )
+        found = await self._database.run(lambda connection: _leaves(connection, wanted), read=True)
+        return found[0] if found else None
 
     async def tile(self, tenant_id: str, level: int, index: int) -> bytes:
         """As `AuditStore.tile`."""
         return await self._database.run(lambda connection: _tile(connection, tenant_id, level, index), read=True)
 
+    # --- what was signed ---------------------------------------------------------------------------------------------
+
     async def signed(self, origin: str) -> Signed | None:
         """As `AuditStore.signed`."""
-        wanted = select(_SIGNED.c.size, _SIGNED.c.root, _SIGNED.c.note).where(_SIGNED.c.origin == origin)
+        wanted = select(SIGNED.c.size, SIGNED.c.root, SIGNED.c.note).where(SIGNED.c.origin == origin)
 
         def work(connection: Connection) -> Signed | None:
             row = connection.execute(wanted).one_or_none()
@@ -147,18 +188,44 @@ class SqlAuditStore:
 
         def work(connection: Connection) -> bool:
             if old is None:
-                first = insert(connection, _SIGNED).values(origin=origin, **values).on_conflict_do_nothing()
-                return connection.scalar(first.returning(_SIGNED.c.size)) is not None
-            same = (_SIGNED.c.origin == origin, _SIGNED.c.size == old.size, _SIGNED.c.note == old.note)
-            return connection.execute(_SIGNED.update().where(*same).values(**values)).rowcount == 1
+                first = insert(connection, SIGNED).values(origin=origin, **values).on_conflict_do_nothing()
+                return connection.scalar(first.returning(SIGNED.c.size)) is not None
+            same = (SIGNED.c.origin == origin, SIGNED.c.size == old.size, SIGNED.c.note == old.note)
+            return connection.execute(update(SIGNED).where(*same).values(**values)).rowcount == 1
 
         return await self._database.run(work)
+
+    # --- retention and subjects --------------------------------------------------------------------------------------
+
+    async def prune(self, tenant_id: str, below: int) -> int:
+        """As `AuditStore.prune`."""
+
+        def work(connection: Connection) -> int:
+            head = _head(connection, _LOCK_HEAD, tenant_id) or Head()
+            require_free(holds_of(connection, tenant_id))
+            first = prunable(head, below)
+            if first > head.first:
+                for table in (DISCLOSURE, LEAF):
+                    connection.execute(delete(table).where(table.c.tenant_id == tenant_id, table.c.seq < first))
+                connection.execute(update(HEAD).where(HEAD.c.tenant_id == tenant_id).values(first_seq=first))
+            return first
+
+        return await self._database.run(work)
+
+    def outbox(self, connection: Connection | AsyncConnection | None = None) -> SqlOutbox:
+        """The outbox of this database; with a connection, inside the transaction that the host has open on it."""
+        if connection is None:
+            return SqlOutbox(self._database)
+        joined = JoinedDatabase(connection) if isinstance(connection, Connection) else JoinedAsyncDatabase(connection)
+        return SqlOutbox(joined)
 
 
 def _bound_waiting(connection: Connection, deadline: timedelta) -> None:
     """PostgreSQL waits for ever on a row lock unless told otherwise; SQLite has its busy timeout."""
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.set_config("lock_timeout", f"{deadline // _MILLISECOND}ms", True)))
+        bound = f"{deadline // _MILLISECOND}ms"
+        names = ("lock_timeout", "statement_timeout")
+        connection.execute(select(*(func.set_config(name, bound, True) for name in names)))
 
 
 def _append(
@@ -167,44 +234,66 @@ def _append(
     head = _locked_head(connection, tenant_id)
     standing: list[Leaf] = []
     if careful:
-        known = _leaves(
-            connection,
-            select(*_COLUMNS).where(_LEAF.c.tenant_id == tenant_id, _LEAF.c.id.in_([draft.id for draft in group])),
-        )
-        group, standing = split_known(group, {leaf.id: leaf for leaf in known})
+        group, standing = split_known(group, _known(connection, tenant_id, group))
     if not group:
         return standing
-    batch = sequence(head, group, now())
-    connection.execute(_LEAF.insert(), [leaf._asdict() for leaf in batch.leaves])
+    batch = sequence(head.size, head.edge, group, now())
+    _ADD_LEAVES.run(connection, batch.leaves)
+    _ADD_SEALED.run(connection, _sealed(group, batch.leaves))
     _keep_tiles(connection, tenant_id, batch)
-    connection.execute(
-        _HEAD.update()
-        .where(_HEAD.c.tenant_id == tenant_id)
-        .values(size=batch.head.size, root=batch.head.root, edge=b"".join(batch.head.edge))
+    moved = batch.head(head)
+    _MOVE_HEAD.run(
+        connection,
+        {
+            "tenant": tenant_id,
+            "new_size": moved.size,
+            "new_root": moved.root,
+            "new_edge": b"".join(moved.edge),
+            "new_recorded_at": moved.recorded_at,
+        },
     )
     return standing + batch.leaves
 
 
+def _known(connection: Connection, tenant_id: str, group: list[Draft]) -> dict[str, Leaf]:
+    known: dict[str, Leaf] = {}
+    for at in range(0, len(group), _IDS):
+        ids = [draft.id for draft in group[at : at + _IDS]]
+        wanted = select(*_COLUMNS).where(LEAF.c.tenant_id == tenant_id, LEAF.c.id.in_(ids))
+        known.update((leaf.id, leaf) for leaf in _leaves(connection, wanted))
+    return known
+
+
+def _sealed(group: list[Draft], leaves: list[Leaf]) -> list[tuple[object, ...]]:
+    return [
+        (leaf.tenant_id, leaf.seq, place, sealed.subject, sealed.octets)
+        for draft, leaf in zip(group, leaves, strict=True)
+        for place, sealed in enumerate(draft.sealed)
+    ]
+
+
 def _locked_head(connection: Connection, tenant_id: str) -> Head:
     """The head under its write lock, checked against the leaves: a tree that lost its tail is not continued."""
-    head = _head(connection, tenant_id, lock=True)
+    head = _head(connection, _LOCK_HEAD, tenant_id)
     if head is None:
-        first = insert(connection, _HEAD).values(tenant_id=tenant_id, size=0, root=Head().root, edge=b"")
+        first = insert(connection, HEAD).values(tenant_id=tenant_id, size=0, root=Head().root, edge=b"")
         connection.execute(first.on_conflict_do_nothing())
-        head = _head(connection, tenant_id, lock=True) or Head()
-    last = connection.scalar(select(func.max(_LEAF.c.seq)).where(_LEAF.c.tenant_id == tenant_id))
+        head = _head(connection, _LOCK_HEAD, tenant_id) or Head()
+    last = (_LAST_SEQ.first(connection, {"tenant": tenant_id}) or (None,))[0]
     if (last if last is not None else -1) != head.size - 1 or len(head.edge) != head.size.bit_count():
-        raise AuditForkDetected("the leaves do not end where the head says", hint="run verify on this log")
+        raise AuditForkDetected("the leaves do not end where the head says", hint=_FORK)
     return head
 
 
-def _head(connection: Connection, tenant_id: str, *, lock: bool = False) -> Head | None:
-    wanted = select(_HEAD.c.size, _HEAD.c.root, _HEAD.c.edge).where(_HEAD.c.tenant_id == tenant_id)
-    row = connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
-    if row is None:
-        return None
-    edge = tuple(row.edge[at : at + HASH_OCTETS] for at in range(0, len(row.edge), HASH_OCTETS))
-    return Head(row.size, row.root, edge)
+def _head(connection: Connection, question: Prepared, tenant_id: str) -> Head | None:
+    row = question.first(connection, {"tenant": tenant_id})
+    return None if row is None else _as_head(row)
+
+
+def _as_head(state: Sequence[Any]) -> Head:
+    size, root, edge, recorded_at, first = state
+    cut = tuple([edge[at : at + HASH_OCTETS] for at in range(0, len(edge), HASH_OCTETS)])
+    return Head(size, root, cut, recorded_at, first)
 
 
 def _leaves(connection: Connection, wanted: Select[Any]) -> list[Leaf]:
@@ -214,13 +303,13 @@ def _leaves(connection: Connection, wanted: Select[Any]) -> list[Leaf]:
 def _keep_tiles(connection: Connection, tenant_id: str, batch: Batch) -> None:
     """Full tiles of level 0 as one row each, so that a proof reads a few rows; upper levels grow in place."""
     first = batch.leaves[0].seq // TILE_WIDTH
-    for index in range(first, batch.head.size // TILE_WIDTH):
+    for index in range(first, batch.frontier.size // TILE_WIDTH):
         hashes = _leaf_hashes(connection, tenant_id, index)
-        connection.execute(_TILE.insert().values(tenant_id=tenant_id, level=0, idx=index, hashes=hashes))
+        connection.execute(TILE.insert().values(tenant_id=tenant_id, level=0, idx=index, hashes=hashes))
     for level, place, node in batch.tiles:
         index = place // TILE_WIDTH
         hashes = (_stored_tile(connection, tenant_id, level, index) or b"") + node
-        grown = insert(connection, _TILE).values(tenant_id=tenant_id, level=level, idx=index, hashes=hashes)
+        grown = insert(connection, TILE).values(tenant_id=tenant_id, level=level, idx=index, hashes=hashes)
         connection.execute(grown.on_conflict_do_update(index_elements=_PLACE, set_={"hashes": hashes}))
 
 
@@ -232,12 +321,12 @@ def _tile(connection: Connection, tenant_id: str, level: int, index: int) -> byt
 
 
 def _stored_tile(connection: Connection, tenant_id: str, level: int, index: int) -> bytes | None:
-    here = (_TILE.c.tenant_id == tenant_id, _TILE.c.level == level, _TILE.c.idx == index)
-    found: bytes | None = connection.scalar(select(_TILE.c.hashes).where(*here))
+    here = (TILE.c.tenant_id == tenant_id, TILE.c.level == level, TILE.c.idx == index)
+    found: bytes | None = connection.scalar(select(TILE.c.hashes).where(*here))
     return found
 
 
 def _leaf_hashes(connection: Connection, tenant_id: str, index: int) -> bytes:
     start = index * TILE_WIDTH
-    here = (_LEAF.c.tenant_id == tenant_id, _LEAF.c.seq >= start, _LEAF.c.seq < start + TILE_WIDTH)
-    return b"".join(connection.scalars(select(_LEAF.c.leaf_hash).where(*here).order_by(_LEAF.c.seq)))
+    here = (LEAF.c.tenant_id == tenant_id, LEAF.c.seq >= start, LEAF.c.seq < start + TILE_WIDTH)
+    return b"".join(connection.scalars(select(LEAF.c.leaf_hash).where(*here).order_by(LEAF.c.seq)))

@@ -7,14 +7,21 @@ the stores decide by it.
 
 SQLite: a transaction that may write takes the lock at once (``BEGIN IMMEDIATE``), because a deferred one that
 upgrades cannot wait and fails at random; WAL with ``synchronous=FULL``, because NORMAL does not sync at commit.
+`patient(...)` gives the same port with another bound on that wait.
 PostgreSQL: always READ COMMITTED, whatever the host's engine says; the stores' statements are written for it, and an
 engine in autocommit mode would tear them apart. It waits for ever on a row lock unless the role says otherwise
 (``ALTER ROLE app SET lock_timeout = '5s'``): set here, it would cost each write a round trip, a quarter of its time.
+
+A child of `fork()` inherits the pool with its open connections and must not talk through them: it starts with an empty
+one. SQLite's idle connections are closed before the fork, because a process knows a file's locks by what it has open
+and would take its parent's for its own; a transaction that another thread has open then cannot be helped, so fork
+before threads write.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -22,14 +29,16 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, null
 from datetime import timedelta
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, Table, event
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from ...core.errors import ConfigurationError
 from ...core.sansio import synced
 from . import schema
 from .faults import translated
+from .prepared import driver_execute
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -109,6 +118,12 @@ class Database(_Schema):
         with self._turn, translated(), self._ours.begin() as connection:
             return work(connection)
 
+    def patient(self, lock_timeout: timedelta) -> Database:
+        """The same database, where a write waits no longer than this for SQLite's lock."""
+        other = Database(self.engine, lock_timeout=lock_timeout)
+        other._turn = self._turn
+        return other
+
     def threaded(self) -> ThreadedDatabase:
         """The same database for an async host: every call hops to a worker thread."""
         return ThreadedDatabase(self)
@@ -133,6 +148,10 @@ class ThreadedDatabase(_Schema):
     async def run(self, work: Work[T], *, read: bool = False) -> T:
         """As `Database.run`, in a worker thread. A cancelled caller leaves a whole transaction, done or not."""
         return await asyncio.to_thread(self._database._run, work, read)
+
+    def patient(self, lock_timeout: timedelta) -> ThreadedDatabase:
+        """As `Database.patient`."""
+        return ThreadedDatabase(self._database.patient(lock_timeout))
 
 
 class AsyncDatabase(_Schema):
@@ -164,6 +183,12 @@ class AsyncDatabase(_Schema):
                     return await connection.run_sync(work)
             async with self._turn, self._ours.begin() as connection:
                 return await connection.run_sync(work)
+
+    def patient(self, lock_timeout: timedelta) -> AsyncDatabase:
+        """As `Database.patient`."""
+        other = AsyncDatabase(self.engine, lock_timeout=lock_timeout)
+        other._turn = self._turn
+        return other
 
     def join(self, connection: AsyncConnection) -> JoinedAsyncDatabase:
         """A port inside the host's own transaction."""
@@ -234,12 +259,32 @@ def _ours(engine: Engine, lock_timeout: timedelta) -> Engine:
     """The same pool behind an engine of our own, so that our transaction rules do not touch the host's sessions."""
     if lock_timeout < timedelta():
         raise ConfigurationError("lock_timeout is negative", hint="lock_timeout=timedelta(seconds=5)")
+    if not isinstance(engine.pool, StaticPool | SingletonThreadPool):  # those hold a database of this process alone
+        _INHERITED.add(engine)
     if engine.dialect.name == "postgresql":
         return engine.execution_options(isolation_level="READ COMMITTED")
     ours = engine.execution_options()
     if engine.dialect.name == "sqlite":
         _SqliteRules(lock_timeout // _MILLISECOND).listen(ours)
     return ours
+
+
+_INHERITED: Final[WeakSet[Engine]] = WeakSet()
+
+
+def _close_idle() -> None:
+    for engine in list(_INHERITED):
+        if engine.dialect.name == "sqlite" and not engine.dialect.is_async:
+            engine.dispose()
+
+
+def _start_anew() -> None:
+    for engine in list(_INHERITED):
+        engine.dispose(close=False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_close_idle, after_in_child=_start_anew)
 
 
 class _SqliteRules:
@@ -258,14 +303,14 @@ class _SqliteRules:
         """``BEGIN IMMEDIATE``, or nothing for a read: SQLite serves a lone SELECT from one snapshot anyway."""
         fresh = _HOSTS not in connection.info
         if fresh:
-            connection.info[_HOSTS] = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+            (connection.info[_HOSTS],) = driver_execute(connection, "PRAGMA busy_timeout")
         if connection.info[_HOSTS] != self._patience_ms:  # before journal_mode: switching to WAL itself needs the lock
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={self._patience_ms}")
+            driver_execute(connection, f"PRAGMA busy_timeout={self._patience_ms}")
         try:
             for pragma in _PRAGMAS if fresh else ():
-                connection.exec_driver_sql(pragma)
+                driver_execute(connection, pragma)
             if not connection.get_execution_options().get(_READ, False):
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                driver_execute(connection, "BEGIN IMMEDIATE")
         except BaseException:
             self.end(connection)
             if fresh and not connection.invalidated:
@@ -278,7 +323,7 @@ class _SqliteRules:
             return
         hosts = connection.info.get(_HOSTS, self._patience_ms)
         if hosts != self._patience_ms:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={hosts}")
+            driver_execute(connection, f"PRAGMA busy_timeout={hosts}")
 
 
 def _warn_on_loop() -> None:

@@ -65,9 +65,18 @@ def _memberships_of_kinds(connection: Connection) -> None:
     add_columns(connection, *MEMBERSHIPS, *SUBSCRIPTIONS)
 
 
+def _spine(connection: Connection) -> None:
+    from .audit_tables import COLUMNS_OF_3, INDEXES_OF_3
+
+    add_columns(connection, *COLUMNS_OF_3)
+    for index in INDEXES_OF_3:
+        index.create(connection, checkfirst=True)
+
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration(1, "first tables", _first),
     Migration(2, "kinds of membership, ownership on offer, past-due subscriptions", _memberships_of_kinds),
+    Migration(3, "audit: what the spine has noted, retention, search by actor and action", _spine),
 )
 
 

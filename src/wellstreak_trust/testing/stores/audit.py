@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ...audit import AuditConflict, AuditEvent, AuditStore
-from ...audit.event import Draft, draft
-from ...audit.store import Head, Leaf, Signed
+from ...audit.event import Draft, Sealed, draft
+from ...audit.spine import head_draft
+from ...audit.store import SPINE, Head, Leaf, Signed, SubjectStore
 from ...audit.tiles import TILE_WIDTH, hash_spans
 from ...audit.tree import consistency_spans, inclusion_spans, leaf_hash, root, verify_consistency, verify_inclusion
+from ...core.clock import to_micros
 
 __all__ = ["CHECKS"]
 
@@ -52,7 +54,7 @@ async def a_tree_grows_leaf_by_leaf(store: AuditStore) -> None:
     assert stored == first + rest
     assert [leaf.seq for leaf in stored] == list(range(7))
     assert [leaf.leaf for leaf in stored] == [
-        one.leaf(seq, "2026-11-24T12:00:01.123456Z") for seq, one in enumerate(drafts)
+        one.leaf(seq, b"2026-11-24T12:00:01.123456Z") for seq, one in enumerate(drafts)
     ]
     assert all(leaf.leaf_hash == leaf_hash(leaf.leaf) for leaf in stored)
     assert stored[3][2:8] == (
@@ -142,6 +144,87 @@ async def the_last_checkpoint_is_swapped_not_set(store: AuditStore) -> None:
     assert await store.signed(origin) == second
 
 
+async def trees_that_grew_are_listed_until_noted(store: AuditStore) -> None:
+    """What the spine asks: every tree once, in pages, and only those that grew since."""
+    names = [f"grown-{letter}" for letter in "abc"]
+    await _append(store, *(_event(name, 1) for name in names))
+    first = await store.heads("grown-", 2, unnoted=True)
+    rest = await store.heads(first[-1][0], 100, unnoted=True)
+    found = [(name, head) for name, head in [*first, *rest] if name in names]
+    assert [name for name, _ in found] == names
+    assert [head for _, head in found] == [await store.head(name) for name in names]
+    assert all(head.recorded_at == to_micros(_AT + _SECOND) for _, head in found)
+    await store.noted({"grown-a": 1, "grown-b": 1})
+    await store.noted({"grown-b": 0, "never-heard-of": 3})
+    await _append(store, _event("grown-a", 2))
+    assert await _among(store, names, unnoted=True) == ["grown-a", "grown-c"]
+    assert await _among(store, names, unnoted=False) == names
+
+
+async def _among(store: AuditStore, names: list[str], *, unnoted: bool) -> list[str]:
+    found, after = [], ""
+    while page := await store.heads(after, 2, unnoted=unnoted):
+        found += [name for name, _ in page if name in names]
+        after = page[-1][0]
+    return found
+
+
+async def the_spine_is_no_tenant(store: AuditStore) -> None:
+    """Its tree is kept like any other and never listed; its last leaf of a tree is found by actor."""
+    drafts = [head_draft("contract-tree", Head(size, bytes([size]) * 32)) for size in (1, 2)]
+    await _append(store, *drafts, head_draft("contract-other", Head(3)))
+    last = await store.latest(SPINE, "contract-tree")
+    assert last is not None
+    assert last.id == "contract-tree.2"
+    assert await store.latest(SPINE, "contract-unknown") is None
+    assert SPINE not in [name for name, _ in await store.heads(SPINE, 1_000)]
+    refused = False
+    try:
+        await _append(store, head_draft("contract-tree", Head(2, bytes(32))))
+    except AuditConflict:
+        refused = True
+    assert refused, "a tree was noted with two roots at one size"
+
+
+async def pruning_keeps_every_hash(store: AuditStore) -> None:
+    """Whole bundles go, the last leaf stays, and proofs and appends go on as if nothing had happened."""
+    tenant = "pruned"
+    await _append(store, *(_event(tenant, number) for number in range(600)))
+    head = await store.head(tenant)
+    hashes = [leaf.leaf_hash for leaf in await store.leaves(tenant, 0, 600)]
+    assert [await store.prune(tenant, below) for below in (255, 300, 100)] == [0, 256, 256]
+    assert await store.head(tenant) == head._replace(first=256)
+    assert [leaf.seq for leaf in await store.leaves(tenant, 0, 600)] == list(range(256, 600))
+    assert await store.tile(tenant, 0, 0) == b"".join(hashes[:TILE_WIDTH])
+    assert await store.prune(tenant, 10_000) == 512
+    (leaf,) = await _append(store, _event(tenant, 600))
+    assert (leaf.seq, (await store.head(tenant)).first) == (600, 512)
+    path = await hash_spans(inclusion_spans(3, 601), lambda level, index: store.tile(tenant, level, index))
+    assert verify_inclusion(3, 601, (await store.head(tenant)).root, hashes[3], path)
+
+
+async def sealed_values_stand_and_fall_apart_from_leaves(store: AuditStore) -> None:
+    """They come with an event, go with their subject, and no hash changes."""
+    tenant = "sealed"
+    if not isinstance(store, SubjectStore):
+        return  # a store without subjects takes no `Personal`
+    assert await store.subject_key(tenant, "s1", b"k" * 32) == b"k" * 32
+    assert await store.subject_key(tenant, "s1", b"other") == b"k" * 32
+    sealed = (Sealed("s1", b"one\x00"), Sealed("s2", b"two"), Sealed("s1", b"three"))
+    first = _event(tenant, 1)._replace(sealed=sealed)
+    await _append(store, first, _event(tenant, 2)._replace(sealed=(Sealed("s1", b"four"),)))
+    await _append(store, first)
+    before = await store.head(tenant)
+    assert await store.disclosures(tenant, "s1") == [(0, b"one\x00"), (0, b"three"), (1, b"four")]
+    assert await store.disclosures("another", "s1") == []
+    assert await store.forget(tenant, "s1") == 3
+    assert await store.forget(tenant, "s1") == 0
+    assert await store.disclosures(tenant, "s1") == []
+    assert await store.disclosures(tenant, "s2") == [(0, b"two")]
+    assert await store.subject_key(tenant, "s1", b"new") == b"new"
+    assert await store.head(tenant) == before
+
+
 CHECKS: Final = (
     a_tree_grows_leaf_by_leaf,
     tenants_do_not_mix,
@@ -149,4 +232,8 @@ CHECKS: Final = (
     a_conflict_stores_nothing,
     proofs_come_from_tiles,
     the_last_checkpoint_is_swapped_not_set,
+    trees_that_grew_are_listed_until_noted,
+    the_spine_is_no_tenant,
+    pruning_keeps_every_hash,
+    sealed_values_stand_and_fall_apart_from_leaves,
 )

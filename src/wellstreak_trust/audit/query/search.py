@@ -1,0 +1,106 @@
+"""Answering a query page by page, at a bounded cost.
+
+A page looks at no more than `budget` places of the tree, from the newest down, in windows that grow while nothing is
+found. So no query needs to be refused for what it would cost, leading stars included: one that finds little answers
+with what it has and the place where the next page goes on (keyset pagination by `seq`, which never moves).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, runtime_checkable
+
+from ...core.errors import AuditForkDetected, UsageError
+from ..store import AuditStore, Leaf
+from ..tree import leaf_hash
+from .model import Query
+
+__all__ = ["MAX_LIMIT", "Page", "Searchable", "fits", "parsed", "search"]
+
+MAX_LIMIT: Final = 10_000
+_FIRST_WINDOW, _LARGEST_WINDOW = 4_096, 65_536
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """A store that can narrow; one that cannot is read leaf by leaf."""
+
+    async def find(self, tenant_id: str, query: Query, start: int, stop: int, limit: int) -> list[Leaf]:
+        """The newest `limit` leaves with start <= seq < stop that may match, newest first.
+
+        It may give leaves that do not match, and never leaves one out that does.
+        """
+        ...
+
+
+class Page(list[dict[str, Any]]):
+    """Matching events, newest first, as parsed leaves.
+
+    Attributes:
+        next: pass it as `before` for the page behind this one; None when the tree was looked through to its beginning.
+        scanned: places of the tree that this page went over.
+    """
+
+    next: int | None = None
+    scanned: int = 0
+
+
+def parsed(leaf: Leaf) -> dict[str, Any]:
+    """The fields of a leaf; raises `AuditForkDetected` for one that is not what was hashed."""
+    if leaf_hash(leaf.leaf) != leaf.leaf_hash:
+        raise AuditForkDetected(f"leaf {leaf.seq} is not what was hashed", hint="run verify on this log")
+    try:
+        found = json.loads(leaf.leaf)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise AuditForkDetected(f"leaf {leaf.seq} is no event", hint="run verify on this log")
+    return found
+
+
+async def search(
+    store: AuditStore, tenant_id: str, query: Query, *, before: int | None, limit: int, budget: int
+) -> Page:
+    """One page of matching events; the tenant is part of what the store is asked, never of the query.
+
+    Raises:
+        UsageError: a limit or budget out of range.
+        AuditForkDetected: a stored leaf is not what was hashed.
+    """
+    if not 0 < limit <= MAX_LIMIT or budget < 1:
+        raise UsageError(f"limit is 1 to {MAX_LIMIT:,}, budget at least 1")
+    head = await store.head(tenant_id)
+    at = head.size if before is None else min(before, head.size)
+    page, window = Page(), _FIRST_WINDOW
+    while at > head.first and len(page) < limit and page.scanned < budget:
+        start = max(head.first, at - min(window, budget - page.scanned))
+        wanted = min(limit - len(page) + 1, _FIRST_WINDOW)
+        found = await _find(store, tenant_id, query, (start, at), wanted)
+        reached = found[-1].seq if len(found) >= wanted else start
+        for leaf in found:
+            event = parsed(leaf)
+            if query.matches(event):
+                page.append(event)
+                if len(page) == limit:
+                    reached = leaf.seq
+                    break
+        page.scanned += at - reached
+        at, window = reached, min(2 * window, _LARGEST_WINDOW)
+    page.next = at if at > head.first else None
+    return page
+
+
+async def _find(store: AuditStore, tenant_id: str, query: Query, window: tuple[int, int], limit: int) -> list[Leaf]:
+    if isinstance(store, Searchable):
+        return await store.find(tenant_id, query, *window, limit)
+    return (await store.leaves(tenant_id, *window))[::-1]
+
+
+def fits(query: Query, leaf: Leaf) -> bool:
+    """`Query.matches` of a stored leaf, for stores that hold no columns; bytes that are no event always fit."""
+    try:
+        event = json.loads(leaf.leaf)
+    except (ValueError, RecursionError):
+        return True  # whoever parses it next must see that it was changed
+    return not isinstance(event, Mapping) or query.matches(event)

@@ -1,0 +1,45 @@
+"""What the parts of `AuditLog` have in common: a store, a clock, and the way to record what they do themselves."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.clock import Clock
+from ..core.event import AuditEvent
+from ..core.principal import Principal
+from .people import People
+from .recorder import Receipt
+from .registry import ActionRegistry
+from .store import AuditStore
+
+__all__ = ["Actor", "Recording"]
+
+Actor = Principal | Mapping[str, Any]
+
+
+class Recording(ABC):
+    """The base of all parts; `AuditLog` is the one whole."""
+
+    store: AuditStore
+    clock: Clock
+    suspends: bool
+    people: People
+    registry: ActionRegistry
+
+    @abstractmethod
+    async def aemit(self, event: AuditEvent, /) -> Receipt:
+        """As `AuditLog.aemit`."""
+
+    @abstractmethod
+    async def arecord_failure(self, event: AuditEvent) -> None:
+        """As `AuditLog.arecord_failure`."""
+
+    async def _tell(
+        self, action: str, tenant_id: str, actor: Actor, reason: str | None, data: Mapping[str, Any]
+    ) -> Receipt:
+        """Records what is about to be handed out, and to whom."""
+        return await self.aemit(
+            AuditEvent(action, "success", tenant_id, actor, reason=reason, data=data, occurred_at=self.clock.now())
+        )
