@@ -15,7 +15,7 @@ import pytest
 
 from wellstreak_trust.audit import AuditLog, Personal, SecurityReport, verify
 from wellstreak_trust.audit.report import Summary, findings, summarised
-from wellstreak_trust.audit.report.markup import tag
+from wellstreak_trust.core.markup import tag
 from wellstreak_trust.audit.report.style import POLICY, STYLE
 from wellstreak_trust.audit.report.summary import OTHERS
 from wellstreak_trust.core import FixedClock

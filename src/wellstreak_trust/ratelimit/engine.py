@@ -74,6 +74,11 @@ class RateLimiter:
         self._metrics: Counting | None = metrics
         self._lane: Lane | None = self._straight()
 
+    @property
+    def degraded(self) -> bool:
+        """Whether the store failed so often that the outage policy of each rule decides, until it answers again."""
+        return self._circuit.open
+
     # --- views -------------------------------------------------------------------------------------------------------
 
     def select(self, wanted: Callable[[LimitRule], bool] | Iterable[str]) -> RateLimiter:

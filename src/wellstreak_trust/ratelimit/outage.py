@@ -76,6 +76,11 @@ class Circuit:
         self._audit: EventSink | None = audit
         self.turns: deque[AuditEvent] = deque(maxlen=16)
 
+    @property
+    def open(self) -> bool:
+        """Whether the store is given up for the moment."""
+        return self._failures >= self._policy.failures
+
     def blocks(self) -> bool:
         """Whether this caller must do without the store; the one that may probe is told no."""
         if self._failures < self._policy.failures:

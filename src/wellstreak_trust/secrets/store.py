@@ -284,6 +284,18 @@ class SecretStore(Keeper):
 
     list: Final = synced(alist)
 
+    async def atenants(self, *, after: str = "", limit: int = 100) -> tuple[str, ...]:
+        """Tenants that have keys or secrets, by code points: for operators.
+
+        Args:
+            after: the last tenant of the page before. limit: 1 to 1,000.
+        """
+        if not isinstance(after, str) or type(limit) is not int or not 0 < limit <= _MOST_LISTED:
+            raise UsageError(f"a page has 1 to {_MOST_LISTED} tenants and starts after one")
+        return await self._vault.backend.tenants(after, limit)
+
+    tenants: Final = synced(atenants)
+
     async def aversions(self, tenant_id: str, name: str) -> tuple[SecretInfo, ...]:
         """Descriptions of all versions of a secret, the oldest first, destroyed ones too. Raises `SecretNotFound`."""
         head, rows = await self._vault.history(tenant_id, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .markup import Markup, joined, tag
+from ...core.markup import Markup, joined, tag
 from .summary import OUTCOMES, Bucket
 
 __all__ = ["columns", "legend", "meter"]

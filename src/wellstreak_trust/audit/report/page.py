@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from ...core.markup import Child, Markup, joined, shown, table, tag
 from ..verdict import VERDICTS, VerifyReport
 from .charts import columns, legend, meter
-from .markup import Child, Markup, joined, shown, table, tag
 from .style import POLICY, STYLE
 from .summary import OUTCOMES, Incident, Summary
 

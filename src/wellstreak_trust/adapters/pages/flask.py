@@ -1,0 +1,34 @@
+"""Flask: ``app.register_blueprint(operator_page(console), url_prefix="/operators")``."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from ...console import VIEW_OPERATIONS, Console
+from ...core.errors import ConfigurationError
+from ...guard import Grant, Operation
+from ..flask import guarded
+
+__all__ = ["operator_page"]
+
+
+def operator_page(console: Console, operation: Operation = VIEW_OPERATIONS) -> Blueprint:
+    """The page as a blueprint.
+
+    Raises:
+        ConfigurationError: a part of the console suspends.
+    """
+    if console.suspends:
+        raise ConfigurationError(
+            "Flask cannot await this console", hint="build its stores over Database(engine)", reason="store_suspends"
+        )
+    blueprint = Blueprint("operator_page", __name__)
+
+    @blueprint.get("/")
+    @blueprint.get("/<path>")
+    @guarded(operation)
+    def show(grant: Grant, path: str = "") -> Response:
+        made = console.page(path, request.query_string.decode("latin-1"), grant)
+        return Response(made.html, made.status, list(made.headers))
+
+    return blueprint

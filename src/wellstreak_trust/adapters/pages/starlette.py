@@ -1,0 +1,30 @@
+"""Starlette: ``Mount("/operators", routes=operator_page(console))``."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from ...console import VIEW_OPERATIONS, Console
+from ...guard import Grant, Operation
+from ..starlette import guarded
+
+__all__ = ["operator_page", "shown"]
+
+
+async def shown(console: Console, request: Request, grant: Grant) -> Response:
+    """The answer to one request."""
+    query = request.scope["query_string"].decode("latin-1")
+    made = await console.apage(request.path_params.get("path", ""), query, grant)
+    return Response(made.html, made.status, dict(made.headers))
+
+
+def operator_page(console: Console, operation: Operation = VIEW_OPERATIONS) -> list[BaseRoute]:
+    """The page as two routes."""
+
+    @guarded(operation)
+    async def show(request: Request, grant: Grant) -> Response:
+        return await shown(console, request, grant)
+
+    return [Route("/", show), Route("/{path}", show)]
