@@ -194,6 +194,8 @@ def _actor(actor: object, depth: int = 0) -> dict[str, Any]:
         fields: dict[str, Any] = {"id": _label(actor.id, "actor.id"), "kind": actor.kind}
         if actor.credential_id is not None:
             fields["credential_id"] = actor.credential_id
+        if actor.session_id is not None:
+            fields["session_id"] = actor.session_id  # its public id: what `session.revoked` names
         if actor.reason is not None:
             fields["reason"] = actor.reason
         if actor.actor is not None:
