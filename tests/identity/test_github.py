@@ -12,7 +12,9 @@ import pytest
 
 from local_http import Quiet, serving
 from sign_ins import jar
+from wellstreak_trust.core.egress import EgressResponse
 from wellstreak_trust.core.errors import ConfigurationError, InvalidRequest, ProviderUnavailable
+from wellstreak_trust.core.http import Headers
 from wellstreak_trust.identity import GitHubLogin, InvalidCredential, MemoryLoginStore
 
 CALLBACK = "http://127.0.0.1/callback"
@@ -36,13 +38,18 @@ class Site(Quiet):
     def do_GET(self) -> None:
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         if self.path.startswith("/login/oauth/authorize"):
+            wanted = {
+                "response_type": "code", "client_id": "client", "redirect_uri": CALLBACK,
+                "scope": "read:user user:email", "code_challenge_method": "S256",
+            }  # fmt: skip
+            assert wanted.items() <= query.items()
             self.challenges[query["state"]] = query["code_challenge"]
             self.send_response(302)
             self.send_header("Location", f"{query['redirect_uri']}?code={query['state']}&state={query['state']}")
             self.send_header("Content-Length", "0")
             self.end_headers()
         elif self.headers["Authorization"] == "Bearer gho_x" and self.headers["User-Agent"]:
-            self.answer(self.says["status"], self.says["emails" if self.path.endswith("/emails") else "user"])
+            self.answer(self.says["status"], self.says[{"/user": "user", "/user/emails": "emails"}[self.path]])
         else:
             self.answer(401, {})
 
@@ -51,7 +58,8 @@ class Site(Quiet):
         form = {name: values[0] for name, values in parse_qs(self.rfile.read(length).decode()).items()}
         proof = urlsafe_b64encode(sha256(form["code_verifier"].encode()).digest()).rstrip(b"=").decode()
         known = (form["client_id"], form["client_secret"]) == ("client", "secret")
-        sound = known and self.challenges.get(form["code"]) == proof and self.headers["Accept"] == "application/json"
+        bound = self.challenges.get(form["code"]) == proof and form["redirect_uri"] == CALLBACK
+        sound = known and bound and self.headers["Accept"] == "application/json"
         self.answer(200, self.says["token"] if sound else {"error": "bad_verification_code"})
 
     def answer(self, status: int, value: Any) -> None:
@@ -96,7 +104,7 @@ def test_a_sign_in(login: GitHubLogin, base: str) -> None:
     identity = sign_in(login)
     assert (identity.issuer, identity.subject, identity.return_to) == (base, "17", "/home")
     assert (identity.email, identity.email_proved) == ("ada@example.com", True)
-    assert identity.claims["login"] == "ada"
+    assert dict(identity.claims) == {"iss": base, "sub": "17", "login": "ada", "email": "ada@example.com"}
     assert (identity.id_token, identity.sid) == (None, None)
 
 
@@ -174,9 +182,32 @@ def test_the_callback_is_bound_as_everywhere(login: GitHubLogin) -> None:
         login.complete(callback, jar(start))
 
 
-@pytest.mark.parametrize(
-    "parts", [{"client_secret": ""}, {"scopes": "user"}, {"site": "http://github.com"}, {"api": "x"}]
-)
+PARTS = [{"client_secret": ""}, {"scopes": "u"}, {"site": "http://github.com"}, {"api": "x"}]
+
+
+def test_by_default_it_is_github_itself() -> None:
+    asked: list[str] = []
+
+    class Watched:
+        def send(self, method: str, url: str, *args: Any) -> EgressResponse:
+            asked.append(f"{method} {url}")
+            answer: Any = SOUND["emails"] if url.endswith("/emails") else {**SOUND["token"], **SOUND["user"]}
+            return EgressResponse(200, Headers({}), json.dumps(answer).encode(), True)
+
+    login = GitHubLogin("client", "secret", "https://app.example/callback", MemoryLoginStore(), http=Watched())
+    start = login.begin()
+    assert start.url.startswith("https://github.com/login/oauth/authorize?")
+    state = parse_qs(urlsplit(start.url).query)["state"][0]
+    identity = login.complete(f"code=c&state={state}", jar(start))
+    assert (identity.issuer, identity.subject, identity.return_to) == ("https://github.com", "17", "/")
+    assert asked == [
+        "POST https://github.com/login/oauth/access_token",
+        "GET https://api.github.com/user",
+        "GET https://api.github.com/user/emails",
+    ]
+
+
+@pytest.mark.parametrize("parts", PARTS)
 def test_parts_that_do_not_fit(parts: dict[str, Any]) -> None:
     given = {
         "client_id": "c",
