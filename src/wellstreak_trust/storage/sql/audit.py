@@ -34,6 +34,7 @@ __all__ = ["SqlAuditStore"]
 
 _COLUMNS: Final = tuple(LEAF.c[name] for name in Leaf._fields)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_BRIEF: Final = timedelta(seconds=1)  # for what can be done the next time
 _STEP: Final = timedelta(milliseconds=50)  # ports are kept by how long they wait, so not for every microsecond
 _FORK: Final = "run verify on this log"
 _IDS: Final = 500  # in one IN (...); databases bound the number of parameters
@@ -78,6 +79,7 @@ class SqlAuditStore(SqlSubjects):
         self.suspends: bool = suspends(database)
         self._database: SqlPort = database
         self._patient: dict[int, SqlPort] = {}
+        self._brief: SqlPort = self._waiting_for(_BRIEF)
 
     async def append_batch(
         self, drafts: Sequence[Draft], *, now: Callable[[], datetime], deadline: timedelta
@@ -141,7 +143,7 @@ class SqlAuditStore(SqlSubjects):
                 connection.execute(update(HEAD).where(*same).values(grown=0))
 
         if sizes:
-            await self._database.run(work)
+            await self._brief.run(work)
 
     async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:
         """As `AuditStore.leaves`."""
@@ -223,7 +225,7 @@ class SqlAuditStore(SqlSubjects):
             same = (SIGNED.c.origin == origin, SIGNED.c.size == old.size, SIGNED.c.note == old.note)
             return connection.execute(update(SIGNED).where(*same).values(**values)).rowcount == 1
 
-        return await self._database.run(work)
+        return await self._brief.run(work)
 
     # --- retention and subjects --------------------------------------------------------------------------------------
 
