@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol, runtime_checkable
 
 from ...core.errors import AuditForkDetected, UsageError
-from ..store import AuditStore, Leaf
+from ..store import AuditStore, Head, Leaf
 from ..tree import leaf_hash
-from .model import Query
+from .model import Query, Span
 
 __all__ = ["MAX_LIMIT", "Page", "Searchable", "fits", "parsed", "search"]
 
@@ -34,6 +34,13 @@ class Searchable(Protocol):
         """The newest `limit` leaves with start <= seq < stop that may match, newest first.
 
         It may give leaves that do not match, and never leaves one out that does.
+        """
+        ...
+
+    async def reach(self, tenant_id: str, times: Span, most: int) -> tuple[int, int] | None:
+        """The lowest seq of events that occurred in a span of time, and the one behind the highest.
+
+        None where more than `most` events would have to be looked at; (0, 0) where there is none.
         """
         ...
 
@@ -77,11 +84,12 @@ async def search(
     if not 0 < limit <= MAX_LIMIT or most < 1:
         raise UsageError(f"limit is 1 to {MAX_LIMIT:,}, budget at least 1")
     head = await store.head(tenant_id)
-    at = head.size if before is None else min(before, head.size)
+    first, last = await _reach(store, tenant_id, query, head)
+    at = last if before is None else min(before, last)
     page, window = Page(), _INDEXED_WINDOW if indexed else _FIRST_WINDOW
     left = max(most, _FIRST_WINDOW) // _PARSED
-    while at > head.first and len(page) < limit and page.scanned < most and left > 0:
-        start = max(head.first, at - min(window, most - page.scanned))
+    while at > first and len(page) < limit and page.scanned < most and left > 0:
+        start = max(first, at - min(window, most - page.scanned))
         wanted = limit - len(page) if query.by_column else _FIRST_WINDOW
         found = await _find(store, tenant_id, query, (start, at), wanted)
         reached = found[-1].seq if len(found) >= wanted else start
@@ -94,8 +102,17 @@ async def search(
                     break
         page.scanned += at - reached
         at, window = reached, max(window, min(2 * window, _LARGEST_WINDOW))
-    page.next = at if at > head.first else None
+    page.next = at if at > first else None
     return page
+
+
+async def _reach(store: AuditStore, tenant_id: str, query: Query, head: Head) -> tuple[int, int]:
+    """Where matches can be: a range of times is a range of places, if not too many events lie in it."""
+    times = query.created
+    if times is None or not isinstance(store, Searchable):
+        return head.first, head.size
+    found = await store.reach(tenant_id, times, _BUDGET)
+    return (head.first, head.size) if found is None else (max(found[0], head.first), min(found[1], head.size))
 
 
 async def _find(store: AuditStore, tenant_id: str, query: Query, window: tuple[int, int], limit: int) -> list[Leaf]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, literal_colu
 from sqlalchemy.exc import IntegrityError
 
 from ...audit.event import Draft
-from ...audit.query import Query
+from ...audit.query import Query, Span
 from ...audit.store import SPINE, Batch, Head, Leaf, Signed, by_tenant, prunable, require_free, sequence, split_known
 from ...audit.tiles import TILE_WIDTH
 from ...audit.tree import HASH_OCTETS
@@ -166,6 +166,24 @@ class SqlAuditStore(SqlSubjects):
                 .limit(limit)
             )
             return _leaves(connection, narrowed)
+
+        return await self._database.run(work, read=True)
+
+    async def reach(self, tenant_id: str, times: Span, most: int) -> tuple[int, int] | None:
+        """As `audit.query.Searchable.reach`."""
+        ends = []
+        if times.low is not None:
+            ends.append(LEAF.c.occurred_at >= times.low)
+        if times.high is not None:
+            ends.append(LEAF.c.occurred_at < times.high)
+        inside = select(LEAF.c.seq).where(LEAF.c.tenant_id == tenant_id, *ends).limit(most + 1).subquery()
+        wanted = select(func.count(), func.min(inside.c.seq), func.max(inside.c.seq)).select_from(inside)
+
+        def work(connection: Connection) -> tuple[int, int] | None:
+            count, low, high = connection.execute(wanted).one()
+            if count > most:
+                return None
+            return (low, high + 1) if count else (0, 0)
 
         return await self._database.run(work, read=True)
 
