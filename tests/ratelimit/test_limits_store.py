@@ -73,7 +73,7 @@ def test_only_calendar_rules_fit(clock: FixedClock) -> None:
         api.check(KEYS)
 
 
-@pytest.mark.parametrize("wrong", [None, 5, "nowhere://x", "", MemoryLimitStore()], ids=str)
+@pytest.mark.parametrize("wrong", [None, 5, "nowhere://x", "", MemoryLimitStore], ids=str)
 def test_what_is_no_storage(wrong: Any) -> None:
     with pytest.raises(ConfigurationError):
         LimitsStore(wrong)

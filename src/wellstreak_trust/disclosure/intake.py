@@ -65,8 +65,8 @@ class DisclosureIntake:
         limiter: Limiter | None = None,
         secrets: SealedStore | None = None,
         tenant_id: str = "system",
-        clock: Clock | None = None,
         *,
+        clock: Clock | None = None,
         policy: DisclosurePolicy | None = None,
     ) -> None:
         self._store: ReportStore = store
