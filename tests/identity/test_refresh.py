@@ -140,7 +140,10 @@ def test_families_are_listed_and_ended(families, sink, clock, refused):
     assert families.revoke_family(one.family_id, user_id="u1", by=Principal("root"))
     assert not families.revoke_family(one.family_id)
     assert refused(families.rotate, one.token) == "revoked"
+    assert families.revoke_all("u2") == 0  # nothing to tell
+    assert sink.events[-1].targets[0] == {"type": "refresh_family", "id": one.family_id}
     assert families.revoke_all("u1") == 1
+    assert sink.events[-1].data == {"cause": "revoked_all"}
     assert families.revoke_all("u1") == 0
     assert refused(families.rotate, two.token) == "revoked"
     ended = [(e.actor if isinstance(e.actor, dict) else e.actor.id, e.data["cause"]) for e in sink.events[2:]]
@@ -174,6 +177,18 @@ def test_a_row_that_was_changed_gives_no_token(families, store, sink):
 def test_what_the_families_refuse(store, arguments):
     with pytest.raises(ConfigurationError):
         RefreshFamilies(store, **arguments)
+
+
+def test_the_bounds_of_the_grace(store, clock, refused):
+    strict = RefreshFamilies(store, grace=timedelta(), clock=clock)
+    token = strict.start("u1").token
+    strict.rotate(token)
+    assert refused(strict.rotate, token) == "reused"
+    lenient = RefreshFamilies(store, grace=MINUTE, clock=clock)
+    token = lenient.start("u1").token
+    after = lenient.rotate(token).token
+    clock.advance(MINUTE - SECOND)
+    assert lenient.rotate(token).token == after
 
 
 @pytest.mark.parametrize("arguments", [{"user_id": ""}, {"user_id": "u1", "data": {"x": 1.5}}])
