@@ -56,6 +56,22 @@ class DoctorCodes(_Table):
             yield f"`{code}`", what.severity, what.title, what.why
 
 
+class ConnectionEdges(_Table):
+    """What each event does in each state of a connection."""
+
+    header = ("state", "event", "next state")
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        from wellstreak_trust.connections import EDGES
+
+        for state, row in EDGES.items():
+            to: dict[str, list[str]] = {}
+            for event, after in row.items():
+                to.setdefault(after, []).append(f"`{event}`")
+            for at, (after, events) in enumerate(to.items()):
+                yield f"**{state}**" if at == 0 else "", ", ".join(events), after
+
+
 class Settings(_Table):
     """Every setting with its variable and its default."""
 
@@ -97,6 +113,7 @@ def only_its_own(app: Sphinx, what: str, name: str, member: object, *_: Any) -> 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("error-codes", ErrorCodes)
     app.add_directive("doctor-codes", DoctorCodes)
+    app.add_directive("connection-edges", ConnectionEdges)
     app.add_directive("settings", Settings)
     app.connect("autodoc-skip-member", only_its_own)
     app.connect("missing-reference", by_public_name)

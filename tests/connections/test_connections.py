@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from wellstreak_trust.core import AuditEvent, FixedClock, Secret, UsageError
 from wellstreak_trust.core.errors import NotFound
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
+STEPS = int(os.environ.get("WST_CONNECTION_STEPS", "1500"))
 
 
 class Secrets:
@@ -37,8 +39,8 @@ class Secrets:
     async def adescribe(self, tenant_id: str, name: str) -> Secrets:
         return self
 
-    async def aget(self, tenant_id: str, name: str) -> Secret[str]:
-        return Secret(f"token-{self.version}")
+    async def aget(self, tenant_id: str, name: str, *, version: int | None = None) -> Secret[str]:
+        return Secret(f"token-{version or self.version}")
 
 
 @dataclass
@@ -298,6 +300,7 @@ class Machine(RuleBasedStateMachine):
         self.world = World()
         self.config = 0
         self.proved: datetime | None = None
+        self.lost: datetime | None = None
         self.world.define(chat=0)
 
     def _state(self) -> str:
@@ -307,12 +310,26 @@ class Machine(RuleBasedStateMachine):
     def redefine(self) -> None:
         self.config += 1
         self.world.define(chat=self.config)
-        self.proved = None
+        self.proved = self.lost = None
+
+    @rule()
+    def redefine_and_keep(self) -> None:
+        self.config += 1
+        world = self.world
+        before = world.is_open(timedelta(days=1))
+        world.connections.define(
+            "t1", "telegram", config={"chat": self.config}, secret="telegram/bot", keep_previous=True
+        )
+        if self._state() not in ("active", "degraded"):
+            self.proved = self.lost = None
+        # Kept on purpose, the previous generation also outlives the rotation that its candidate is about.
+        self.proved = self.proved or self.lost
+        assert world.is_open(timedelta(days=1)) >= before
 
     @rule()
     def rotate(self) -> None:
         self.world.secrets.version += 1
-        self.proved = None
+        self.lost, self.proved = self.proved or self.lost, None
 
     @rule(minutes=st.integers(0, 20))
     def wait(self, minutes: int) -> None:
@@ -330,13 +347,13 @@ class Machine(RuleBasedStateMachine):
         if answer[0] == "ok":
             self.proved = min(seen, now)
         elif answer[1] == "unauthorized":
-            self.proved = None
+            self.proved = self.lost = None
 
     @rule(action=st.sampled_from(["suspend", "disable", "enable"]))
     def operate(self, action: str) -> None:
         getattr(self.world.connections, action)("t1", "telegram", "because")
         if action != "enable":
-            self.proved = None
+            self.proved = self.lost = None
 
     @rule()
     def traffic(self) -> None:
@@ -365,4 +382,4 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestMachine.settings = settings(max_examples=STEPS // 25, stateful_step_count=25, deadline=None)

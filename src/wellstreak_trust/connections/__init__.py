@@ -2,18 +2,27 @@
 
 from ..core.errors import ConnectionNotActive
 from .http_probe import HttpProbe
-from .memory import ConnectionStore, MemoryConnectionStore
-from .probe import Probe, ProbeContext, ProbeResult
-from .service import ActiveConnection, Connections, ConnectionStatus, Failure, Success
-from .state import ConnectionRecord, Evidence
+from .memory import MemoryConnectionStore
+from .probe import Probe, ProbeContext, ProbeResult, WebhookSeen
+from .record import Candidate, Check, Condition, ConnectionRecord, Evidence
+from .service import Connections, Failure, Success
+from .state import EDGES
+from .store import ConnectionStore
+from .view import ActiveConnection, ConnectionReport, ConnectionStatus, Day
 
 __all__ = [
+    "EDGES",
     "ActiveConnection",
+    "Candidate",
+    "Check",
+    "Condition",
     "ConnectionNotActive",
     "ConnectionRecord",
+    "ConnectionReport",
     "ConnectionStatus",
     "ConnectionStore",
     "Connections",
+    "Day",
     "Evidence",
     "Failure",
     "HttpProbe",
@@ -22,4 +31,5 @@ __all__ = [
     "ProbeContext",
     "ProbeResult",
     "Success",
+    "WebhookSeen",
 ]

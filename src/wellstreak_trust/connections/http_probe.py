@@ -28,6 +28,7 @@ class HttpProbe:
         header, prefix: where the secret goes; an empty header sends none.
         ok: accepted status codes.
         allow_private: permit loopback and private addresses, for self-hosted providers and tests.
+        scopes: what the credential must be allowed; the provider lists it in `scope_header`, by commas or spaces.
     """
 
     name: str
@@ -39,6 +40,8 @@ class HttpProbe:
     prefix: str = "Bearer "
     ok: range = range(200, 300)
     allow_private: bool = False
+    scopes: tuple[str, ...] = ()
+    scope_header: str = "X-OAuth-Scopes"
     required: bool = True
     blocking: bool = True
 
@@ -81,7 +84,8 @@ class HttpProbe:
     def _meaning(self, response: EgressResponse) -> ProbeResult:
         status = response.status
         if status in self.ok:
-            return ProbeResult("ok")
+            granted = (response.headers.get(self.scope_header) or "").replace(",", " ").split()
+            return ProbeResult("ok") if set(self.scopes) <= set(granted) else ProbeResult("fail", "insufficient_scope")
         wait = response.headers.get("Retry-After") or ""
         seconds = int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else None
         retry = timedelta(seconds=min(seconds, 86_400)) if seconds is not None else None

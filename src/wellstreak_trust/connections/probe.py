@@ -10,21 +10,26 @@ from typing import Any, Final, Literal, Protocol
 from ..core.clock import Clock
 from ..core.secret import Secret
 
-__all__ = ["REJECTIONS", "Kind", "Outcome", "Probe", "ProbeContext", "ProbeResult"]
+__all__ = ["REJECTIONS", "Kind", "Outcome", "Probe", "ProbeContext", "ProbeResult", "WebhookSeen"]
 
 Kind = Literal["auth", "scope", "reachability", "webhook_roundtrip", "permission_write"]
 Outcome = Literal["ok", "fail", "skipped", "unknown"]
 
 CODES: Final = frozenset(
     """ok unauthorized forbidden invalid_grant timeout unreachable rate_limited server_error redirected
-    blocked_address tls bad_response insufficient_scope error""".split()
+    blocked_address tls bad_response insufficient_scope no_inbound error""".split()
 )
 REJECTIONS: Final = frozenset(("unauthorized", "forbidden", "invalid_grant"))
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeContext:
-    """What a probe may know."""
+    """What a probe may know.
+
+    Args:
+        since: when the generation began.
+        last_inbound: when the last verified webhook of this connection came in.
+    """
 
     tenant_id: str
     provider: str
@@ -32,6 +37,8 @@ class ProbeContext:
     secret: Secret[str] | Secret[bytes] | None
     generation: int
     clock: Clock
+    since: datetime | None = None
+    last_inbound: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +91,23 @@ class Probe(Protocol):
     async def run(self, context: ProbeContext, /) -> ProbeResult:
         """Asks."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSeen:
+    """Whether a verified webhook came in since this generation began: one that nobody ever called proves nothing.
+
+    The host calls `Connections.saw_inbound` after it has verified one.
+    """
+
+    name: str = "webhook"
+    required: bool = True
+    timeout: timedelta = timedelta(seconds=1)
+    kind: Kind = "webhook_roundtrip"
+
+    async def run(self, context: ProbeContext, /) -> ProbeResult:
+        """Looks; asks nobody."""
+        seen, since = context.last_inbound, context.since
+        if seen is not None and (since is None or seen >= since):
+            return ProbeResult("ok", observed_at=seen)
+        return ProbeResult("fail", "no_inbound")

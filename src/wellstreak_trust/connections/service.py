@@ -3,80 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ..core.clock import Clock, SystemClock
-from ..core.errors import Busy, ConnectionNotActive, NotFound, UsageError
-from ..core.event import AuditEvent, EventSink
-from ..core.redact import redact_text
+from ..core.entropy import SYSTEM_ENTROPY, Entropy
+from ..core.errors import UsageError
+from ..core.event import EventSink
+from ..core.principal import Principal
 from ..core.sansio import drive, suspends, synced
-from ..core.secret import Secret
-from .memory import ConnectionStore
-from .probe import CODES, REJECTIONS, Probe, ProbeContext, ProbeResult
-from .state import ConnectionRecord, Evidence, Judgement, State, defined, judged, moved, tested
+from .gate import Gate, version_in_use
+from .ledger import Ledger
+from .probe import CODES, REJECTIONS, Probe
+from .record import Check, ConnectionRecord, Event, Evidence, Judgement, Verdict
+from .runner import in_turn, together
+from .state import defined, moved, tested
+from .store import ConnectionStore
+from .tester import SecretReader, Tester
+from .view import ActiveConnection, ConnectionReport, ConnectionStatus, status_of
 
-__all__ = ["ActiveConnection", "ConnectionStatus", "Connections", "Failure", "Success"]
+__all__ = ["Connections", "Failure", "Success"]
 
-_SWAPS: Final = 8
-_RUN: Final = timedelta(seconds=15)
-_EVERY: Final[Mapping[str, timedelta]] = MappingProxyType(
-    {"active": timedelta(minutes=5), "testing": timedelta(seconds=30), "degraded": timedelta(seconds=30)}
-)
-_HINTS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "unknown_connection": "connect the integration first",
-        "stale_evidence": "run the connection test",
-        "unauthorized": "the provider refused the credential; enter a new one",
-        "forbidden": "the credential lacks permission at the provider",
-        "invalid_grant": "reconnect the integration; its grant was withdrawn",
-        "not_authenticated": "add a probe that makes an authenticated call",
-        "secret_changed": "the credential was replaced; run the connection test",
-        "timeout": "the provider did not answer in time",
-        "disabled": "an operator switched it off; enable it first",
-    }
-)
-
-
-class SecretReader(Protocol):
-    """What the gate needs of a secret store."""
-
-    async def adescribe(self, tenant_id: str, name: str, /) -> Any:
-        """An object with `version`."""
-        ...
-
-    async def aget(self, tenant_id: str, name: str, /) -> Any:
-        """The secret."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionStatus:
-    """What a tenant may see; no provider text."""
-
-    provider: str
-    state: State
-    since: datetime
-    reason: str
-    hint: str
-    generation: int
-    last_ok: datetime | None
-    last_checked: datetime | None
-    next_check: datetime | None
-    history: tuple[tuple[datetime, str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveConnection:
-    """The gate's answer: what was proved, and with which credential."""
-
-    generation: int
-    secret_version: int | None
-    evidence: Evidence
-    config: Mapping[str, Any]
+_COALESCED: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +46,6 @@ class Failure:
     generation: int | None = None
 
 
-Results = list[tuple[Probe, ProbeResult]]
-Runner = Callable[[Sequence[Probe], ProbeContext], Awaitable[Results]]
-
-
 class Connections:
     """The connections of all tenants.
 
@@ -107,6 +54,8 @@ class Connections:
         secrets: a `SecretStore`, or anything with `adescribe(...)` and `aget(...)`.
         probes: provider name to its probes.
         audit: takes one event for every change of state.
+        snapshot: how long this process may answer the gate from what it read last. Nothing by default: what another
+            process closes is closed here at once. A second saves two reads a call and delays that by a second.
     """
 
     def __init__(
@@ -116,100 +65,128 @@ class Connections:
         probes: Mapping[str, Sequence[Probe]],
         audit: EventSink | None = None,
         clock: Clock | None = None,
+        *,
+        snapshot: timedelta = timedelta(),
+        entropy: Entropy = SYSTEM_ENTROPY,
     ) -> None:
-        self._store: ConnectionStore = store
-        self._secrets: SecretReader = secrets
-        self._probes: dict[str, tuple[Probe, ...]] = {name: tuple(found) for name, found in probes.items()}
-        self._audit: EventSink | None = audit
         self._clock: Clock = clock or SystemClock()
+        self._probes: dict[str, tuple[Probe, ...]] = {name: tuple(found) for name, found in probes.items()}
+        self._ledger: Ledger = Ledger(store, self._clock, audit, entropy, self._forget)
+        self._tester: Tester = Tester(self._ledger, secrets, self._probes)
+        self._gate: Gate = Gate(store, self._tester.version, self._clock, snapshot)
         self.suspends: bool = suspends(store, secrets, audit)
 
     # --- set-up -------------------------------------------------------------------------------------------------------
 
     async def adefine(
-        self, tenant_id: str, provider: str, *, config: Mapping[str, Any], secret: str | None = None
+        self,
+        tenant_id: str,
+        provider: str,
+        *,
+        config: Mapping[str, Any],
+        secret: str | None = None,
+        keep_previous: bool = False,
+        actor: Principal | None = None,
     ) -> ConnectionStatus:
         """Creates or changes a connection; a change starts a new generation, which must prove itself again.
+
+        Args:
+            config: plain values that the probes and the host's calls need; never a credential.
+            secret: the name of the credential in the secret store.
+            keep_previous: let a proved generation carry traffic until a test proves the new one. Where the credential
+                was rotated, callers read the version that `require_active` names, so it must still be readable.
 
         Raises:
             UsageError: no probes are known for the provider. SecretNotFound: no secret of that name.
         """
         if provider not in self._probes:
             raise UsageError(f"no probes for {provider!r}", hint="Connections(probes={provider: [HttpProbe(...)]})")
-        version = await self._current_version(tenant_id, secret)
+        version = await self._tester.version(tenant_id, secret)
         now = self._clock.now()
+        fixed = MappingProxyType(dict(config))
         wanted = ConnectionRecord(
-            tenant_id, provider, "testing", now, 1, MappingProxyType(dict(config)), secret, version
+            tenant_id, provider, "testing", now, 1, fixed, secret, version, generation_since=now, next_check=now
         )
-        return await self._change(tenant_id, provider, lambda held: defined(held, wanted, now), create=True)
+
+        def rule(held: ConnectionRecord | None) -> ConnectionRecord:
+            after = defined(held, wanted, now, keep_previous=keep_previous)
+            return after if after is held else self._ledger.planned(after, now)
+
+        return await self._ledger.change(tenant_id, provider, rule, create=True, actor=actor)
 
     define: Final = synced(adefine)
 
-    async def asuspend(self, tenant_id: str, provider: str, reason: str) -> ConnectionStatus:
+    async def asuspend(
+        self, tenant_id: str, provider: str, reason: str, *, actor: Principal | None = None
+    ) -> ConnectionStatus:
         """Closes it; only a test opens it again."""
-        return await self._close(tenant_id, provider, "suspended", reason)
+        return await self._operate(tenant_id, provider, "suspend", reason, actor)
 
     suspend: Final = synced(asuspend)
 
-    async def adisable(self, tenant_id: str, provider: str, reason: str) -> ConnectionStatus:
+    async def adisable(
+        self, tenant_id: str, provider: str, reason: str, *, actor: Principal | None = None
+    ) -> ConnectionStatus:
         """Closes it; only `enable` leads back, to testing."""
-        return await self._close(tenant_id, provider, "disabled", reason)
+        return await self._operate(tenant_id, provider, "disable", reason, actor)
 
     disable: Final = synced(adisable)
 
-    async def arevoke(self, tenant_id: str, provider: str, reason: str) -> ConnectionStatus:
+    async def arevoke(
+        self, tenant_id: str, provider: str, reason: str, *, actor: Principal | None = None
+    ) -> ConnectionStatus:
         """Closes it for good; only a definition with a new credential version leads back."""
-        return await self._close(tenant_id, provider, "revoked", reason)
+        return await self._operate(tenant_id, provider, "revoke", reason, actor)
 
     revoke: Final = synced(arevoke)
 
-    async def aenable(self, tenant_id: str, provider: str, reason: str) -> ConnectionStatus:
+    async def aenable(
+        self, tenant_id: str, provider: str, reason: str, *, actor: Principal | None = None
+    ) -> ConnectionStatus:
         """Takes a disabled connection back to testing; nothing else."""
-        now = self._clock.now()
-        return await self._change(
-            tenant_id, provider, lambda r: moved(r, "testing", reason, now) if r.state == "disabled" else r
-        )
+        return await self._operate(tenant_id, provider, "enable", reason, actor)
 
     enable: Final = synced(aenable)
 
     # --- proof --------------------------------------------------------------------------------------------------------
 
     async def atest(self, tenant_id: str, provider: str) -> ConnectionStatus:
-        """Runs all probes at once, each under its own deadline, all under 15 seconds, and judges the run."""
-        return await self._test(tenant_id, provider, _together)
+        """Runs all probes at once, each under its own deadline, all under 15 seconds, and judges the run.
+
+        A candidate is tested first; where it is not proved, the generation in use is tested as well.
+
+        Raises:
+            ConnectionNotActive: it is disabled or revoked. NotFound: unknown.
+        """
+        return await self._tester.test(tenant_id, provider, together)
 
     def test(self, tenant_id: str, provider: str) -> ConnectionStatus:
         """Runs the probes one after the other; they must not suspend."""
         if self.suspends:
             synced(type(self).atest)(self, tenant_id, provider)  # refuses with the hint every sync face gives
-        return drive(self._test(tenant_id, provider, _in_turn))
+        return drive(self._tester.test(tenant_id, provider, in_turn))
 
-    async def _test(self, tenant_id: str, provider: str, run: Runner) -> ConnectionStatus:
-        begun = await self._load(tenant_id, provider)
-        if begun.state in ("disabled", "revoked"):
-            raise ConnectionNotActive(begun.state, begun.reason, hint=_hint(begun))
-        secret: Secret[str] | None = None
-        if begun.secret is not None:
-            secret = await self._secrets.aget(tenant_id, begun.secret)
-        version = await self._current_version(tenant_id, begun.secret)
-        context = ProbeContext(tenant_id, provider, begun.config, secret, begun.generation, self._clock)
-        results = await run(self._probes.get(provider, ()), context)
-        now = self._clock.now()
-        judgement = judged(results, now)
-        after = await self._current_version(tenant_id, begun.secret)
+    async def aprobe_due(self, limit: int = 20) -> list[ConnectionStatus]:
+        """Tests what is due and what no other worker has claimed: call it every few seconds, from as many as you like.
 
-        def rule(held: ConnectionRecord) -> ConnectionRecord:
-            unchanged = (held.generation, held.state) == (begun.generation, begun.state) and after == version
-            # A secret rotated before the run began is what the run proved; during the run it voids it (rule 6).
-            return tested(replace(held, secret_version=version), judgement, now) if unchanged else held
+        A credential that cannot be read, or whatever else keeps a test from running, counts as a passing fault.
+        """
+        due = await self._tester.claim(limit)
+        return list(await asyncio.gather(*(self._tester.due(record, together) for record in due)))
 
-        return await self._change(tenant_id, provider, rule)
+    def probe_due(self, limit: int = 20) -> list[ConnectionStatus]:
+        """As `aprobe_due`, one after the other."""
+        if self.suspends:
+            synced(type(self).aprobe_due)(self, limit)
+        return [drive(self._tester.due(record, in_turn)) for record in drive(self._tester.claim(limit))]
 
     async def areport(self, tenant_id: str, provider: str, report: Success | Failure) -> ConnectionStatus:
-        """Live traffic as evidence. A success refreshes what is proved and never opens anything."""
+        """Live traffic as evidence. A success refreshes what is proved, at most every 10 seconds, and opens nothing."""
         now = self._clock.now()
-        begun = await self._load(tenant_id, provider)
-        version = await self._current_version(tenant_id, begun.secret)
+        begun = await self._ledger.load(tenant_id, provider)
+        version = version_in_use(begun, await self._tester.version(tenant_id, begun.secret))
+        code = report.code if isinstance(report, Failure) and report.code in CODES else "error"
+        verdict: Verdict = "rejected" if code in REJECTIONS else "fault"
 
         def rule(held: ConnectionRecord) -> ConnectionRecord:
             if report.generation not in (None, held.generation):
@@ -217,17 +194,32 @@ class Connections:
             if isinstance(report, Success):
                 # Only what is proved can be refreshed: a success with a rotated credential would open the gate.
                 proved = held.evidence is not None and held.evidence.proves(held.generation, version)
-                if held.state != "active" or not proved:
+                if held.state != "active" or not proved or now - (held.last_ok or now) < _COALESCED:
                     return held
-                return replace(held, evidence=Evidence(held.generation, version, now), last_ok=now, faults=0)
-            code = report.code if report.code in CODES else "error"
-            return tested(held, Judgement("rejected" if code in REJECTIONS else "fault", code), now)
+                fresh = Evidence(held.generation, version, now)
+                return self._ledger.planned(replace(held, evidence=fresh, last_ok=now, faults=0, first_fault=None), now)
+            after = tested(held, Judgement(verdict, code), now)
+            return self._ledger.planned(after, now, report.retry_after) if after is not held else held
 
-        return await self._change(tenant_id, provider, rule)
+        failed = isinstance(report, Failure)
+        check = Check(now, "traffic", begun.generation, version, verdict, code) if failed else None
+        return await self._ledger.change(tenant_id, provider, rule, check=check)
 
     report: Final = synced(areport)
 
-    # --- the gate -----------------------------------------------------------------------------------------------------
+    async def asaw_inbound(self, tenant_id: str, provider: str) -> ConnectionStatus:
+        """A verified webhook of this connection came in, which `WebhookSeen` waits for; one write in 10 seconds."""
+        now = self._clock.now()
+
+        def rule(held: ConnectionRecord) -> ConnectionRecord:
+            recent = held.last_inbound is not None and now - held.last_inbound < _COALESCED
+            return held if recent else replace(held, last_inbound=now)
+
+        return await self._ledger.change(tenant_id, provider, rule)
+
+    saw_inbound: Final = synced(asaw_inbound)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
 
     async def arequire_active(
         self,
@@ -238,153 +230,55 @@ class Connections:
     ) -> ActiveConnection:
         """Opens only on fresh authenticated evidence for this generation and this credential version.
 
+        Args:
+            max_age: how old the proof may be.
+            allow: ``{"degraded"}`` lets work through that a shaky provider may still do.
+
         Raises:
-            ConnectionNotActive: everything else, an unknown connection included.
+            ConnectionNotActive: everything else, an unknown connection and an unreadable store included.
         """
-        record = await self._store.load(tenant_id, provider)
-        if record is None:
-            raise ConnectionNotActive("draft", "unknown_connection", hint=_HINTS["unknown_connection"])
-        if record.state != "active" and not (record.state == "degraded" and "degraded" in allow):
-            raise ConnectionNotActive(record.state, record.reason, hint=_hint(record))
-        evidence = record.evidence
-        if evidence is None:
-            raise ConnectionNotActive(record.state, "stale_evidence", hint=_HINTS["stale_evidence"])
-        if not evidence.proves(record.generation, await self._current_version(tenant_id, record.secret)):
-            raise ConnectionNotActive(record.state, "secret_changed", hint=_HINTS["secret_changed"])
-        age = self._clock.now() - evidence.observed_at
-        if not timedelta() <= age <= max_age:
-            raise ConnectionNotActive(record.state, "stale_evidence", hint=_HINTS["stale_evidence"])
-        return ActiveConnection(record.generation, evidence.secret_version, evidence, record.config)
+        return await self._gate.arequire(tenant_id, provider, max_age, allow)
 
     require_active: Final = synced(arequire_active)
 
     async def astatus(self, tenant_id: str, provider: str) -> ConnectionStatus:
         """What a tenant may see of one connection; raises `NotFound` for an unknown one."""
-        return _status(await self._load(tenant_id, provider))
+        return status_of(await self._ledger.load(tenant_id, provider))
 
     status: Final = synced(astatus)
 
+    async def ainspect(self, tenant_id: str, provider: str) -> ConnectionReport:
+        """What an operator may see of one connection: redacted details of its checks, and its uptime."""
+        record = await self._ledger.load(tenant_id, provider)
+        checks = await self._ledger.store.checks(tenant_id, provider)
+        return ConnectionReport(
+            tenant_id, status_of(record), checks, await self._ledger.store.days(tenant_id, provider)
+        )
+
+    inspect: Final = synced(ainspect)
+
+    async def aoverview(self) -> list[tuple[str, ConnectionStatus]]:
+        """(tenant, status) of every connection there is: for operators."""
+        return [(record.tenant_id, status_of(record)) for record in await self._ledger.store.list(None)]
+
+    overview: Final = synced(aoverview)
+
+    async def _operate(
+        self, tenant_id: str, provider: str, event: Event, reason: str, actor: Principal | None
+    ) -> ConnectionStatus:
+        now = self._clock.now()
+
+        def rule(held: ConnectionRecord) -> ConnectionRecord:
+            after = moved(held, event, reason[:200], now)
+            return after if after is held else self._ledger.planned(after, now)
+
+        return await self._ledger.change(tenant_id, provider, rule, actor=actor)
+
+    def _forget(self, tenant_id: str, provider: str) -> None:
+        self._gate.forget(tenant_id, provider)
+
     async def alist(self, tenant_id: str) -> list[ConnectionStatus]:
         """The status of every connection of a tenant."""
-        return [_status(record) for record in await self._store.list(tenant_id)]
+        return [status_of(record) for record in await self._ledger.store.list(tenant_id)]
 
     list: Final = synced(alist)
-
-    # --- around the rules ---------------------------------------------------------------------------------------------
-
-    async def _load(self, tenant_id: str, provider: str) -> ConnectionRecord:
-        record = await self._store.load(tenant_id, provider)
-        if record is None:
-            raise NotFound("unknown connection")
-        return record
-
-    async def _close(self, tenant_id: str, provider: str, state: State, reason: str) -> ConnectionStatus:
-        now = self._clock.now()
-        final = ("revoked",) if state in ("disabled", "revoked") else ("revoked", "disabled")
-        return await self._change(
-            tenant_id, provider, lambda r: r if r.state in final else moved(r, state, reason[:200], now)
-        )
-
-    async def _change(
-        self,
-        tenant_id: str,
-        provider: str,
-        rule: Callable[[Any], ConnectionRecord],
-        *,
-        create: bool = False,
-    ) -> ConnectionStatus:
-        """Load, apply, swap; again when somebody was faster."""
-        for _ in range(_SWAPS):
-            held = await self._store.load(tenant_id, provider)
-            if held is None and not create:
-                raise NotFound("unknown connection")
-            wanted = rule(held)
-            if wanted is held:
-                return _status(wanted)
-            if await self._store.swap_if(wanted):
-                if held is None or held.state != wanted.state:
-                    await self._emit(held, wanted)
-                return _status(wanted)
-        raise Busy("a connection changed under every attempt", hint="retry")
-
-    async def _emit(self, held: ConnectionRecord | None, wanted: ConnectionRecord) -> None:
-        if self._audit is None:
-            return
-        change = {"field": "state", "from": held.state if held is not None else None, "to": wanted.state}
-        await self._audit.aemit(
-            AuditEvent(
-                "connection.state_changed",
-                "success",
-                wanted.tenant_id,
-                {"kind": "system", "id": "connections"},
-                targets=(wanted.provider,),
-                changes=(change,),
-                reason=wanted.reason,
-                data={"generation": wanted.generation},
-                occurred_at=self._clock.now(),
-            )
-        )
-
-    async def _current_version(self, tenant_id: str, secret: str | None) -> int | None:
-        if secret is None:
-            return None
-        version: int = (await self._secrets.adescribe(tenant_id, secret)).version
-        return version
-
-
-async def _in_turn(probes: Sequence[Probe], context: ProbeContext) -> Results:
-    found: Results = []
-    for probe in probes:
-        try:
-            found.append((probe, _cleaned(drive(probe.run(context)))))
-        except Exception as error:
-            found.append((probe, _broken(error)))
-    return found
-
-
-async def _together(probes: Sequence[Probe], context: ProbeContext) -> Results:
-    async def one(probe: Probe) -> tuple[Probe, ProbeResult]:
-        try:
-            async with asyncio.timeout(min(probe.timeout, _RUN).total_seconds()):
-                if getattr(probe, "blocking", False):
-                    result = await asyncio.to_thread(lambda: drive(probe.run(context)))
-                else:
-                    result = await probe.run(context)
-            return probe, _cleaned(result)
-        except TimeoutError:
-            return probe, ProbeResult("fail", "timeout")
-        except Exception as error:
-            return probe, _broken(error)
-
-    return list(await asyncio.gather(*(one(probe) for probe in probes)))
-
-
-def _broken(error: Exception) -> ProbeResult:
-    """An exception is never ok, and its text is never kept: error pages echo tokens."""
-    return ProbeResult("fail", "timeout" if isinstance(error, TimeoutError) else "error", type(error).__name__)
-
-
-def _cleaned(result: ProbeResult) -> ProbeResult:
-    code = result.code if result.code in CODES else "error"
-    outcome = result.outcome if result.outcome in ("ok", "fail", "skipped", "unknown") else "unknown"
-    return replace(result, outcome=outcome, code=code, detail=redact_text(str(result.detail))[:500])
-
-
-def _hint(record: ConnectionRecord) -> str:
-    return _HINTS.get(record.reason) or _HINTS.get(record.state, "run the connection test")
-
-
-def _status(record: ConnectionRecord) -> ConnectionStatus:
-    every = _EVERY.get(record.state)
-    return ConnectionStatus(
-        record.provider,
-        record.state,
-        record.since,
-        record.reason,
-        "" if record.state == "active" else _hint(record),
-        record.generation,
-        record.last_ok,
-        record.last_checked,
-        record.last_checked + every if every is not None and record.last_checked is not None else None,
-        record.history,
-    )

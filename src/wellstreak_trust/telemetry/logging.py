@@ -8,11 +8,12 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Final
 
+from ..core.event import Outcome
 from ..core.redact import redact as _redact
 from ..core.redact import redact_text
 from ..core.tenant import TenantContext
 
-__all__ = ["bind_trust_context", "log_context", "redact"]
+__all__ = ["bind_trust_context", "capture", "log_context", "redact", "restore", "security_event"]
 
 EventDict = MutableMapping[str, Any]
 
@@ -34,6 +35,38 @@ def log_context(tenant: TenantContext) -> Iterator[None]:
         yield
     finally:
         _FACTS.reset(token)
+
+
+def capture() -> Mapping[str, str]:
+    """The facts of this context, for a thread, an executor or a job: they hold ids and nothing else."""
+    return _FACTS.get()
+
+
+@contextmanager
+def restore(captured: Mapping[str, str]) -> Iterator[None]:
+    """Puts what `capture` returned on every line logged inside, and takes it away again."""
+    token = _FACTS.set(MappingProxyType({str(name): str(value) for name, value in captured.items()}))
+    try:
+        yield
+    finally:
+        _FACTS.reset(token)
+
+
+def security_event(name: str, *, outcome: Outcome = "success", rule: str | None = None, **facts: Any) -> None:
+    """Logs an event with a stable name: INFO for what was decided, WARNING for a finding, ERROR for a broken control.
+
+    Args:
+        name: such as ``access.denied``, under ``event.name``; never made of what a client sent.
+        outcome: ``error`` says that a control did not work.
+        rule: the id of a detector's rule, which makes it a finding.
+        facts: redacted by `redact`, as every other line.
+    """
+    import structlog
+
+    line = structlog.get_logger("wellstreak_trust.security")
+    level = "error" if outcome == "error" else "warning" if rule is not None else "info"
+    named = {"event.name": name, "outcome": outcome, **({"rule": rule} if rule is not None else {})}
+    getattr(line, level)("security event", **{**facts, **named})
 
 
 def bind_trust_context(logger: object, method: str, event: EventDict) -> EventDict:

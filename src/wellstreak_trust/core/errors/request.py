@@ -67,8 +67,12 @@ class DisclosureRejected(InvalidRequest, code="disclosure_rejected", title="The 
     fields: tuple[tuple[str, str], ...]
 
     def __init__(self, detail: str = "", *, hint: str = "", fields: tuple[tuple[str, str], ...] = ()) -> None:
-        super().__init__(detail, hint=hint)
+        super().__init__(detail or ", ".join(f"{name or 'document'}: {rule}" for name, rule in fields), hint=hint)
         self.fields = fields
+
+    def members(self) -> Mapping[str, object]:
+        """``fields``: which of them, and the rule each one breaks."""
+        return {"fields": [{"field": name, "rule": rule} for name, rule in self.fields]}
 
 
 class EnvelopeInvalid(InvalidRequest, code="envelope_invalid", title="Invalid job envelope"):

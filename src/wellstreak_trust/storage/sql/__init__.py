@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from .outbox import SqlOutbox as SqlOutbox
     from .recipients import SqlRecipientStore as SqlRecipientStore
     from .replay import SqlReplayStore as SqlReplayStore
+    from .reports import SqlReportStore as SqlReportStore
     from .secrets import SqlSecretBackend as SqlSecretBackend
     from .sessions import SqlSessionStore as SqlSessionStore
     from .tokens import SqlOneTimeTokenStore as SqlOneTimeTokenStore
     from .usage import SqlEntitlements as SqlEntitlements
     from .usage import SqlUsageStore as SqlUsageStore
+    from .workflows import SqlRunStore as SqlRunStore
 
 _ROOMS = {
     "SqlApiKeyStore": "apikeys",
@@ -36,6 +38,8 @@ _ROOMS = {
     "SqlOutbox": "outbox",
     "SqlRecipientStore": "recipients",
     "SqlReplayStore": "replay",
+    "SqlReportStore": "reports",
+    "SqlRunStore": "workflows",
     "SqlSecretBackend": "secrets",
     "SqlSessionStore": "sessions",
     "SqlUsageStore": "usage",
@@ -58,6 +62,8 @@ __all__ = [
     "SqlPort",
     "SqlRecipientStore",
     "SqlReplayStore",
+    "SqlReportStore",
+    "SqlRunStore",
     "SqlSecretBackend",
     "SqlSessionStore",
     "SqlUsageStore",
