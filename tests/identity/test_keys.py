@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from forge import SECRET, b64, pem, private
-from wellstreak_trust.core import ConfigurationError, Secret
+from wellstreak_trust.core import ConfigurationError, Secret, drive
 from wellstreak_trust.identity import KeySet
 from wellstreak_trust.identity.jwk import encoded, public_jwk, public_key_of, thumbprint
 from wellstreak_trust.identity.keys import ALGORITHMS, VerifyKey, verify_key
@@ -134,6 +134,22 @@ def test_names():
     assert two.find("HS384", "k") is None
     assert two.find("HS384", None) is None
     assert repr(two | KeySet.from_pem(pem("EdDSA"))) == "KeySet(HS256:k, EdDSA:None)"
+
+
+def test_a_key_shows_its_algorithm_and_name_alone():
+    assert repr(KeySet.from_secret(SECRET, kid="k").keys[0]) == "VerifyKey(alg='HS256', kid='k')"
+
+
+def test_a_set_may_be_awaited():
+    held = KeySet.from_secret(SECRET, kid="k")
+    assert drive(held.afind("HS256", "k")) is held.keys[0]
+    assert drive(held.afind("HS256", "x")) is None
+    assert held.suspends is False
+
+
+def test_other_curves_of_edwards():
+    for curve in ("X25519", "Ed448", None, 7):
+        assert "its curve is not taken" in why(public_key_of, {"kty": "OKP", "crv": curve, "x": b64(bytes(32))}).detail
 
 
 def test_what_is_no_public_key():
