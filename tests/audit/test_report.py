@@ -15,11 +15,11 @@ import pytest
 
 from wellstreak_trust.audit import AuditLog, Personal, SecurityReport, verify
 from wellstreak_trust.audit.report import Summary, findings, summarised
-from wellstreak_trust.core.markup import tag
 from wellstreak_trust.audit.report.style import POLICY, STYLE
 from wellstreak_trust.audit.report.summary import OTHERS
 from wellstreak_trust.core import FixedClock
 from wellstreak_trust.core.errors import UsageError
+from wellstreak_trust.core.markup import tag
 
 OFFICER = {"id": "user_officer"}
 HOSTILE = [

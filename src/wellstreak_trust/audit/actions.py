@@ -17,6 +17,7 @@ _GROUPS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "disclosure": (("16.3.3",), ("RA-5(11)", "SI-2")),
     "limit": (("16.3.3", "16.3.4"), ("AU-2", "SC-5")),
     "member": (("16.3.2",), ("AC-2(4)", "AU-2")),
+    "operations": (("16.3.2", "16.4.2"), ("AC-6(9)", "AU-2")),
     "secret": (("16.3.3",), ("AU-2", "SC-12")),
     "secrets": (("16.3.3",), ("AU-2", "SC-12")),
     "session": (("16.3.1",), ("AC-12", "AU-2")),
@@ -25,6 +26,7 @@ _GROUPS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "support": (("16.3.2",), ("AC-6(9)", "AU-2")),
     "tenancy": (("16.3.2", "16.3.3"), ("AC-4", "AC-6(9)", "AU-2")),
     "webhook": (("16.3.3",), ("AU-2", "SC-8")),
+    "workflow": (("16.3.3",), ("AU-2", "SI-4")),
     "workspace": (("16.3.2",), ("AC-2(4)", "AU-2")),
 }
 """What the part before the first dot is logged for: OWASP ASVS 5 requirements and NIST SP 800-53 rev. 5 controls."""
@@ -95,6 +97,11 @@ SDK_ACTIONS: Final[tuple[ActionSpec, ...]] = (
     _ours("secrets.verified", "standard", "Stored secrets were opened to see whether they are sound"),
     _ours("secrets.key_turned", "critical", "A tenant has a new key"),
     _ours("connection.state_changed", "standard", "An integration changed its state"),
+    _ours("operations.viewed", "critical", "An operator read the operator page"),
+    _ours("workflow.started", "standard", "Background work began"),
+    _ours("workflow.stalled", "standard", "Background work was not heard of in time"),
+    _ours("workflow.failed", "standard", "Background work ended without result"),
+    _ours("workflow.done", "standard", "Background work ended well"),
     _ours("webhook.verified", "sampled", "A webhook was accepted"),
     _ours("webhook.refused", "protective", "A webhook was refused"),
     _ours("webhook.undeliverable", "protective", "A webhook of ours could not be delivered"),

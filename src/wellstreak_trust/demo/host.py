@@ -14,9 +14,10 @@ from wellstreak_trust import Trust
 from wellstreak_trust.audit import ActionRegistry, AuditLog, Ed25519Signer
 from wellstreak_trust.authz import Policy
 from wellstreak_trust.connections import Connections, ConnectionStatus, HttpProbe
+from wellstreak_trust.console import Console
 from wellstreak_trust.core import SystemClock
 from wellstreak_trust.core.entropy import random_hex
-from wellstreak_trust.disclosure import SecurityTxt
+from wellstreak_trust.disclosure import DisclosureIntake, SecurityTxt
 from wellstreak_trust.identity import Authenticator, PasswordHasher, SessionManager
 from wellstreak_trust.origin import OriginPolicy, SecurityHeaders
 from wellstreak_trust.ratelimit import LimitRule, MemoryLimitStore, RateLimiter
@@ -28,12 +29,14 @@ from wellstreak_trust.storage.sql import (
     SqlConnectionStore,
     SqlMembershipStore,
     SqlReplayStore,
+    SqlReportStore,
+    SqlRunStore,
     SqlSecretBackend,
     SqlSessionStore,
     SqlUsageStore,
 )
 from wellstreak_trust.storage.sql.usage import SqlEntitlements
-from wellstreak_trust.telemetry import Counters
+from wellstreak_trust.telemetry import Counters, WorkflowRuns
 from wellstreak_trust.tenancy import (
     Entitlements,
     Memberships,
@@ -92,6 +95,7 @@ class Host:
 
     def __init__(self, paths: Paths, port: Database | AsyncDatabase, provider_url: str) -> None:
         GUARD.guard_engine(port.engine)
+        self.provider_url: str = provider_url
         self.port: Database | AsyncDatabase = port
         self.signer: Ed25519Signer = Ed25519Signer.generate()
         self.audit: AuditLog = AuditLog(
@@ -105,13 +109,25 @@ class Host:
         self.passwords: PasswordHasher = PasswordHasher(permits=2)
         self.subscriptions: SqlEntitlements = SqlEntitlements(port)
         self.entitlements: Entitlements = Entitlements(self.subscriptions, SqlUsageStore(port), seats=self.memberships)
-        self.secrets: SecretStore = SecretStore(
-            SqlSecretBackend(port), KeyChain([LocalKeyProvider.from_file(paths.kek)]), audit=self.audit
-        )
+        keys = KeyChain([LocalKeyProvider.from_file(paths.kek)])
+        self.secrets: SecretStore = SecretStore(SqlSecretBackend(port), keys, audit=self.audit)
         probe = HttpProbe("whoami", f"{provider_url}/whoami", allow_private=True)
         self.connections: Connections = Connections(
             SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit
         )
+        self.runs: WorkflowRuns = WorkflowRuns(SqlRunStore(port), audit=self.audit)
+        self.reports: DisclosureIntake = DisclosureIntake(SqlReportStore(port), self.audit, secrets=self.secrets)
+        self.limiter: RateLimiter = RateLimiter(
+            [
+                LimitRule("client", 600, timedelta(minutes=1), by=("client",)),
+                LimitRule("tenant", 300, timedelta(minutes=1), by=("tenant",)),
+            ],
+            store=MemoryLimitStore(allow_memory=True),  # one process, and a demo
+        )
+        self.console: Console = Console(
+            connections=self.connections, runs=self.runs, audit=self.audit, limiter=self.limiter,
+            secrets=self.secrets, keys=keys, reports=self.reports, title="WellStreak operations",
+        )  # fmt: skip
         self.billing: WebhookVerifier = verifier("stripe", secrets=[BILLING_SECRET])
         self.feed: StripeFeed = StripeFeed(self.subscriptions, PRICES, tenant_key="workspace", audit=self.audit)
         self.replays: ReplayGuard = ReplayGuard(SqlReplayStore(port))
@@ -123,13 +139,7 @@ class Host:
             authenticator=Authenticator([self.sessions]),
             tenants=TenantResolver([PathSource("/w/{tenant}/")], self.memberships, self.entitlements),
             policy=policy,
-            limiter=RateLimiter(
-                [
-                    LimitRule("client", 600, timedelta(minutes=1), by=("client",)),
-                    LimitRule("tenant", 300, timedelta(minutes=1), by=("tenant",)),
-                ],
-                store=MemoryLimitStore(allow_memory=True),  # one process, and a demo
-            ),
+            limiter=self.limiter,
             origin=OriginPolicy(),
             audit=self.audit,
             connections=self.connections,
