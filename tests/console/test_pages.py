@@ -269,7 +269,10 @@ def test_the_trail_is_searched_in_its_language_and_paged(held: Furnished) -> Non
 
 
 def test_a_wrong_query_points_at_its_field(held: Furnished) -> None:
-    page = outline(held, "audit?q=nonsense")
+    answer = opened(held, "audit?q=nonsense")
+    page = Outline(answer.html)
+    assert answer.status == 400
+    assert page.all("input")[0]["value"] == "nonsense"
     assert [found["name"] for found in page.all("input") if found.get("aria-invalid")] == ["q"]
     assert any(found.get("role") == "alert" for found in page.all("div"))
     assert "without a key" in page.words

@@ -55,6 +55,10 @@ AUDIT_ORIGIN = "demo.wellstreak.example/audit"
 BILLING_SECRET = "whsec_demo_billing_secret_0123456789"
 PASSWORD = "correct horse battery staple"
 SYSTEM = "system"
+LIMITS = (
+    LimitRule("client", 600, timedelta(minutes=1), by=("client",)),
+    LimitRule("tenant", 300, timedelta(minutes=1), by=("tenant",)),
+)
 
 
 @dataclass(frozen=True)
@@ -117,15 +121,9 @@ class Host:
         )
         self.runs: WorkflowRuns = WorkflowRuns(SqlRunStore(port), audit=self.audit)
         self.reports: DisclosureIntake = DisclosureIntake(SqlReportStore(port), self.audit, secrets=self.secrets)
-        self.limiter: RateLimiter = RateLimiter(
-            [
-                LimitRule("client", 600, timedelta(minutes=1), by=("client",)),
-                LimitRule("tenant", 300, timedelta(minutes=1), by=("tenant",)),
-            ],
-            store=MemoryLimitStore(allow_memory=True),  # one process, and a demo
-        )
+        limiter = RateLimiter(LIMITS, store=MemoryLimitStore(allow_memory=True))  # one process, and a demo
         self.console: Console = Console(
-            connections=self.connections, runs=self.runs, audit=self.audit, limiter=self.limiter,
+            connections=self.connections, runs=self.runs, audit=self.audit, limiter=limiter,
             secrets=self.secrets, keys=keys, reports=self.reports, title="WellStreak operations",
         )  # fmt: skip
         self.billing: WebhookVerifier = verifier("stripe", secrets=[BILLING_SECRET])
@@ -139,7 +137,7 @@ class Host:
             authenticator=Authenticator([self.sessions]),
             tenants=TenantResolver([PathSource("/w/{tenant}/")], self.memberships, self.entitlements),
             policy=policy,
-            limiter=self.limiter,
+            limiter=limiter,
             origin=OriginPolicy(),
             audit=self.audit,
             connections=self.connections,
