@@ -74,6 +74,13 @@ def browser() -> Iterator[Any]:
         yield driver
 
 
+@pytest.fixture(scope="session")
+def redis_cluster_url() -> Iterator[str]:
+    """A real Redis in cluster mode, one node; it owns no slots yet."""
+    with _server(lambda: servers.redis("--cluster-enabled", "yes")) as url:
+        yield url
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """A fresh, empty database; ``postgresql://...``, to which SQLAlchemy users add a driver."""

@@ -198,7 +198,7 @@ class CloudKms(Service):
         aad = request.additional_authenticated_data
         sealed = nonce + gcm.encrypt(nonce, request.plaintext, aad)
         return kms.EncryptResponse(
-            name=f"{request.name}/cryptoKeyVersions/1",
+            name=f"{request.name}{'-other' * (self.state == 'misrouted')}/cryptoKeyVersions/1",
             ciphertext=sealed,
             ciphertext_crc32c=_crc32c(sealed) ^ (self.state == "garbled"),
             verified_plaintext_crc32c=request.plaintext_crc32c == _crc32c(request.plaintext),

@@ -1,6 +1,7 @@
-"""Processes that die at random: ``python secret_kills.py writes|refreshes COUNT FOLDER`` prints what it found as JSON.
+"""Processes that die at random: ``python secret_kills.py writes|refreshes COUNT URL FOLDER`` prints what it found.
 
 A nursery imports everything once and forks workers, so that a kill costs milliseconds and not an interpreter's start.
+Over PostgreSQL it is the client that dies; the server finds out by itself.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,17 @@ LIFE = timedelta(milliseconds=60)
 LEASE = timedelta(seconds=3)  # far longer than a starved process needs for one exchange
 
 
-def store_of(path: Path, turn: int = 0) -> SecretStore:
+def store_of(database: Database, turn: int = 0) -> SecretStore:
     """A process's own store; `turn` tells which of the two keys is active."""
-    chain = KeyChain([KEYS[turn % 2], KEYS[(turn + 1) % 2]])
-    return SecretStore(SqlSecretBackend(Database(create_engine(f"sqlite:///{path}"))), chain)
+    return SecretStore(SqlSecretBackend(database), KeyChain([KEYS[turn % 2], KEYS[(turn + 1) % 2]]))
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """What the nursery looks through: closed before it forks, because children must not share its connections."""
+    engine = create_engine(url)
+    yield Database(engine)
+    engine.dispose()
 
 
 def forked(work: Any, *arguments: Any) -> int:
@@ -57,14 +65,14 @@ def killed(child: int) -> None:
 # --- writes ----------------------------------------------------------------------------------------------------------
 
 
-def writes(path: Path, seed: int, begun: int) -> None:
+def writes(url: str, seed: int, begun: int) -> None:
     """Everything that writes, for ever; tells when the first secret stands, or a busy machine would kill nothing."""
-    chance, turn = random.Random(seed), seed
-    store_of(path).put(TENANTS[0], NAMES[0], f"{TENANTS[0]} {NAMES[0]} first")
+    chance, turn, database = random.Random(seed), seed, Database(create_engine(url))
+    store_of(database).put(TENANTS[0], NAMES[0], f"{TENANTS[0]} {NAMES[0]} first")
     os.write(begun, b".")
     while True:
         turn += 1
-        store = store_of(path, turn)
+        store = store_of(database, turn)
         for _ in range(3):
             with suppress(TrustError):  # nothing to rotate yet, or the key is turning
                 write(store, chance)
@@ -82,9 +90,9 @@ def write(store: SecretStore, chance: random.Random) -> None:
     chance.choice(steps)()
 
 
-def inspected(path: Path) -> tuple[int, int]:
+def inspected(database: Database) -> tuple[int, int]:
     """How many versions do not open, and how many secrets have not exactly one current version, their newest."""
-    store, unreadable, doubled = store_of(path), 0, 0
+    store, unreadable, doubled = store_of(database), 0, 0
     unreadable += len(store.verify().faults)
     for tenant in TENANTS:
         for info in store.list(tenant):
@@ -94,23 +102,25 @@ def inspected(path: Path) -> tuple[int, int]:
     return unreadable, doubled
 
 
-def kill_writers(count: int, folder: Path) -> dict[str, int]:
-    path = folder / "writes.db"
-    Database(create_engine(f"sqlite:///{path}")).create_all()
+def kill_writers(count: int, url: str, folder: Path) -> dict[str, int]:
+    with opened(url) as database:
+        database.create_all()
     chance, found = random.Random(count), {"kills": 0, "unreadable": 0, "doubled": 0, "versions": 0}
     for number in range(count):
         reading, begun = os.pipe()
-        child = forked(writes, path, number, begun)
+        child = forked(writes, url, number, begun)
         os.read(reading, 1)
         time.sleep(chance.uniform(0.0, 0.25))
         killed(child)
         os.close(reading)
         os.close(begun)
-        unreadable, doubled = inspected(path)
+        with opened(url) as database:
+            unreadable, doubled = inspected(database)
         found["kills"] += 1
         found["unreadable"] += unreadable
         found["doubled"] += doubled
-    found["versions"] = store_of(path).verify().versions
+    with opened(url) as database:
+        found["versions"] = store_of(database).verify().versions
     return found
 
 
@@ -127,9 +137,9 @@ def spend(idp: Path, token: str) -> str:
     return str(int(token) + 1)
 
 
-def refreshes(path: Path, idp: Path) -> None:
+def refreshes(url: str, idp: Path) -> None:
     """What a worker does: ask for the token, again and again."""
-    store = store_of(path)
+    store = store_of(Database(create_engine(url)))
 
     def fn(current: Secret[Any]) -> Refreshed:
         fresh = spend(idp, current.reveal())
@@ -143,26 +153,27 @@ def refreshes(path: Path, idp: Path) -> None:
         time.sleep(0.005)
 
 
-def kill_refreshers(count: int, folder: Path) -> dict[str, int]:
+def kill_refreshers(count: int, url: str, folder: Path) -> dict[str, int]:
     """Reuse: a token that a process spent although one that lives had spent it.
 
     A holder that is killed between the provider's answer and the write takes its token with it. No client can close
     that window; the next holder spends the same token again, which is counted apart, and at most once a kill.
     """
-    path, idp = folder / "refresh.db", folder / "idp.db"
-    Database(create_engine(f"sqlite:///{path}")).create_all()
-    store_of(path).put("t1", TOKEN, "0", rotate_after=datetime.now(UTC))
+    idp = folder / "idp.db"
+    with opened(url) as database:
+        database.create_all()
+        store_of(database).put("t1", TOKEN, "0", rotate_after=datetime.now(UTC))
     with closing(sqlite3.connect(idp)) as connection, connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("CREATE TABLE spent (token TEXT, pid INTEGER)")
     chance, dead = random.Random(count), set()
-    workers = [forked(refreshes, path, idp) for _ in range(WORKERS)]
+    workers = [forked(refreshes, url, idp) for _ in range(WORKERS)]
     for _ in range(count):
         time.sleep(chance.uniform(0.05, 0.3))
         victim = workers.pop(chance.randrange(len(workers)))
         killed(victim)
         dead.add(victim)
-        workers.append(forked(refreshes, path, idp))
+        workers.append(forked(refreshes, url, idp))
     time.sleep(0.5)
     for worker in workers:
         killed(worker)
@@ -171,16 +182,18 @@ def kill_refreshers(count: int, folder: Path) -> dict[str, int]:
     by: dict[str, list[int]] = {}
     for token, pid in spent:
         by.setdefault(token, []).append(pid)
+    with opened(url) as database:
+        versions = store_of(database).describe("t1", TOKEN).version
     lost = [pids for pids in by.values() if len(pids) > 1]
     return {
         "kills": count,
         "calls": len(spent),
         "reused": sum(pid not in dead for pids in lost for pid in pids[:-1]),
         "orphaned": sum(pid in dead for pids in lost for pid in pids[:-1]),
-        "versions": store_of(path).describe("t1", TOKEN).version,
+        "versions": versions,
     }
 
 
 if __name__ == "__main__":
     kinds = {"writes": kill_writers, "refreshes": kill_refreshers}
-    print(json.dumps(kinds[sys.argv[1]](int(sys.argv[2]), Path(sys.argv[3]))))
+    print(json.dumps(kinds[sys.argv[1]](int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))))

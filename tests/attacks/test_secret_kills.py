@@ -11,27 +11,37 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import secret_kills
 
 KILLS = int(os.environ.get("WT_SECRET_KILLS", "4"))
 
 
-def run(kind: str, folder: Path) -> dict[str, int]:
-    command = [sys.executable, secret_kills.__file__, kind, str(KILLS), str(folder)]
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'secrets.db'}"
+    found: str = request.getfixturevalue("postgres_url")
+    return found.replace("postgresql://", "postgresql+psycopg://")
+
+
+def run(kind: str, url: str, folder: Path) -> dict[str, int]:
+    command = [sys.executable, secret_kills.__file__, kind, str(KILLS), url, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60 + KILLS * 30)
     assert done.returncode == 0, done.stderr
     found: dict[str, int] = json.loads(done.stdout)
     return found
 
 
-def test_killed_writers_leave_what_opens(tmp_path: Path) -> None:
-    found = run("writes", tmp_path)
+def test_killed_writers_leave_what_opens(url: str, tmp_path: Path) -> None:
+    found = run("writes", url, tmp_path)
     assert (found["kills"], found["unreadable"], found["doubled"]) == (KILLS, 0, 0), found
     assert found["versions"] > 0
 
 
-def test_killed_refreshers_spend_no_token_that_a_living_one_spent(tmp_path: Path) -> None:
-    found = run("refreshes", tmp_path)
+def test_killed_refreshers_spend_no_token_that_a_living_one_spent(url: str, tmp_path: Path) -> None:
+    found = run("refreshes", url, tmp_path)
     assert found["reused"] == 0, found
     assert found["orphaned"] <= KILLS, found
     assert found["calls"] > 1, found

@@ -5,14 +5,25 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, insert, text
 
-from wellstreak_trust.core.errors import SecretConflict
-from wellstreak_trust.secrets import KeyChain, LocalKeyProvider, MemorySecretBackend, SecretStore, envelope
+from wellstreak_trust.core import drive
+from wellstreak_trust.core.errors import SecretConflict, SecretShredded
+from wellstreak_trust.secrets import (
+    KeyChain,
+    LocalKeyProvider,
+    MemorySecretBackend,
+    SealedKeyProvider,
+    SecretStore,
+    envelope,
+)
 from wellstreak_trust.storage.sql import Database, SqlSecretBackend
+from wellstreak_trust.storage.sql.database import SqlPort
+from wellstreak_trust.storage.sql.secret_tables import KEY
 
 KEK = LocalKeyProvider("k_0011223344556677", bytes(range(64)))
 NAME = "slack/bot"
@@ -134,3 +145,118 @@ def test_forked_children_never_repeat_a_salt() -> None:
         os.close(reading)
         os.close(writing)
     assert len(salts) == 9
+
+
+class Half:
+    """A transaction of somebody else on PostgreSQL, stopped where another call waits for it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.connection = engine.connect()
+        self.pid = self.connection.execute(text("SELECT pg_backend_pid()")).scalar()
+
+    def run(self, statement: str) -> None:
+        self.connection.execute(text(statement))
+
+    def while_waiting(self, call: Callable[[], Any], *then: str) -> Any:
+        """Lets `call` run into our locks, runs `then`, commits; what came of the call."""
+        found: list[Any] = []
+
+        def work() -> None:
+            try:
+                found.append(call())
+            except Exception as error:
+                found.append(error)
+
+        other = threading.Thread(target=work)
+        other.start()
+        waiting = text("SELECT count(*) FROM pg_stat_activity WHERE :pid = ANY(pg_blocking_pids(pid))")
+        with self.engine.connect() as watch:
+            while other.is_alive() and not watch.execute(waiting, {"pid": self.pid}).scalar():
+                threading.Event().wait(0.01)
+        for statement in then:
+            self.run(statement)
+        self.connection.commit()
+        self.connection.close()
+        other.join(20)
+        return found[0]
+
+
+@pytest.fixture
+def half(postgres_database: Engine) -> Half:
+    with postgres_database.begin() as connection:
+        connection.execute(text("TRUNCATE wst_secret_store, wst_tenant_key, wst_secret, wst_secret_version"))
+    return Half(postgres_database)
+
+
+TURN = (
+    "INSERT INTO wst_tenant_key SELECT tenant_id, 2, kek_uri, wrapped, check_value, state, created_at "
+    "FROM wst_tenant_key WHERE version = 1",
+    "UPDATE wst_tenant_key SET state = 'decrypt_only' WHERE version = 1",
+)
+
+
+def states(engine: Engine) -> list[tuple[int, str]]:
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT version, state FROM wst_tenant_key ORDER BY version"))
+        return [(row.version, row.state) for row in rows]
+
+
+def test_a_shred_that_waits_for_a_turning_key_destroys_the_new_one_too(half: Half) -> None:
+    """Else the run that turned the key would seal every secret under one that outlives the shredding."""
+    store = process(half.engine)
+    store.put("t1", NAME, "value")
+    half.run("SELECT version FROM wst_tenant_key FOR UPDATE")
+    assert half.while_waiting(lambda: store.shred("t1", confirm="t1").keys, *TURN) == (1, 2)
+    assert states(half.engine) == [(1, "destroyed"), (2, "destroyed")]
+
+
+def test_a_key_that_would_turn_after_a_shred_does_not(half: Half) -> None:
+    store = process(half.engine)
+    store.put("t1", NAME, "value")
+    half.run("UPDATE wst_tenant_key SET state = 'destroyed', wrapped = NULL")
+    assert isinstance(half.while_waiting(lambda: store.reencrypt("t1")), SecretShredded)
+    assert states(half.engine) == [(1, "destroyed")]
+
+
+def test_a_write_that_waits_for_a_turning_key_seals_under_the_new_one(half: Half) -> None:
+    """PostgreSQL shows who waited the changed row, and not the one that was added."""
+    store = process(half.engine)
+    store.put("t1", NAME, "value")
+    row = drive(SqlSecretBackend(Database(half.engine)).keys_of("t1"))[0]
+    fresh = drive(store._vault.ring.fresh("t1", 2))
+    half.run("SELECT version FROM wst_tenant_key FOR UPDATE")
+    half.connection.execute(insert(KEY).values(fresh._asdict()))
+    assert half.while_waiting(lambda: store.put("t1", NAME, "second"), TURN[1]).version == 2
+    assert store.describe("t1", NAME).key_version == 2 != row.version
+
+
+def sealing_and_opening(database: SqlPort, folder: Path) -> tuple[SecretStore, SecretStore]:
+    if not (folder / "web.json").exists():
+        SealedKeyProvider.generate(folder / "worker.json", folder / "web.json")
+    web, worker = (
+        SecretStore(SqlSecretBackend(database), KeyChain([SealedKeyProvider.from_file(folder / f"{half}.json")]))
+        for half in ("web", "worker")
+    )
+    return web, worker
+
+
+def test_a_write_that_waits_for_a_sealing_process_sees_its_key(half: Half, tmp_path: Path) -> None:
+    """The keys were read before the secret was waited for, and it came back under one that was not there yet."""
+    _, worker = sealing_and_opening(Database(half.engine), tmp_path)
+    worker.put("t1", NAME, "value")
+    web, _ = sealing_and_opening(Database(half.engine).join(half.connection), tmp_path)
+    assert web.put("t1", NAME, "of the web tier").version == 2
+    assert half.while_waiting(lambda: worker.put("t1", NAME, "of the worker")).version == 3
+    assert worker.get("t1", NAME, version=2).reveal() == "of the web tier"
+
+
+def test_a_sealing_process_makes_no_key_after_a_shred(half: Half, tmp_path: Path) -> None:
+    web, worker = sealing_and_opening(Database(half.engine), tmp_path)
+    worker.put("t1", NAME, "value")
+    half.run("SELECT version FROM wst_tenant_key FOR UPDATE")
+    found = half.while_waiting(
+        lambda: drive(web._vault.ring.create("t1", 2)), "UPDATE wst_tenant_key SET state = 'destroyed', wrapped = NULL"
+    )
+    assert found is None
+    assert states(half.engine) == [(1, "destroyed")]

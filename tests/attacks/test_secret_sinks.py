@@ -20,11 +20,12 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import create_engine
 
 from wellstreak_trust.audit import AuditLog, MemoryAuditStore
-from wellstreak_trust.core import FixedClock, Membership, Principal, Secret, TenantContext, TrustError
+from wellstreak_trust.core import FixedClock, Membership, Principal, Secret, TenantContext, TrustError, drive
 from wellstreak_trust.core.errors import AuditUnavailable, KeyUnavailable, StoreUnavailable
 from wellstreak_trust.secrets import (
     EnvelopeContext,
@@ -38,13 +39,16 @@ from wellstreak_trust.secrets import (
     SecretStore,
     envelope,
 )
-from wellstreak_trust.secrets.rules import Written
+from wellstreak_trust.secrets.rules import Written, text_of
 from wellstreak_trust.storage.sql import Database, SqlSecretBackend
 
 VALUE = "xoxb-9c41-stored-value"
 OTHER = VALUE.replace("stored", "second")
 NAME = "slack/bot"
 MATERIAL = bytes(range(128, 192))
+MATERIAL_KEY = EnvelopeKey(MATERIAL)
+OPENERS = (envelope.open, envelope.open_into)
+TENANT_KEYS: list[bytes] = []
 
 
 class Oauth(BaseModel):
@@ -170,6 +174,45 @@ def _down() -> _Down:
     return _Down("k_0011223344556677", MATERIAL)
 
 
+def _flipped(world: World) -> SecretStore:
+    """The tag of the stored envelope spoilt behind the row's code."""
+    store = world.fresh()
+    real = store._vault.read
+
+    async def read(*at: Any) -> Any:
+        found = await real(*at)
+        octets = found.row.envelope or b""
+        return found._replace(row=found.row._replace(envelope=octets[:-1] + bytes([octets[-1] ^ 1])))
+
+    store._vault.read = read  # type: ignore[method-assign]  # as above
+    return store
+
+
+def _badly_padded() -> tuple[bytes, EnvelopeContext]:
+    context = EnvelopeContext("s", "t", "n", 1, "value/text")
+    okm = MATERIAL_KEY.derive(bytes(32), context)
+    fixed = MATERIAL_KEY.head + bytes(32) + okm[32:]
+    return fixed + AESGCM(okm[:32]).encrypt(bytes(12), VALUE.encode().ljust(32, b"\1"), fixed), context
+
+
+class _Mixed(LocalKeyProvider):
+    def unwrap(self, blob: bytes, context: Any, /) -> bytes:
+        return MATERIAL  # as a service that mixes up its answers
+
+
+def _mixed_up(world: World) -> SecretStore:
+    return world.fresh(_Mixed("k_0011223344556677", MATERIAL))
+
+
+def _rewrapping(world: World) -> SecretStore:
+    """A key service that fails when the tenant's key, in the clear, is to be wrapped anew."""
+    (row,) = drive(world.store._vault.backend.keys_of("t1"))
+    material = drive(world.store._vault.ring.open(row)).material
+    TENANT_KEYS.append(material)
+    down = _Down("k_7766554433221100", MATERIAL)
+    return SecretStore(SqlSecretBackend(world.database), KeyChain([down, world.kek]), audit=world.log)
+
+
 def _mute(world: World) -> SecretStore:
     class Dead:
         suspends = False
@@ -242,6 +285,14 @@ SINKS: dict[str, Callable[[World], str]] = {
     "a tampered key": lambda w: seen_in(
         lambda: _spoilt(w, "UPDATE wst_tenant_key SET wrapped = zeroblob(185)").get("t1", NAME)
     ),
+    "a flipped tag, borrowed": lambda w: seen_in(lambda: _flipped(w).use("t1", NAME).__enter__()),
+    "a flipped tag, opened": lambda w: seen_in(lambda: _flipped(w).get("t1", NAME)),
+    "a padding that is none": lambda w: "".join(
+        seen_in(lambda o=o: o(MATERIAL_KEY, *_badly_padded())) for o in OPENERS
+    ),  # type: ignore[misc]  # bound early
+    "a text that is none": lambda w: seen_in(lambda: text_of(VALUE.encode() + b"\xff")),
+    "keys that are down, re-wrapped": lambda w: seen_in(lambda: _rewrapping(w).rewrap()),
+    "another tenant's key out of a key service": lambda w: seen_in(lambda: _mixed_up(w).get("t1", NAME)),
     "a lost table": lambda w: seen_in(lambda: _spoilt(w, "DROP TABLE wst_secret_version").put("t1", NAME, VALUE)),
     "another kek": lambda w: seen_in(
         lambda: w.fresh(LocalKeyProvider("k_7766554433221100", bytes(64))).get("t1", NAME)
@@ -328,7 +379,7 @@ SINKS: dict[str, Callable[[World], str]] = {
 def test_no_sink_around_the_store_shows_a_value(world: World, sink: str) -> None:
     shown = SINKS[sink](world)
     spellings = [spelling for value in (VALUE, OTHER) for spelling in _spellings(value.encode())]
-    spellings += _spellings(MATERIAL)
+    spellings += [spelling for key in (MATERIAL, *TENANT_KEYS) for spelling in _spellings(key)]
     assert [spelling for spelling in spellings if spelling in shown] == []
     assert shown
 

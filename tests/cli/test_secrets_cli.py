@@ -54,6 +54,8 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_one_secret_through_its_life(shell: Shell) -> None:
     assert "v1" in shell("secrets", "put", "t1", "slack/bot", "--label", "team=a", stdin=f"{VALUE}\n").output
     shell("secrets", "put", "t1", "slack/bot", "--expect", "0", stdin="other", status=2)
+    for overlap in ("-1", "1" + "0" * 30):
+        shell("secrets", "rotate", "t1", "slack/bot", "--overlap", overlap, stdin="never", status=2)
     shell("secrets", "rotate", "t1", "slack/bot", "--overlap", "60", stdin="second")
     shown = shell("secrets", "reveal", "t1", "slack/bot", "--yes")
     assert shown.stdout_bytes == b"second"

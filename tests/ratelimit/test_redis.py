@@ -16,8 +16,8 @@ import redis.asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from timed_redis import PATIENT, TimedPort
 from wellstreak_trust.core import ConfigurationError, FixedClock
-from wellstreak_trust.core.clock import to_micros
 from wellstreak_trust.core.errors import StoreMisconfigured, StoreUnavailable
 from wellstreak_trust.ratelimit import LimitRule, MemoryLimitStore, RateLimiter, RedisLimitStore, RedisPort
 from wellstreak_trust.ratelimit.algorithms import Calendar
@@ -25,23 +25,7 @@ from wellstreak_trust.storage.redis.port import translated
 
 KEYS = {"tenant": "t"}
 MINUTE = timedelta(minutes=1)
-PATIENT = {"socket_timeout": 5, "socket_connect_timeout": 5}  # a busy test machine is no outage
 _PREFIXES = (f"t{number}" for number in count())
-
-
-class TimedPort:
-    """The real server, with the time of a `FixedClock` in place of its own; scripts are otherwise as they are."""
-
-    suspends = False
-
-    def __init__(self, port: RedisPort, clock: FixedClock) -> None:
-        self.port = port
-        self.clock = clock
-
-    async def script(self, script: str, keys: Any, args: Any) -> Any:
-        micros = to_micros(self.clock.now())
-        timed = script.replace("redis.call('TIME')", f"{{{micros // 1_000_000}, {micros % 1_000_000}}}")
-        return self.port.client.eval(timed, len(keys), *keys, *args)
 
 
 @pytest.fixture

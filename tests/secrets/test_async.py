@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import anyio
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from wellstreak_trust.core.errors import SecretConflict, SecretDisabled, SecretShredded
+from wellstreak_trust.core import Secret
+from wellstreak_trust.core.errors import LeaseHeld, SecretConflict, SecretDisabled, SecretShredded
 from wellstreak_trust.secrets import KeyChain, KeyContext, LocalKeyProvider, MemorySecretBackend, SecretStore
 from wellstreak_trust.storage.sql import AsyncDatabase, SqlSecretBackend
 
@@ -126,3 +128,34 @@ def test_ten_thousand_reads_of_a_hundred_tenants_make_a_hundred_calls() -> None:
         for tenant in tenants:
             assert reader.get(tenant, "a").reveal() == tenant
     assert len(remote.threads) == 100
+
+
+@pytest.mark.anyio
+async def test_a_key_service_is_not_called_on_the_loop_whatever_the_backend() -> None:
+    """Memory never suspends; the key service blocks all the same."""
+    backend = MemorySecretBackend()
+    remote = Remote("k_0011223344556677", bytes(range(64)))
+    await SecretStore(backend, KeyChain([remote])).aput("t1", "a", "value")
+    assert (await SecretStore(backend, KeyChain([remote])).aget("t1", "a")).reveal() == "value"
+    assert threading.current_thread().name not in remote.threads
+    remote.threads.clear()
+    cold = SecretStore(backend, KeyChain([Slow("k_0011223344556677", bytes(range(64)))]))
+    found = await asyncio.gather(*(cold.aget("t1", "a") for _ in range(20)))
+    assert {secret.reveal() for secret in found} == {"value"}
+
+
+@pytest.mark.anyio
+async def test_the_sync_face_on_a_loops_thread_blocks_and_works() -> None:
+    """As in a notebook: nobody awaits, so nothing may be left to the loop."""
+    backend = MemorySecretBackend()
+    remote = Remote("k_0011223344556677", bytes(range(64)))
+    store = SecretStore(backend, KeyChain([remote]))
+    store.put("t1", "a", "value", rotate_after=datetime.now(UTC))
+    assert SecretStore(backend, KeyChain([remote])).get("t1", "a").reveal() == "value"
+
+    def fn(current: Secret[Any]) -> str:
+        with pytest.raises(LeaseHeld):
+            SecretStore(backend, KeyChain([remote])).refresh("t1", "a", str, lease=timedelta(milliseconds=30))
+        return "new"
+
+    assert store.refresh("t1", "a", fn).reveal() == "new"

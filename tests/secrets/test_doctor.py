@@ -136,3 +136,13 @@ def test_what_was_never_recorded_is_told_and_no_alarm(host: Host) -> None:
 def test_an_edited_revision_is_found(host: Host) -> None:
     host.sql("UPDATE wst_secret SET revision='x' WHERE tenant_id='t1' AND name='a'")
     assert host.doctor().findings == (Finding("rolled_back", "t1", "a", 0, 2),)
+
+
+def test_names_edited_into_bytes_are_told_with_the_others(host: Host) -> None:
+    for name in ("a", "b", "c"):
+        host.store.put("t1", name, "value")
+    host.sql("UPDATE wst_secret SET name = CAST(name AS BLOB) WHERE name = 'b'")
+    host.sql("UPDATE wst_secret_version SET name = CAST(name AS BLOB) WHERE name = 'b'")
+    host.sql("UPDATE wst_secret SET revision = 9")
+    found = {(each.kind, str(each.name)) for each in host.doctor().findings}
+    assert found == {("missing", "b"), *(("unrecorded", name) for name in ("a", "c", "b'b'"))}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import argon2
 import pytest
 
 import key_services
-from wellstreak_trust.core import ConfigurationError
+from wellstreak_trust.core import ConfigurationError, drive
 from wellstreak_trust.core.errors import (
     EnvelopeUnsupported,
     KeyDisabled,
@@ -24,6 +27,7 @@ from wellstreak_trust.core.errors import (
 from wellstreak_trust.secrets import (
     AwsKmsProvider,
     AzureKeyVaultProvider,
+    CachePolicy,
     EnvKeyProvider,
     GcpKmsProvider,
     KeyChain,
@@ -34,6 +38,8 @@ from wellstreak_trust.secrets import (
     PassphraseKeyProvider,
     Pkcs11Provider,
     SealedKeyProvider,
+    SecretConflict,
+    SecretShredded,
     SecretStore,
     VaultTransitProvider,
 )
@@ -286,6 +292,13 @@ def test_a_damaged_request_is_noticed_by_cloud_kms(kits: Callable[[str], Kit]) -
     assert kits("gcp").provider.unwrap(kits("gcp").provider.wrap(KEY, CONTEXT), CONTEXT) == KEY
 
 
+def test_an_answer_of_a_key_whose_name_only_begins_alike_is_refused(kits: Callable[[str], Kit]) -> None:
+    provider, _, turn = kits("gcp")
+    turn("misrouted")
+    with pytest.raises(KeyUnavailable):
+        provider.wrap(KEY, CONTEXT)
+
+
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_opens_a_session_of_its_own(kits: Callable[[str], Kit]) -> None:
     provider = kits("pkcs11").provider
@@ -342,7 +355,15 @@ def test_the_web_tier_writes_and_workers_read(tmp_path: Path) -> None:
     second.put("t1", "d", "again from the second")
     values = [worker.get("t1", name).reveal() for name in "abcd"]
     assert values == ["from the first", "from the second", "from the worker", "again from the second"]
-    for blind in (lambda: second.get("t1", "a"), lambda: second.put("t1", "a", "over it"), lambda: second.list("t1")):
+    blinds: tuple[Callable[[], object], ...] = (
+        *(lambda: second.get("t1", "a"), lambda: second.list("t1"), lambda: second.rotate("t1", "a", "over it")),
+        *(
+            lambda: second.disable("t1", "a"),
+            lambda: second.refresh("t1", "a", str),
+            lambda: second.revert("t1", "a", 1),
+        ),
+    )
+    for blind in blinds:
         with pytest.raises(KeyUnavailable) as caught:
             blind()
         assert not caught.value.retryable
@@ -353,6 +374,84 @@ def test_the_web_tier_writes_and_workers_read(tmp_path: Path) -> None:
     third = SecretStore(backend, KeyChain([public]))
     assert third.put("t1", "e", "after the worker").version == 1
     assert worker.get("t1", "e").reveal() == "after the worker"
+
+
+def test_the_web_tier_puts_new_versions_over_what_it_cannot_read(tmp_path: Path) -> None:
+    """A tenant connects anew: the callback has the token, and no worker has to be asked."""
+    SealedKeyProvider.generate(tmp_path / "private.json", tmp_path / "public.json")
+    backend = MemorySecretBackend()
+    worker = SecretStore(backend, KeyChain([SealedKeyProvider.from_file(tmp_path / "private.json")]))
+
+    def web(**bounds: Any) -> SecretStore:
+        keys = KeyChain([SealedKeyProvider.from_file(tmp_path / "public.json")])
+        return SecretStore(backend, keys, cache=CachePolicy(**bounds))
+
+    worker.put("t1", "a", "of the worker", labels={"team": "a"})
+    assert web().put("t1", "a", "of the first", labels={"team": "b"}).version == 2
+    second = web()
+    with pytest.raises(SecretConflict) as caught:
+        second.put("t1", "a", "late", expected_version=1)
+    assert caught.value.actual == 2
+    assert second.put("t1", "a", "of the second", expected_version=2).version == 3
+    assert second.put("t1", "a", "again", expected_version=3).version == 4
+    assert len({row.version for row in drive(backend.keys_of("t1"))}) == 3, "a process makes one key of its own"
+    assert web(max_age=timedelta()).put("t1", "a", "uncached").version == 5
+    values = [worker.get("t1", "a", version=version).reveal() for version in range(1, 6)]
+    assert values == ["of the worker", "of the first", "of the second", "again", "uncached"]
+    assert dict(worker.describe("t1", "a", version=2).labels) == {"team": "b"}
+    assert worker.verify().sound
+    assert worker.reencrypt("t1", retire=True).complete
+    assert second.put("t1", "a", "after the worker").version == 6
+    assert worker.get("t1", "a").reveal() == "after the worker"
+    worker.shred("t1", confirm="t1")
+    with pytest.raises(SecretShredded):
+        web().put("t1", "a", "after the end")
+
+
+def test_the_web_tier_launders_nothing(tmp_path: Path) -> None:
+    """Numbers that somebody edited: what is written over them is refused, or the new value and no old one."""
+    SealedKeyProvider.generate(tmp_path / "private.json", tmp_path / "public.json")
+    worker_keys, web_keys = (
+        KeyChain([SealedKeyProvider.from_file(tmp_path / f"{half}.json")]) for half in ("private", "public")
+    )
+    edits: tuple[dict[str, Any], ...] = (
+        *({"current": 1}, {"current": 3}, {"current": 2**31 - 1}, {"current": 2**63 - 1}, {"current": 0}),
+        *({"revision": 1}, {"revision": 2**63 - 1}, {"revision": -1}, {"key_version": 7}, {"head_mac": b"x"}),
+    )
+    for edit in edits:
+        backend = MemorySecretBackend()
+        worker = SecretStore(backend, worker_keys)
+        for value in ("one", "two"):
+            worker.put("t1", "a", value)
+        backend._heads["t1", "a"] = backend._heads["t1", "a"]._replace(**edit)
+        with suppress(SecretTampered):
+            SecretStore(backend, web_keys).put("t1", "a", "new")
+        with suppress(SecretTampered):
+            assert SecretStore(backend, worker_keys).get("t1", "a").reveal() == "new", edit
+
+
+def test_a_sealing_process_moves_between_its_own_key_and_a_workers(tmp_path: Path) -> None:
+    SealedKeyProvider.generate(tmp_path / "private.json", tmp_path / "public.json")
+    backend = MemorySecretBackend()
+    web = SecretStore(backend, KeyChain([SealedKeyProvider.from_file(tmp_path / "public.json")]))
+    worker = SecretStore(backend, KeyChain([SealedKeyProvider.from_file(tmp_path / "private.json")]))
+    for name in "abcdef":
+        web.put("t1", name, name)
+    late = SecretStore(backend, KeyChain([SealedKeyProvider.from_file(tmp_path / "public.json")]))
+    seen: list[int] = []
+
+    def meanwhile(done: int) -> None:
+        seen.append(done)
+        if len(seen) == 1:
+            late.put("t1", "a", "in the middle of it")
+            late.put("t1", "zz", "as well")
+
+    report = worker.reencrypt("t1", batch=2, progress=meanwhile)
+    assert (report.failed, report.complete) == ((), True), "a key that came meanwhile is no tampering"
+    assert {info.key_version for info in worker.list("t1")} == {report.key_version}
+    assert worker.get("t1", "a").reveal() == "in the middle of it"
+    assert worker.reencrypt("t1", dry_run=True).failed == ()
+    assert worker.verify().sound
 
 
 def test_the_public_key_alone_plants_nothing(tmp_path: Path) -> None:
@@ -411,6 +510,34 @@ def test_a_passphrase_opens_its_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
         PassphraseKeyProvider.generate(tmp_path / "short.json", "short")
     assert not (tmp_path / "short.json").exists()
+
+
+def test_a_passphrase_that_cannot_be_used_is_told_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frames(error: BaseException | None) -> str:
+        shown = ""
+        while error is not None:
+            shown += repr(vars(error)) + repr(getattr(error, "object", ""))
+            shown += "".join(repr(frame.f_locals) for frame, _ in traceback.walk_tb(error.__traceback__) if _own(frame))
+            error = error.__cause__ or error.__context__
+        return shown
+
+    def starved(*arguments: Any) -> bytes:
+        raise argon2.exceptions.HashingError("Memory allocation error")
+
+    with pytest.raises(ConfigurationError) as caught:
+        PassphraseKeyProvider.generate(tmp_path / "a.json", PASSPHRASE + "\udcff", **QUICK)
+    assert "horse" not in frames(caught.value)
+    monkeypatch.setattr(argon2.low_level, "hash_secret_raw", starved)  # two gibibytes on a small machine
+    with pytest.raises(ConfigurationError) as caught:
+        PassphraseKeyProvider.generate(tmp_path / "a.json", PASSPHRASE, **QUICK)
+    assert "horse" not in frames(caught.value)
+    assert not (tmp_path / "a.json").exists()
+
+
+def _own(frame: Any) -> bool:
+    return "/wellstreak_trust/" in str(frame.f_code.co_filename)
 
 
 def test_an_edited_file_neither_eats_the_machine_nor_opens(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from wellstreak_trust.core import FixedClock, Secret
 from wellstreak_trust.core.errors import (
     AuditUnavailable,
+    KeyUnavailable,
     LeaseHeld,
     SecretDisabled,
     SecretNotFound,
@@ -189,9 +191,9 @@ def test_there_must_be_something_to_refresh(store: SecretStore, clock: FixedCloc
     with pytest.raises(SecretNotFound):
         store.refresh("t1", NAME, never)
     store.put("t1", NAME, "one", rotate_after=clock.now())
-    for lease in (timedelta(), timedelta(seconds=-1), timedelta(hours=2)):
+    for lease in (timedelta(), timedelta(seconds=-1), timedelta(hours=2), 30):
         with pytest.raises(UsageError):
-            store.refresh("t1", NAME, never, lease=lease)
+            store.refresh("t1", NAME, never, lease=lease)  # type: ignore[arg-type]  # wrong on purpose
     store.disable("t1", NAME)
     with pytest.raises(SecretDisabled):
         store.refresh("t1", NAME, never)
@@ -256,3 +258,134 @@ async def test_a_cancelled_refresh_gives_the_lease_back(kek: LocalKeyProvider) -
     with anyio.move_on_after(0.05):
         await store.arefresh("t1", NAME, hangs)
     assert (await store.arefresh("t1", NAME, lambda _: "two")).reveal() == "two"
+
+
+def test_what_fn_raised_comes_through_whatever_stands_in_the_way(store: SecretStore, clock: FixedClock) -> None:
+    """The lease cannot be given back, because the tenant is gone: that must not hide why the refresh failed."""
+
+    class InvalidGrant(Exception):
+        pass
+
+    def shreds(current: Secret[Any]) -> str:
+        store.shred("t1", confirm="t1")
+        raise InvalidGrant
+
+    store.put("t1", NAME, "one", rotate_after=clock.now())
+    with pytest.raises(InvalidGrant):
+        store.refresh("t1", NAME, shreds)
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("gone"), KeyUnavailable("busy")])
+def test_a_new_token_outlives_a_store_that_is_down_for_a_moment(
+    backend: SecretBackend, store: SecretStore, clock: FixedClock, error: Exception
+) -> None:
+    """The token that brought it is spent: giving up at the first error would lose the grant."""
+    store.put("t1", NAME, "one", rotate_after=clock.now())
+    real, failures = backend.change, [error] * 3
+
+    async def flaky(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await real(*arguments)
+
+    def fn(current: Secret[Any]) -> str:
+        backend.change = flaky  # type: ignore[method-assign]  # the fault begins while the provider answers
+        return "two"
+
+    assert store.refresh("t1", NAME, fn).reveal() == "two"
+    assert not failures
+    assert store.get("t1", NAME).reveal() == "two"
+
+
+def test_a_store_that_stays_down_is_told(backend: SecretBackend, store: SecretStore, clock: FixedClock) -> None:
+    async def down(*arguments: Any) -> Any:
+        raise error
+
+    def fn(current: Secret[Any]) -> str:
+        backend.change = down  # type: ignore[method-assign]  # as above
+        return "two"
+
+    store.put("t1", NAME, "one", rotate_after=clock.now())
+    real = backend.change
+    for error in (StoreUnavailable("gone"), KeyUnavailable("refused", retryable=False)):
+        with pytest.raises(type(error)):
+            store.refresh("t1", NAME, fn, lease=timedelta(milliseconds=50))
+        backend.change = real  # type: ignore[method-assign]  # as above
+        clock.advance(HOUR)
+    assert store.get("t1", NAME).reveal() == "one"
+
+
+def test_a_lease_of_a_wrong_clock_does_not_last_for_ever(
+    backend: SecretBackend, store: SecretStore, kek: LocalKeyProvider, clock: FixedClock
+) -> None:
+    """Its holder's clock was a year ahead when it died."""
+    ahead = FixedClock(clock.now() + timedelta(days=365))
+    store.put("t1", NAME, "one", rotate_after=clock.now())
+
+    class Killed(BaseException):
+        pass
+
+    def dies(current: Secret[Any]) -> str:
+        wrong._vault.change = None  # type: ignore[assignment, method-assign]  # nothing more reaches the store
+        raise Killed
+
+    wrong = SecretStore(backend, KeyChain([kek]), clock=ahead)
+    with pytest.raises((Killed, TypeError)):
+        wrong.refresh("t1", NAME, dies, lease=LEASE)
+    assert store.refresh("t1", NAME, lambda _: "two").reveal() == "two"
+
+
+def test_a_value_that_was_put_while_the_lease_was_claimed_is_not_spent(
+    backend: SecretBackend, store: SecretStore, kek: LocalKeyProvider, clock: FixedClock
+) -> None:
+    other, real = SecretStore(backend, KeyChain([kek]), clock=clock), backend.read
+    store.put("t1", NAME, "one", rotate_after=clock.now())
+    reads = []
+
+    async def overtaken(*at: Any) -> Any:
+        reads.append(at)
+        if len(reads) == 2:  # between the claim and the look at what it holds
+            backend.read = real  # type: ignore[method-assign]  # once
+            await other.aput("t1", NAME, "reconnected", rotate_after=clock.now() + HOUR)
+        return await real(*at)
+
+    backend.read = overtaken  # type: ignore[method-assign]  # as above
+    assert store.refresh("t1", NAME, never).reveal() == "reconnected"
+    clock.advance(HOUR)
+    assert other.refresh("t1", NAME, lambda _: "two").reveal() == "two", "and the lease was given back"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("moment", ["fn", "write"])
+async def test_a_cancelled_caller_loses_no_token_and_keeps_no_lease(
+    postgres_url: str, kek: LocalKeyProvider, moment: str
+) -> None:
+    """The client hangs up: a new token is stored, and who comes next need not wait for a lease to run out."""
+    database = AsyncDatabase(create_async_engine(postgres_url.replace("postgresql://", "postgresql+asyncpg://")))
+    await database.acreate_all()
+    store = SecretStore(SqlSecretBackend(database), KeyChain([kek]))
+    await store.aput("t1", NAME, "one", rotate_after=datetime.now(UTC))
+    real = store._vault.change
+
+    async def slow(*arguments: Any) -> Any:
+        await anyio.sleep(0.1)
+        return await real(*arguments)
+
+    with anyio.CancelScope() as scope:
+
+        async def fn(current: Secret[Any]) -> Refreshed:
+            if moment == "fn":
+                scope.cancel()
+                await anyio.sleep_forever()
+            store._vault.change = slow  # type: ignore[method-assign]  # so that the write can be interrupted
+            asyncio.get_running_loop().call_later(0.05, scope.cancel)
+            return Refreshed("two", rotate_after=datetime.now(UTC) + HOUR)
+
+        await store.arefresh("t1", NAME, fn)
+    assert scope.cancelled_caught
+    store._vault.change = real  # type: ignore[method-assign]  # as above
+    if moment == "fn":
+        with anyio.fail_after(5):
+            await store.arefresh("t1", NAME, lambda _: "two")
+    assert (await store.aget("t1", NAME)).reveal() == "two"
+    await database.engine.dispose()

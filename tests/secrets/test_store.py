@@ -66,6 +66,26 @@ def test_a_borrowed_value_is_wiped_after_an_error(store: SecretStore) -> None:
     assert bytes(octets) == bytes(9)
 
 
+def test_a_borrowed_value_is_lent_once_at_a_time(store: SecretStore) -> None:
+    """A second buffer in the same hands would push the first one out, unwiped."""
+    store.put("t1", NAME, "xoxb-demo")
+    lent = store.use("t1", NAME)
+    with lent as octets, pytest.raises(UsageError):
+        lent.__enter__()
+    assert bytes(octets) == bytes(9)
+    with lent as again:
+        assert bytes(again) == b"xoxb-demo"
+
+
+@pytest.mark.parametrize("overlap", [5, timedelta(-1), timedelta.max, timedelta(days=40_000)])
+def test_an_overlap_ends_within_reason(store: SecretStore, overlap: Any) -> None:
+    """A version whose end no calendar has could not be described any more."""
+    store.put("t1", NAME, "one")
+    with pytest.raises(UsageError):
+        store.rotate("t1", NAME, "two", overlap=overlap)
+    assert store.describe("t1", NAME).version == 1
+
+
 def test_everything_missing_looks_the_same(store: SecretStore) -> None:
     store.put("t1", NAME, "xoxb-demo")
     causes: tuple[tuple[Any, ...], ...] = (
@@ -116,7 +136,8 @@ def test_other_tenants_are_refused(tenant_id: Any) -> None:
     [
         *({"value": 7}, {"value": None}, {"value": bytearray(3)}, {"value": "\ud800"}),
         *({"expected_version": -1}, {"expected_version": True}, {"expected_version": "1"}),
-        *({"not_after": datetime(2027, 1, 1)}, {"rotate_after": datetime(2027, 1, 1)}),
+        *({"not_after": datetime(2027, 1, 1)}, {"rotate_after": datetime(2027, 1, 1)}, {"not_after": 1_900_000_000}),
+        *({"labels": ["a"]}, {"labels": "ab"}, {"labels": {1: "a"}}),
         *({"labels": {"a": 1}}, {"labels": {"a b": "c"}}, {"labels": {"a": "x" * 5_000}}, {"labels": {"a": "\x00"}}),
     ],
 )
@@ -126,7 +147,7 @@ def test_other_arguments_are_refused(arguments: dict[str, Any]) -> None:
         store.put("t1", NAME, **{"value": "v", **arguments})
     with pytest.raises(SecretNotFound):
         store.get("t1", NAME)
-    for limits in ({"limit": 0}, {"limit": 1_001}, {"after": None}):
+    for limits in ({"limit": 0}, {"limit": 1_001}, {"after": None}, {"after": "\ud800"}, {"after": "a\0"}):
         with pytest.raises(UsageError):
             store.list("t1", **limits)  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(UsageError):

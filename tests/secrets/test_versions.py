@@ -219,3 +219,20 @@ def test_a_missing_version_is_seen(store: SecretStore, backend: SecretBackend) -
     backend.whole = short  # type: ignore[method-assign]  # somebody deleted a row
     with pytest.raises(SecretTampered):
         store.versions("t1", NAME)
+
+
+def test_a_history_read_while_the_key_turns_is_whole(store: SecretStore, backend: SecretBackend) -> None:
+    """The rows were read under the older key, which was retired before it could be opened."""
+    store.put("t1", NAME, "one")
+    store.put("t1", NAME, "two")
+    real = backend.whole
+
+    async def turning(*at: Any) -> Any:
+        found = await real(*at)
+        backend.whole = real  # type: ignore[method-assign]  # once
+        await store.areencrypt("t1", retire=True)
+        return found
+
+    backend.whole = turning  # type: ignore[method-assign]  # between one statement and the next
+    assert [found.version for found in store.versions("t1", NAME)] == [1, 2]
+    assert [found.key_version for found in store.versions("t1", NAME)] == [2, 2]

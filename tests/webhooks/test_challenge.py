@@ -138,8 +138,6 @@ def test_plain_answers(name: str, method: str, query: str, headers: dict[str, st
         ("msgraph", "POST", "?validationToken=%C3%A9"),
         ("braintree", "GET", "?bt_challenge=XYZ"),
         ("x", "GET", "?crc_token=%7B%7D"),
-        ("x", "GET", "?crc_token=12345"),
-        ("x", "GET", "?crc_token=null"),
     ],
 )
 def test_what_is_never_answered(name: str, method: str, query: str) -> None:

@@ -243,3 +243,38 @@ def test_a_store_that_is_down_is_a_503(secrets: SecretStore) -> None:
     with pytest.raises(webhooks.WebhookStoreUnavailable) as refused:
         EndpointRegistry(Down(), secrets).resolve("A" * 43)
     assert refused.value.status == 503
+
+
+@pytest.mark.parametrize("name", ["sns", "sendgrid", "paypal", "stripe", "github", "standard_webhooks"])
+def test_a_pending_endpoint_of_any_provider_refuses_until_its_secret_is_there(
+    registry: EndpointRegistry, name: str
+) -> None:
+    """The address has to exist before a provider shows its secret. Where no key can be made up, it is a 503."""
+    ours = signer(name)
+    made = registry.register("t1", name, url=URL)
+    delivery = ours.sign(at=NOW)
+    with pytest.raises((webhooks.SignatureMismatch, webhooks.KeyUnavailable)):
+        registry.receive(made.token.reveal(), delivery.headers, delivery.body)
+    registry.rotate("t1", made.id, ours.secrets[0])
+    assert registry.receive(made.token.reveal(), delivery.headers, delivery.body)[1].provider == name
+
+
+def test_the_query_of_the_request_is_part_of_the_signed_url(registry: EndpointRegistry) -> None:
+    """Twilio puts the hash of a JSON body there."""
+    twilio = signer("twilio")
+    made = registry.register("t1", "twilio", twilio.secret, url=URL)
+    delivery = twilio.sign(b'{"a": 1}', url=made.url.reveal())
+    query = delivery.url.partition("?")[2]
+    token = made.token.reveal()
+    assert registry.receive(token, delivery.headers, delivery.body, query=query)[1].signed == {"url", "body"}
+    for other in ("", query + "0", f"{query}&{query}", query.replace("SHA", "sha")):
+        with pytest.raises(webhooks.WebhookError):
+            registry.receive(token, delivery.headers, delivery.body, query=other)
+
+
+def test_a_token_stands_in_no_repr(registry: EndpointRegistry) -> None:
+    made = registry.register("t1", "github", signer("github").secret, url=URL)
+    token = made.token.reveal()
+    endpoint = registry.resolve(token)
+    assert token in endpoint.url
+    assert token not in repr(endpoint) + repr(made) + repr(registry.list("t1"))

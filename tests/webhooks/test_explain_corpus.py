@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +17,7 @@ import pytest
 
 from wellstreak_trust import webhooks
 from wellstreak_trust.testing import SignedRequest, Signer, signer
+from wellstreak_trust.webhooks import Plain
 from wellstreak_trust.webhooks.schemes import lookup
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -26,11 +29,11 @@ LAYOUTS: list[dict[str, Any]] = [
     {"sort_keys": True},
 ]
 SECRETS = (("base64", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), ("hex", "5f" * 24), ("utf8", "whsec_" + "MfKQ" * 8))
-# All schemes with WST_EXPLAIN_CORPUS=all; else those with a rule, and every third of the others.
+# All schemes with WST_EXPLAIN_CORPUS=all; else those with a rule, and every sixth of the others.
 NAMES = [
     name
     for number, name in enumerate(webhooks.schemes())
-    if number % 3 == 0 or lookup(name).rule is not None or os.environ.get("WST_EXPLAIN_CORPUS") == "all"
+    if number % 6 == 0 or lookup(name).rule is not None or os.environ.get("WST_EXPLAIN_CORPUS") == "all"
 ]
 URL = "https://hooks.example.com/in/stripe?tenant=7"
 Fault = tuple[str, SignedRequest, list[Any], str | None]
@@ -64,7 +67,11 @@ def faults(name: str) -> Iterator[Fault]:
         yield "duplicate_header", ours.duplicated(sent), keys, url
         if scheme.mac.algorithm != "token":
             yield "malformed_header", ours.truncated(sent), keys, url
+        yield from relayed(ours, sent, keys, url)
     yield "wrong_secret", sent, list(stranger(name).secrets), url
+    yield "wrong_secret", sent, [*stranger(name).secrets, *stranger(name, 2).secrets], url  # test and live mixed up
+    ended = [webhooks.SigningSecret(each, until=NOW - timedelta(days=1)) for each in keys]
+    yield "retired_secret", sent, ended, url
     if scheme.timestamp:
         late = timedelta(seconds=scheme.timestamp.past + 3_700)
         early = timedelta(seconds=scheme.timestamp.future + 3_700)
@@ -73,6 +80,7 @@ def faults(name: str) -> Iterator[Fault]:
             yield cause, ours.sign(aged.get("body", given), at=at, url=URL), keys, url
     if binds and name not in FORMS:
         yield from bodies(ours, scheme, sent, url)
+        yield from recoded(ours, scheme)
     if scheme.rule is None:
         yield from misread(scheme, given, url)
     yield from elsewhere(scheme, sent, keys, url)
@@ -98,10 +106,48 @@ def bodies(ours: Signer, scheme: webhooks.Scheme, sent: SignedRequest, url: str 
                 yield "body_reserialised", replace(whole, body=again), keys, address
 
 
+def relayed(ours: Signer, sent: SignedRequest, keys: list[Any], url: str | None) -> Iterator[Fault]:
+    """What gateways and environments do to header fields."""
+    header = ours.scheme.headers[0]
+    value = sent.headers[header]
+    rest = without(sent, header)
+    for name in (f"HTTP_{header.upper().replace('-', '_')}", header.replace("-", "_"), f"X-Original-{header}"):
+        if name != header and name.lower() not in {other.lower() for other in ours.scheme.headers}:
+            yield "missing_header", replace(sent, headers=rest | {name: value}), keys, url
+    if ours.scheme.mac.algorithm != "token" and ours.scheme.rule is None and _is_one(ours.scheme.parser):
+        yield "duplicate_header", replace(sent, headers=rest | {header: f"{value}, {value}"}), keys, url
+
+
+def _is_one(parser: Plain | webhooks.Pairs) -> bool:
+    return isinstance(parser, Plain) and not parser.separator
+
+
+def recoded(ours: Signer, scheme: webhooks.Scheme) -> Iterator[Fault]:
+    """Charset, compression, byte order mark, and a body that was written as a text of JSON."""
+    keys: list[Any] = list(ours.secrets)
+    whole = ours.sign(body_of(scheme, ensure_ascii=False, separators=(",", ":")), at=NOW, url=URL)
+    plain = whole.body.decode()
+    url = whole.url if scheme.needs_url else None
+    for body in (
+        plain.encode("utf-16"),
+        whole.body.decode("latin-1").encode(),
+        gzip.compress(whole.body),
+        zlib.compress(whole.body),
+        b"\xef\xbb\xbf" + whole.body,
+        json.dumps(plain).encode(),
+        plain.encode("ascii", "replace").replace(b"?", b"\xef\xbf\xbd"),
+    ):
+        yield "body_reserialised", replace(whole, body=body), keys, url
+    form = ours.sign(b"a=1&b=x+y%2Fz&c=%C3%A9", at=NOW, url=URL) if not scheme.opening and scheme.rule is None else None
+    if form is not None and not (scheme.timestamp and scheme.timestamp.body):
+        for body in (b"a=1&b=x%20y%2Fz&c=%C3%A9", b"a=1&b=x+y/z&c=%C3%A9", b"a=1&b=x+y%2fz&c=%c3%a9"):
+            yield "body_reserialised", replace(form, body=body), keys, form.url if scheme.needs_url else None
+
+
 def misread(scheme: webhooks.Scheme, given: bytes | None, url: str | None) -> Iterator[Fault]:
     """The secret in another form than the provider reads it, and times in the other unit."""
     secret = party(scheme.name).secret
-    for text in (f"{secret}\n", f" {secret}"):
+    for text in (f"{secret}\n", f" {secret}", f'"{secret}"', f"'{secret}'", f"SECRET={secret}", f"\ufeff{secret}"):
         if "-----" not in secret and scheme.mac.codec not in PUBLIC:
             yield "wrong_secret_codec", party(scheme.name).sign(given, at=NOW, url=URL), [text], url
     if scheme.mac.algorithm.startswith("hmac"):
@@ -144,8 +190,13 @@ def urls(ours: Signer, given: bytes | None, keys: list[Any]) -> Iterator[Fault]:
         sent.url.replace("example.com", "example.com:8443"),
         sent.url.replace("tenant=7", "tenant=8"),
         sent.url.replace("hooks.example.com", "internal.local:8000"),
+        sent.url.replace("https://hooks.example.com", "http://10.0.0.7:8080"),
+        sent.url.replace("/in/stripe", "/stripe"),
+        sent.url.replace("hooks.example.com", "www.hooks.example.com"),
+        sent.url.replace("https", "http").replace("example.com", "example.com:80"),
     ):
-        headers = sent.headers | {"X-Forwarded-Host": "hooks.example.com", "X-Forwarded-Proto": "https"}
+        headers = sent.headers | {"Forwarded": 'for=192.0.2.1;proto=https;host="hooks.example.com"'}
+        headers |= {"X-Original-URI": sent.url.partition(".com")[2]}
         if wrong.count("tenant=8"):
             continue
         if ours.scheme.name in ("twilio", "twilio_sha256") and ":8443" in wrong:
@@ -158,7 +209,7 @@ def without(sent: SignedRequest, header: str) -> dict[str, str]:
 
 
 @cache
-def stranger(name: str) -> Signer:
+def stranger(name: str, number: int = 1) -> Signer:
     return party(name)._stranger()
 
 

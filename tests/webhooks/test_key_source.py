@@ -236,6 +236,10 @@ GOOD = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123abcd.p
         GOOD + "\n",
         GOOD.replace("/Simple", "/../Simple"),
         GOOD.replace("/Simple", "/x/Simple"),
+        GOOD.replace("eu-west-1", "s3-us-west-2"),  # a bucket that somebody called sns
+        GOOD.replace("eu-west-1", "s3"),
+        GOOD.replace("eu-west-1", "elb"),
+        GOOD.replace("eu-west-1", "s3-website-us-east-1"),
         "https://evil.example/?" + GOOD,
         "//" + GOOD.partition("//")[2],
         "file:///etc/passwd",
@@ -243,9 +247,18 @@ GOOD = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123abcd.p
     ],
 )
 def test_hosts_are_compared_by_label(url: Any) -> None:
-    assert trusted(GOOD, sns._HOST, sns._PATH) == GOOD
+    assert trusted(GOOD, sns.HOST, sns._PATH) == GOOD
     with pytest.raises(UntrustedCertificate):
-        trusted(url, sns._HOST, sns._PATH)
+        trusted(url, sns.HOST, sns._PATH)
+
+
+@pytest.mark.parametrize(
+    "region", "us-east-1 ap-southeast-2 us-gov-west-1 us-iso-east-1 il-central-1 mx-central-1 cn-north-1".split()
+)
+def test_regions(region: str) -> None:
+    china = ".cn" if region.startswith("cn") else ""
+    url = GOOD.replace("eu-west-1", region).replace("amazonaws.com", f"amazonaws.com{china}")
+    assert trusted(url, sns.HOST, sns._PATH) == url
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b"7", b"\xff", b'{"keys":7}', b'{"keys":[7]}', b"[" * 100_000])
@@ -314,6 +327,26 @@ def test_paypals_certificate_chains_to_an_authority_and_is_paypals(
             verifier.verify(sent.headers, sent.body)
     assert paypal._HOST.fullmatch("api.paypal.com")
     assert not paypal._HOST.fullmatch("evilpaypal.com")
+
+
+def test_a_chain_is_followed_once_a_minute_and_a_broken_root_is_not_all_of_them(tmp_path: Path) -> None:
+    made = Authority(tmp_path, "messageverificationcerts.paypal.com")
+    ours = signer("paypal", f"1AB23456CD789012E\n{made.key_pem.decode().strip()}")
+    source, asked = Fixed(made.leaf_pem, roots=(b"no certificate", made.root_der)), list[int]()
+    roots = source.roots
+    source.roots = lambda: [asked.append(1), *roots()][1:]  # type: ignore[method-assign]  # counts
+    clock = FixedClock(NOW)
+    verifier = webhooks.verifier("paypal", ["1AB23456CD789012E"], keys=source, clock=clock)
+    sent = ours.sign(at=NOW)
+    for _ in range(3):
+        assert verifier.verify(sent.headers, sent.body).id_signed
+        with pytest.raises(webhooks.SignatureMismatch):
+            verifier.verify(sent.headers, sent.body + b" ")
+    assert len(asked) == 1
+    clock.advance(timedelta(days=366))
+    late = ours.sign(at=clock.now())
+    with pytest.raises(UntrustedCertificate):
+        verifier.verify(late.headers, late.body)
 
 
 def test_plaid_asks_with_its_credentials_and_once_more_for_an_unknown_key() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Column, Engine, MetaData, Table, Text, create_engine, func, insert, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from wellstreak_trust.core import FixedClock, UsageError, drive
@@ -311,6 +312,52 @@ def test_with_the_hosts_transaction_it_is_exactly_once(engine: Engine) -> None:
         deliver(fail=False)
     with engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(ORDERS)) == 1
+
+
+def test_an_aborted_transaction_of_the_host_shows_its_own_error(engine: Engine) -> None:
+    """PostgreSQL refuses every further statement in it, the release too: the rollback gives the event up."""
+    database, clock = Database(engine), FixedClock(NOW)
+
+    def deliver() -> None:
+        with engine.begin() as connection:
+            guard = ReplayGuard(SqlReplayStore(database.join(connection)), clock=clock)
+            with guard.once(event()):
+                connection.execute(text("INSERT INTO no_such_table VALUES (1)"))
+
+    with pytest.raises(DBAPIError, match="no_such_table"):
+        deliver()
+    assert ReplayGuard(SqlReplayStore(database), clock=clock).claim(event()).owner
+
+
+def test_many_transactions_of_the_host_at_once_have_one_effect(engine: Engine) -> None:
+    database, clock, same = Database(engine), FixedClock(NOW), event()
+
+    def deliver(_: int) -> str:
+        try:
+            with engine.begin() as connection:
+                guard = ReplayGuard(SqlReplayStore(database.join(connection)), clock=clock)
+                with guard.once(same):
+                    connection.execute(insert(ORDERS).values(id=f"evt_{random_hex(8)}"))
+            return "done"
+        except (Replayed, InFlight, WebhookStoreUnavailable) as refused:
+            return refused.code
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(deliver, range(40)))
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(ORDERS)) == outcomes.count("done") == 1
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_stricter_isolation_of_the_host_is_a_refusal_that_is_retried(postgres: Engine, level: str) -> None:
+    engine = _emptied(postgres)
+    database, clock, same = Database(engine), FixedClock(NOW), event()
+    with engine.connect().execution_options(isolation_level=level) as connection, connection.begin():
+        connection.execute(select(func.count()).select_from(ORDERS))  # the snapshot stands
+        with ReplayGuard(SqlReplayStore(database), clock=clock).once(same):
+            pass
+        with pytest.raises((Replayed, WebhookStoreUnavailable)):
+            ReplayGuard(SqlReplayStore(database.join(connection)), clock=clock).claim(same)
 
 
 # --- outages and bounds ----------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from wellstreak_trust.storage.sql import Database, SqlRecipientStore
 from wellstreak_trust.testing import signer
 from wellstreak_trust.testing.stores.recipients import CHECKS
 from wellstreak_trust.webhooks import MemoryRecipientStore, Message, Recipient, WebhookSender
-from wellstreak_trust.webhooks.sender import PLAN
+from wellstreak_trust.webhooks.sender import PLAN, standard_headers
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -193,6 +193,15 @@ def test_five_days_without_a_success_disable(sender: WebhookSender, server: str,
         "https://[2002:7f00:1::]/",
         "https://0x7f.1/",
         "https://2130706433/",
+        "https://017700000001/",
+        "https://127.1/",
+        "https://0/",
+        "https://[::]/",
+        "https://[::127.0.0.1]/",
+        "https://[fec0::1]/",
+        "https://127.0.0.1\\@example.com/",
+        "https://example.com:0/",
+        "https://example.com:99999/",
         "http://example.com/",
         "https://user@example.com/",
         "file:///etc/passwd",
@@ -253,3 +262,17 @@ def test_without_its_store_nothing_is_sent(server: str) -> None:
 def test_nothing_shows_a_secret() -> None:
     assert SECRET not in repr(to("https://example.com/"))
     assert "card" not in repr(Message(b"card"))
+
+
+def test_a_secret_that_ends_signs_no_longer(clock: FixedClock) -> None:
+    """The rings of recipients are those of verifiers."""
+    old, new = signer("standard_webhooks"), signer("standard_webhooks")
+    until = clock.now() + timedelta(days=1)
+    ring = (new.secret, webhooks.SigningSecret(old.secret, until))
+    message = Message(b"{}")
+    for at, count in ((clock.now(), 2), (until, 1)):
+        headers = standard_headers(message, ring, at)
+        assert headers["webhook-signature"].count("v1,") == count
+        assert new.verifier().verify(headers, b"{}", now=at).id == message.id
+    with pytest.raises(webhooks.WeakSecret):
+        standard_headers(message, ring[1:], until)

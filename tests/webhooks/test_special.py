@@ -23,6 +23,7 @@ from wellstreak_trust import webhooks
 from wellstreak_trust.core import FixedClock
 from wellstreak_trust.testing import signer
 from wellstreak_trust.webhooks import VerifiedWebhook, WebhookError
+from wellstreak_trust.webhooks.special.forms import multipart
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 STAMP = str(int(NOW.timestamp()))
@@ -414,3 +415,87 @@ def test_a_stale_delivery_is_refused_whatever_the_rule() -> None:
         sent = ours.sign(at=NOW - timedelta(days=10))
         with pytest.raises(webhooks.TimestampOutOfTolerance):
             ours.verifier(clock=FixedClock(NOW)).verify(sent.headers, sent.body, url=sent.url)
+
+
+def test_the_head_of_a_part_is_not_searched_further_than_heads_go() -> None:
+    """Over a long line the search for the name is quadratic: a megabyte of these took minutes."""
+    kind = "multipart/form-data; boundary=b"
+    for filler, found in ((10, b"{}"), (50, b"")):
+        head = b"content-disposition: form-data;" * filler + b' name="json"'
+        assert multipart(kind, b"--b\r\n" + head + b"\r\n\r\n{}\r\n--b--\r\n", "json") == found
+
+
+def test_two_customers_who_sign_within_one_second_are_two_events() -> None:
+    """Dropbox Sign signs time and type alone."""
+    ours = signer("dropbox_sign")
+
+    def key(signature: str, request: str, **more: Any) -> str:
+        document = {
+            "event": {"event_metadata": {"related_signature_id": signature}},
+            "signature_request": {"signature_request_id": request, **more},
+        }
+        sent = ours.sign(json.dumps(document).encode(), at=NOW)
+        return ours.verifier(clock=FixedClock(NOW)).verify(sent.headers, sent.body).replay_key
+
+    assert len({key("s1", "r1"), key("s2", "r1"), key("s1", "r2")}) == 3
+    assert key("s1", "r1") == key("s1", "r1", is_complete=True)  # a retry that tells more
+    assert key("s1", "r1") != key("s1r1", "")
+
+
+def test_dropbox_sign_retries_for_three_days_with_the_time_of_the_event() -> None:
+    ours = signer("dropbox_sign")
+    sent = ours.sign(at=NOW - timedelta(days=2))
+    assert ours.verifier(clock=FixedClock(NOW)).verify(sent.headers, sent.body).timestamp == NOW - timedelta(days=2)
+    with pytest.raises(webhooks.TimestampOutOfTolerance):
+        ours.verifier(clock=FixedClock(NOW + timedelta(days=2))).verify(sent.headers, sent.body)
+
+
+@pytest.mark.parametrize(
+    ("secret", "body", "header"),
+    [
+        ("test", b'{"_id":"resume"}', "t=1633519811129,v1=tLa470fx7qkLLEcMOcEUFuBbRSkGujyskxrNXcoh0N0"),
+        (
+            "try-me",
+            b'{"title":"GROQ-Hooks are neat"}',
+            "t=1633518820676,v1=e7C9h2sfbFfc4V7TEz7PSOp4IoNzl0UdVsBV-1wgdeA",
+        ),
+    ],
+)
+def test_sanity_as_its_own_library_tests_it(secret: str, body: bytes, header: str) -> None:
+    """https://github.com/sanity-io/webhook-toolkit/blob/main/test/signature.test.ts."""
+    verifier = webhooks.verifier("sanity", [secret], allow_weak=True)
+    now = datetime.fromtimestamp(int(header[2:12]), UTC)
+    assert verifier.verify({"sanity-webhook-signature": header}, body, now=now).signed == {"timestamp", "body"}
+    with pytest.raises(webhooks.SignatureMismatch):
+        verifier.verify({"sanity-webhook-signature": header.replace("t=16", "t=17")}, body, now=now)
+
+
+def test_a_covered_header_that_came_twice_is_not_there() -> None:
+    """Read as empty, it would fit a signature over an empty one, and the application would read the first of two."""
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode().strip()
+    scheme = webhooks.rfc9421("@method", "x-role")
+    raw = f'("@method" "x-role");created={STAMP}'
+    base = f'"@method": POST\n"x-role": \n"@signature-params": {raw}'.encode()
+    lines = [
+        ("Signature-Input", f"a={raw}"),
+        ("Signature", f"a=:{b64encode(private.sign(base)).decode()}:"),
+        ("X-Role", ""),
+    ]
+    assert check(scheme, public, lines, b"", url=URL).provider == "rfc9421"
+    with pytest.raises(webhooks.MalformedHeader):
+        check(scheme, public, [*lines[:2], ("X-Role", "admin"), ("X-Role", "admin")], b"", url=URL)
+
+
+def test_a_retry_of_pubsub_counts_itself_and_is_the_same_event() -> None:
+    ours = signer("pubsub")
+
+    def event(message: str, **more: Any) -> VerifiedWebhook:
+        document = {"subscription": "projects/p/subscriptions/s", "message": {"messageId": message}, **more}
+        sent = ours.sign(json.dumps(document).encode(), at=NOW)
+        return ours.verifier(clock=FixedClock(NOW)).verify(sent.headers, sent.body)
+
+    first, again = event("m1", deliveryAttempt=1), event("m1", deliveryAttempt=2)
+    assert (first.id, first.id_signed, first.replay_key) == ("m1", False, again.replay_key)
+    assert first.replay_key != event("m2").replay_key
+    assert event("").replay_key != event("", x=1).replay_key

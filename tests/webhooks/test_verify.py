@@ -350,3 +350,55 @@ def test_a_verifier_stays_where_its_keys_are() -> None:
         STRIPE.verifier(tolerance=timedelta(seconds=-1))
     with pytest.raises(ConfigurationError):
         signer(webhooks.custom("acme", "X-Acme", challenge="nope")).verifier()
+
+
+def test_a_secret_of_the_ring_ends_by_itself() -> None:
+    old, new = signer("stripe"), signer("stripe")
+    clock = FixedClock(NOW)
+    ring = [new.secret, webhooks.SigningSecret(old.secret, until=NOW + timedelta(hours=24))]
+    verifier = webhooks.verifier("stripe", ring, clock=clock)
+    ids = {verifier.verify(*sent(party, NOW)).key_id for party in (old, new)}
+    assert len(ids) == 2
+    clock.advance(timedelta(hours=24))
+    later = clock.now()
+    assert verifier.verify(*sent(new, later)).key_id in ids
+    with pytest.raises(webhooks.SignatureMismatch):
+        verifier.verify(*sent(old, later))
+    before = NOW + timedelta(hours=23)
+    assert verifier.verify(*sent(old, before), now=before).provider == "stripe"
+
+
+def sent(party: Any, at: datetime) -> tuple[dict[str, str], bytes]:
+    found = party.sign(b"{}", at=at)
+    return found.headers, found.body
+
+
+@pytest.mark.parametrize("name", ["github", "slack", "discord", "braintree", "twilio", "paypal", "telegram", "linear"])
+def test_every_kind_of_key_may_end(name: str) -> None:
+    ours = signer(name)
+    made = ours.sign(at=NOW)
+    url = made.url if ours.verifier().scheme.needs_url else None
+    for until, fits in ((NOW + timedelta(seconds=1), True), (NOW, False)):
+        verifier = webhooks.verifier(name, [webhooks.SigningSecret(ours.secrets[0], until)], clock=FixedClock(NOW))
+        if fits:
+            assert verifier.verify(made.headers, made.body, url=url).provider == name
+        else:
+            with pytest.raises(webhooks.SignatureMismatch):
+                verifier.verify(made.headers, made.body, url=url)
+
+
+def test_where_two_secrets_sign_the_one_that_lives_counts() -> None:
+    """While a provider rotates it signs with both; the order in which they are configured must not matter."""
+    old, new = signer("stripe"), signer("stripe")
+    first, second = old.sign(b"{}", at=NOW), new.sign(b"{}", at=NOW)
+    both = f"{first.headers['Stripe-Signature']},{second.headers['Stripe-Signature'].partition(',')[2]}"
+    ended = webhooks.SigningSecret(old.secret, until=NOW)
+    for ring in ([ended, new.secret], [new.secret, ended]):
+        verifier = webhooks.verifier("stripe", ring, clock=FixedClock(NOW))
+        assert verifier.verify({"Stripe-Signature": both}, b"{}").provider == "stripe"
+
+
+def test_an_end_has_a_timezone_and_a_secret_stays_out_of_the_repr() -> None:
+    with pytest.raises(UsageError):
+        webhooks.verifier("stripe", [webhooks.SigningSecret("x" * 32, datetime(2026, 1, 1))])
+    assert "x" * 32 not in repr(webhooks.SigningSecret("x" * 32))

@@ -45,12 +45,13 @@ INTERNAL_ERROR: Final = 1011
 class Visit:
     """One connection: copies of the scope share it."""
 
-    __slots__ = ("edge", "facts", "status")
+    __slots__ = ("edge", "facts", "nonce", "status")
 
     def __init__(self, edge: Edge, scope: Scope) -> None:
         self.edge: Edge = edge
         self.facts: RequestFacts = edge.facts.asgi(scope)
         self.status: int = 0  # of the answer, once it has started
+        self.nonce: str | None = None  # of its content security policy, once a page asked for one
 
 
 class TrustMiddleware:
@@ -84,7 +85,7 @@ class TrustMiddleware:
             if message["type"] == "http.response.start":
                 visit.status = message["status"]
                 pairs = [(_text(name), _text(value)) for name, value in message.get("headers", ())]
-                message["headers"] = _encoded(self.edge.decorate(visit.facts, pairs))
+                message["headers"] = _encoded(self.edge.decorate(visit.facts, pairs, visit.nonce))
             await send(message)
 
         preflight = self.edge.preflight(visit.facts)

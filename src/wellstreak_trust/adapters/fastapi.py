@@ -10,7 +10,7 @@ from ..core.problem import respond
 from ..guard import Grant, Operation
 from .asgi import POLICY_VIOLATION, TrustMiddleware, edge_of
 from .shared import Declaration, refuse_undeclared
-from .starlette import declared_routes, entered, facts_of, public, trust_in
+from .starlette import declared_routes, entered, facts_of, public, trust_in, webhook
 
 try:
     from fastapi import FastAPI
@@ -25,7 +25,16 @@ except ImportError:
         "the FastAPI adapter needs FastAPI", hint="pip install 'wellstreak-trust[fastapi]'", reason="extra"
     ) from None
 
-__all__ = ["Guarded", "TrustMiddleware", "assert_all_routes_declared", "edge_of", "facts_of", "problems", "public"]
+__all__ = [
+    "Guarded",
+    "TrustMiddleware",
+    "assert_all_routes_declared",
+    "edge_of",
+    "facts_of",
+    "problems",
+    "public",
+    "webhook",
+]
 
 
 class Guarded:

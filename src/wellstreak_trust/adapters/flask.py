@@ -10,7 +10,10 @@ from typing import Any, Final, ParamSpec, TypeVar
 from ..core.errors import ConfigurationError, MissingExtra, TrustError
 from ..core.http import RequestFacts
 from ..guard import Grant, Operation
+from ..origin import new_nonce
 from ..trust import Trust
+from ..webhooks import Delivery, Incoming, Receiver, read_body
+from .hooks import received
 from .shared import Declaration, Edge, asked_of, declaration_of, declare, outcome_of_status, refuse_undeclared
 from .streams import scoped
 
@@ -22,7 +25,16 @@ except ImportError:
         "the Flask adapter needs Flask", hint="pip install 'wellstreak-trust[flask]'", reason="extra"
     ) from None
 
-__all__ = ["TrustExtension", "assert_all_routes_declared", "current_grant", "facts_of", "guarded", "public"]
+__all__ = [
+    "TrustExtension",
+    "assert_all_routes_declared",
+    "csp_nonce",
+    "current_grant",
+    "facts_of",
+    "guarded",
+    "public",
+    "webhook",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,6 +79,7 @@ class TrustExtension:
         app.register_error_handler(TrustError, self._render)
         app.before_request(self._preflight)
         app.after_request(self._decorate)
+        app.context_processor(lambda: {"csp_nonce": csp_nonce})
 
     def _render(self, error: TrustError) -> Response:
         problem = self.edge.problem(error)
@@ -79,7 +92,7 @@ class TrustExtension:
     def _decorate(self, response: Response) -> Response:
         if request.method == "OPTIONS" and self.edge.preflight(facts_of()) is not None:
             return response
-        pairs = self.edge.decorate(facts_of(), list(response.headers))
+        pairs = self.edge.decorate(facts_of(), list(response.headers), _held("nonce"))
         response.headers.clear()
         response.headers.extend(pairs)
         return response
@@ -91,6 +104,15 @@ def facts_of() -> RequestFacts:
     if found is None:
         found = _edge().facts.wsgi(request.environ, route=request.endpoint)
         _hold("facts", found)
+    return found
+
+
+def csp_nonce() -> str:
+    """The nonce of this response's content security policy; templates have it as ``{{ csp_nonce() }}``."""
+    found: str | None = _held("nonce")
+    if found is None:
+        found = new_nonce()
+        _hold("nonce", found)
     return found
 
 
@@ -168,6 +190,43 @@ def public(reason: str) -> Callable[[Callable[P, T]], Callable[P, Response]]:
             return make_response(current_app.ensure_sync(view)(*args, **kwargs))
 
         return declare(open_view, Declaration(reason=reason), of=view)
+
+    return decorate
+
+
+def webhook(
+    receiver: Receiver, *, parameter: str = "token"
+) -> Callable[[Callable[[Delivery], Any]], Callable[..., Response]]:
+    """Makes a view of a handler ``handler(delivery)``: the raw body is read once, verified, and processed once.
+
+    The handler's answer is the view's; without one, it is what the provider wants to read. Register the view for
+    POST, and for GET and HEAD too where the provider opens with a handshake by these.
+
+    Args:
+        parameter: of the route, which holds the endpoint's token, for receivers with a registry.
+    """
+
+    if receiver.suspends:
+        raise ConfigurationError(
+            "Flask cannot await this receiver", hint="build its stores over Database(engine)", reason="store_suspends"
+        )
+
+    def decorate(handler: Callable[[Delivery], Any]) -> Callable[..., Response]:
+        @wraps(handler)
+        def view(**path: Any) -> Response:
+            async def read(limit: int) -> bytes:
+                return read_body(request.stream, request.content_length, limit=limit)
+
+            async def handle(delivery: Delivery) -> Response | None:
+                answer = current_app.ensure_sync(handler)(delivery)
+                return None if answer is None else make_response(answer)
+
+            query, lines = request.query_string.decode("latin-1"), list(request.headers.items())
+            incoming = Incoming(request.method, query, lines, read, str(path.get(parameter, "")))
+            found = received(receiver, incoming, handle)
+            return found if isinstance(found, Response) else Response(found.body, found.status, list(found.headers))
+
+        return view
 
     return decorate
 

@@ -138,8 +138,10 @@ class Edge:
             return None
         return list(_pairs(self.trust.cors.decide(facts).headers))
 
-    def decorate(self, facts: RequestFacts, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The response's headers with CORS, `Vary` and the security headers.
+    def decorate(
+        self, facts: RequestFacts, headers: Iterable[tuple[str, str]], nonce: str | None = None
+    ) -> list[tuple[str, str]]:
+        """The response's headers with CORS, `Vary` and the security headers, which allow what carries `nonce`.
 
         What the host set is kept, except that the one CORS policy speaks alone: browsers refuse two opinions.
         """
@@ -153,7 +155,7 @@ class Edge:
             found += [pair for pair in said if pair[0].lower() in names]
         found = _vary(found, varies)
         if self.trust.security_headers is not None:
-            found = self.trust.security_headers.apply(found)
+            found = self.trust.security_headers.apply(found, nonce)
         if facts.scheme_is_trusted and facts.target.scheme == "http":
             # HSTS over plain http must be ignored by browsers (RFC 6797, 7.2) and only confuses on loopback.
             found = [pair for pair in found if pair[0].lower() != "strict-transport-security"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import wraps
 from inspect import iscoroutinefunction
@@ -13,8 +13,11 @@ from ..core.event import Outcome
 from ..core.http import RequestFacts
 from ..core.tenant import TenantContext
 from ..guard import Grant, Operation, outcome_of, refuse_generators
+from ..origin import new_nonce
 from ..tenancy import tenant_scope
+from ..webhooks import Delivery, Incoming, Receiver, aread_body
 from .asgi import CURRENT_SCOPE, INTERNAL_ERROR, Receive, Scope, Send, TrustMiddleware, edge_of, routed, visit_of
+from .hooks import areceived
 from .shared import Declaration, Edge, asked_of, declaration_of, declare, outcome_of_status, refuse_undeclared
 
 try:
@@ -22,6 +25,7 @@ try:
     from starlette.concurrency import run_in_threadpool
     from starlette.exceptions import HTTPException, WebSocketException
     from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
     from starlette.routing import BaseRoute
     from starlette.websockets import WebSocketDisconnect
 except ImportError:
@@ -32,6 +36,7 @@ except ImportError:
 __all__ = [
     "TrustMiddleware",
     "assert_all_routes_declared",
+    "csp_nonce",
     "declared_routes",
     "edge_of",
     "entered",
@@ -39,6 +44,7 @@ __all__ = [
     "guarded",
     "public",
     "trust_in",
+    "webhook",
 ]
 
 Endpoint = Callable[..., Any]
@@ -48,6 +54,13 @@ Declared = tuple[str, Declaration | None]
 def facts_of(connection: HTTPConnection) -> RequestFacts:
     """The facts of a request, with the matched route's name."""
     return routed(connection.scope)
+
+
+def csp_nonce(connection: HTTPConnection) -> str:
+    """The nonce of this response's content security policy, for its ``<script nonce=...>``; the same at every call."""
+    visit = visit_of(connection.scope)
+    visit.nonce = visit.nonce or new_nonce()
+    return visit.nonce
 
 
 @asynccontextmanager
@@ -125,6 +138,40 @@ def public(reason: str) -> Callable[[Endpoint], Endpoint]:
             return await _call(endpoint, *args, **kwargs)
 
         return declare(open_endpoint, Declaration(reason=reason), of=endpoint)
+
+    return decorate
+
+
+def webhook(
+    receiver: Receiver, *, parameter: str = "token"
+) -> Callable[[Callable[[Delivery], Any]], Callable[[Request], Coroutine[Any, Any, Response]]]:
+    """Makes an endpoint of a handler ``handler(delivery)``: the raw body is read once, verified, and processed once.
+
+    The handler's `Response` is the endpoint's; without one, it is what the provider wants to read. Register the
+    endpoint for POST, and for GET and HEAD too where the provider opens with a handshake by these.
+
+    Args:
+        parameter: of the path, which holds the endpoint's token, for receivers with a registry.
+    """
+
+    def decorate(handler: Callable[[Delivery], Any]) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        async def endpoint(request: Request) -> Response:
+            async def read(limit: int) -> bytes:
+                return await aread_body(request.stream(), request.headers.get("content-length"), limit=limit)
+
+            async def handle(delivery: Delivery) -> Response | None:
+                answer: Response | None = await _call(handler, delivery)
+                return answer
+
+            lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+            query = request.scope.get("query_string", b"").decode("latin-1")
+            incoming = Incoming(request.method, query, lines, read, str(request.path_params.get(parameter, "")))
+            found = await areceived(receiver, incoming, handle)
+            return found if isinstance(found, Response) else Response(found.body, found.status, dict(found.headers))
+
+        # Not `wraps`: FastAPI would take the handler's parameters for those of the request.
+        endpoint.__name__, endpoint.__doc__ = handler.__name__, handler.__doc__
+        return endpoint
 
     return decorate
 

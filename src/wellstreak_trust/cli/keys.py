@@ -7,16 +7,14 @@ from typing import Annotated, Final
 
 import typer
 
-from wellstreak_trust.secrets import LocalKeyProvider, PassphraseKeyProvider, SealedKeyProvider
+from wellstreak_trust.secrets import LocalKeyProvider, PassphraseKeyProvider, SealedKeyProvider, SecretStore
 
 from .console import say
-from .secret_store import DatabaseOption, KeysOption, chain, hidden, new_passphrase, opened, told
+from .secret_store import BAD, Batch, DryRun, KeysOption, chain, hidden, new_passphrase, over_store, progressed, told
 
 __all__ = ["app"]
 
 app: Final = typer.Typer(no_args_is_help=True, help="Key-encryption keys.")
-
-_BAD: Final = 1
 
 
 @app.command("generate")
@@ -52,22 +50,15 @@ def status(kek: KeysOption = None) -> None:
         found = chain(kek).status()
     for each in found:
         say(f"{each.state:12} {each.uri} {each.detail}".rstrip())
-    raise typer.Exit(0 if all(each.state == "ready" for each in found) else _BAD)
+    raise typer.Exit(0 if all(each.state == "ready" for each in found) else BAD)
 
 
 @app.command("rewrap")
-def rewrap(
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="unwrap, check and count only")] = False,
-    batch: int = 500,
-    database: DatabaseOption = None,
-    kek: KeysOption = None,
-) -> None:
+@over_store
+def rewrap(store: SecretStore, *, dry_run: DryRun = False, batch: Batch = 500) -> None:
     """Wrap every tenant's key under the active key. Call it again if it was interrupted. Status 1: some failed."""
-    store = opened(database, kek)
-    with told():
-        report = store.rewrap(dry_run=dry_run, batch=batch, progress=lambda done: say(f"{done} ..."))
+    report = store.rewrap(dry_run=dry_run, batch=batch, progress=progressed)
     say(f"{report.rewrapped} keys {'would be ' if dry_run else ''}wrapped anew")
     for tenant_id, version in report.failed:
         say(f"failed: key {version} of {tenant_id}")
-    raise typer.Exit(_BAD if report.failed else 0)
+    raise typer.Exit(BAD if report.failed else 0)

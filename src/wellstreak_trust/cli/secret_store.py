@@ -9,10 +9,12 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Concatenate, Final, ParamSpec, get_type_hints
 
 import typer
 
@@ -34,10 +36,27 @@ from wellstreak_trust.secrets import (
     VaultTransitProvider,
 )
 
-from .console import stop
+from .console import say, stop
 
-__all__ = ["DatabaseOption", "KeysOption", "asked_value", "chain", "hidden", "new_passphrase", "opened", "told"]
+__all__ = [
+    "BAD",
+    "Batch",
+    "DryRun",
+    "KeysOption",
+    "asked_value",
+    "chain",
+    "hidden",
+    "new_passphrase",
+    "over_store",
+    "progressed",
+    "told",
+]
 
+P = ParamSpec("P")
+
+BAD: Final = 1  # done, and something is wrong; 2 is "not done"
+DryRun = Annotated[bool, typer.Option("--dry-run", help="check and count only")]
+Batch = Annotated[int, typer.Option(help="rows a transaction")]
 DatabaseOption = Annotated[
     str | None, typer.Option("--database", help="SQLAlchemy URL; better in WELLSTREAK_TRUST_DATABASE_URL")
 ]
@@ -61,7 +80,31 @@ def told(status: int = 2) -> Iterator[None]:
         stop(error, status)
 
 
-def opened(database: str | None, keks: list[str] | None) -> SecretStore:
+def progressed(done: int) -> None:
+    """Tells how far long work is."""
+    say(f"{done} ...")
+
+
+def over_store(command: Callable[Concatenate[SecretStore, P], None]) -> Callable[..., None]:
+    """A command whose first argument is the store: the command line names it by ``--database`` and ``--kek``."""
+
+    @wraps(command)
+    def run(*args: Any, database: str | None = None, kek: list[str] | None = None, **kwargs: Any) -> None:
+        store = _opened(database, kek)
+        with told():
+            command(store, *args, **kwargs)
+
+    types = get_type_hints(command, include_extras=True)
+    types |= {"database": DatabaseOption, "kek": KeysOption}
+    own = list(signature(command).parameters.values())[1:]
+    options = [Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in ("database", "kek")]
+    shown = [each.replace(annotation=types[each.name]) for each in (*own, *options)]
+    run.__annotations__ = {each.name: each.annotation for each in shown}
+    run.__dict__["__signature__"] = Signature(shown)
+    return run
+
+
+def _opened(database: str | None, keks: list[str] | None) -> SecretStore:
     """The store of settings and options; every access is recorded in the database's own trail."""
     from sqlalchemy import create_engine
     from sqlalchemy.engine import make_url

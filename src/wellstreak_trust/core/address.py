@@ -18,12 +18,13 @@ from .errors import ConfigurationError, UsageError
 if TYPE_CHECKING:
     from .http import RequestFacts
 
-__all__ = ["UNIX", "ClientAddress"]
+__all__ = ["UNIX", "ClientAddress", "address_group"]
 
 Address = IPv4Address | IPv6Address
 _Net = tuple[int, int, int]  # version, network, mask
 
 UNIX: Final = "unix"
+_LINE: Final = 64  # the network of one customer's line
 _MAX_PORT: Final = 65_535
 _MAX_TEXT: Final = 45  # the longest spelling: v6 with an embedded v4
 _FIELD: Final = re.compile(r"[a-z0-9-]{1,64}")  # no underscore: WSGI folds it into a hyphen, so clients could send it
@@ -75,7 +76,7 @@ class ClientAddress:
         """
         return str(self._find(facts))
 
-    def key(self, facts: RequestFacts, v6: int = 64) -> str:
+    def key(self, facts: RequestFacts, v6: int = _LINE) -> str:
         """The rate-limit group: an IPv4 address whole, an IPv6 address by its /`v6` network (one customer's line).
 
         Raises:
@@ -83,10 +84,7 @@ class ClientAddress:
         """
         if type(v6) is not int or not 1 <= v6 <= 128:
             raise UsageError("v6 is a prefix length, 1 to 128", hint="64 is one customer's line, 48 one site")
-        found = self._find(facts)
-        if found.version == 4:
-            return str(found)
-        return f"{IPv6Address(int(found) >> 128 - v6 << 128 - v6)}/{v6}"
+        return _group(self._find(facts), v6)
 
     def trusts(self, peer: str | None) -> bool:
         """Whether a peer is one of the configured proxies, so that what it forwards counts."""
@@ -124,6 +122,18 @@ class ClientAddress:
             if not self._trusts(address):
                 return address
         return last_good
+
+
+def address_group(text: str) -> str:
+    """What `ClientAddress.key` answers for the address in `text`; any other text, such as a group, as it is."""
+    found = _address(text)
+    return text if found is None else _group(found, _LINE)
+
+
+def _group(address: Address, v6: int) -> str:
+    if address.version == 4:
+        return str(address)
+    return f"{IPv6Address(int(address) >> 128 - v6 << 128 - v6)}/{v6}"
 
 
 def _refuse(detail: str, hint: str) -> ConfigurationError:

@@ -5,20 +5,22 @@
     name ─► resolve once ─► every address global? ─► connect to that very address (name kept for Host and TLS) ─► answer
 
 A name that changes its mind between check and connection (DNS rebinding) gains nothing. Redirects are never followed:
-what was sent would travel along. One deadline bounds the whole exchange, because a server that drips a byte a second
-resets per-read timeouts. It blocks; asynchronous callers run it in a worker thread.
+what was sent would travel along. One deadline bounds the whole exchange, name server and header lines included, because
+a server that drips a byte a second resets per-read timeouts. It blocks; asynchronous callers run it in a worker thread.
 """
 
 from __future__ import annotations
 
 import http.client
+import io
 import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from threading import Thread
+from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from .clock import Clock
@@ -27,7 +29,10 @@ from .http import Headers
 __all__ = ["Egress", "EgressFailed", "EgressResponse", "is_global"]
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: stands for an IPv4 address
-_LOCAL_NAT64: Final = ipaddress.ip_network("64:ff9b:1::/48")  # RFC 8215: stands for whatever the network decides
+_UNICAST: Final = ipaddress.ip_network("2000::/3")  # RFC 4291, 2.4: all that IANA has given out to be global
+# What the standard library of some versions calls global: protocol assignments, the retired 6to4 relay (RFC 7526),
+# documentation (RFC 9637).
+_NOT_GLOBAL: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
 
 
 class EgressFailed(Exception):
@@ -91,35 +96,33 @@ class Egress:
     ) -> EgressResponse:
         parts = self._parsed(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        address = self._checked(host, port)
+        address = self._checked(host, port, deadline)
         secure = (self.tls or ssl.create_default_context()) if parts.scheme == "https" else None
         connection = _Pinned(host, port, address, deadline, secure)
         try:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request(method, path, body=body, headers=headers)
             with connection.getresponse() as response:  # which holds the socket open where its body goes on
-                octets = _read(response, connection, deadline, self.max_body + 1)
+                octets = _read(response, self.max_body + 1)
                 lines = Headers(response.getheaders())
             return EgressResponse(response.status, lines, octets[: self.max_body], len(octets) <= self.max_body)
         finally:
-            connection.close()
+            connection.end()
 
     def _parsed(self, url: str) -> SplitResult:
         try:
             parts = urlsplit(url)
             fits = parts.scheme == "https" or (parts.scheme == "http" and self.allow_private)
-            if not fits or not parts.hostname or parts.username is not None or parts.port == 0 or not url.isascii():
+            written = url.isascii() and url.isprintable() and " " not in url
+            if not fits or not written or not parts.hostname or parts.username is not None or parts.port == 0:
                 raise EgressFailed("bad_url")
         except ValueError:
             raise EgressFailed("bad_url") from None
         return parts
 
-    def _checked(self, host: str, port: int) -> str:
+    def _checked(self, host: str, port: int, deadline: _Deadline) -> str:
         """The first address of the name, if all of its addresses are global: one of them may be chosen by anybody."""
-        try:
-            found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-        except UnicodeError:  # a label over 63 characters
-            raise EgressFailed("bad_url") from None
+        found = _addresses(host, port, deadline)
         if not found:
             raise EgressFailed("unreachable")
         if not self.allow_private and not all(map(is_global, found)):
@@ -142,6 +145,28 @@ class _Deadline:
         return left
 
 
+def _addresses(host: str, port: int, deadline: _Deadline) -> list[str]:
+    """What the name resolves to. Resolvers know no deadline, and whoever owns the name may own the server they ask."""
+    answer: list[Any] = []
+
+    def resolve() -> None:
+        try:
+            answer.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            answer.append(error)
+
+    asking = Thread(target=resolve, name="wellstreak_trust-resolver", daemon=True)
+    asking.start()
+    asking.join(deadline.left())
+    if not answer:
+        raise TimeoutError
+    if isinstance(answer[0], UnicodeError):  # a label over 63 characters
+        raise EgressFailed("bad_url")
+    if isinstance(answer[0], OSError):
+        raise answer[0]
+    return [str(entry[4][0]) for entry in answer[0]]
+
+
 class _Pinned(http.client.HTTPConnection):
     """A connection to one checked address, with the name kept for Host and SNI."""
 
@@ -152,27 +177,54 @@ class _Pinned(http.client.HTTPConnection):
         self._address: str = address
         self._deadline: _Deadline = deadline
         self._secure: ssl.SSLContext | None = secure
+        self._open: socket.socket | None = None
 
     def connect(self) -> None:
-        plain = socket.create_connection((self._address, self.port), timeout=self._deadline.left())
-        self.sock = plain
+        self._open = socket.create_connection((self._address, self.port), timeout=self._deadline.left())
         if self._secure is not None:
-            plain.settimeout(self._deadline.left())
-            self.sock = self._secure.wrap_socket(plain, server_hostname=self.host)
+            self._open.settimeout(self._deadline.left())
+            self._open = self._secure.wrap_socket(self._open, server_hostname=self.host)
+        self.sock: Any = _Timed(self._open, self._deadline)
+
+    def end(self) -> None:
+        """Closes the socket; `close` is called by the library while the answer is still being read."""
+        self.close()
+        if self._open is not None:
+            self._open.close()
 
 
-def _read(
-    response: http.client.HTTPResponse, connection: http.client.HTTPConnection, deadline: _Deadline, most: int
-) -> bytes:
-    """At most so many bytes, so that a slow or endless body is a timeout and not a success."""
+class _Timed(io.RawIOBase):
+    """A socket, as far as `http.client` uses one, each of whose steps gets what is left of the deadline."""
+
+    def __init__(self, plain: socket.socket, deadline: _Deadline) -> None:
+        super().__init__()
+        self._plain: socket.socket = plain
+        self._deadline: _Deadline = deadline
+
+    def sendall(self, octets: bytes) -> None:
+        """All of them."""
+        rest = memoryview(octets)
+        while rest:
+            self._plain.settimeout(self._deadline.left())
+            rest = rest[self._plain.send(rest) :]
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """The reading side."""
+        del mode  # always "rb"
+        return io.BufferedReader(_Timed(self._plain, self._deadline))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        self._plain.settimeout(self._deadline.left())
+        return self._plain.recv_into(buffer)
+
+
+def _read(response: http.client.HTTPResponse, most: int) -> bytes:
+    """At most so many bytes."""
     found = bytearray()
-    while len(found) < most:
-        if connection.sock is not None:
-            connection.sock.settimeout(deadline.left())
-        deadline.left()
-        piece = response.read1(min(8192, most - len(found)))
-        if not piece:
-            break
+    while len(found) < most and (piece := response.read1(min(8192, most - len(found)))):
         found += piece
     return bytes(found)
 
@@ -181,11 +233,10 @@ def is_global(text: str) -> bool:
     """Whether an address is one of the public internet, whatever it is wrapped in (mapped, 6to4, Teredo, NAT64)."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
-        if address in _LOCAL_NAT64:
-            return False
         teredo = address.teredo[1] if address.teredo else None
         nat64 = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else None
         inner = address.ipv4_mapped or address.sixtofour or teredo or nat64
-        if inner is not None:
-            return inner.is_global and not inner.is_multicast
-    return address.is_global and not address.is_multicast
+        if inner is None and address not in _UNICAST:
+            return False
+        address = inner or address
+    return address.is_global and not address.is_multicast and not any(address in network for network in _NOT_GLOBAL)

@@ -21,7 +21,7 @@ from .ticket import STEPS, DisclosurePolicy, ReportState, Ticket, working_days
 __all__ = ["DisclosureIntake"]
 
 _NOBODY: Final[Mapping[str, Any]] = {"kind": "anonymous", "id": "anonymous"}
-_PIECE: Final = 40_000  # characters of JSON in ASCII, below the largest secret
+_PIECE: Final = 16_000  # characters, of up to four bytes each: below the largest secret
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}|[0-9a-f]{64}")
 _NOTE_MOST: Final = 5_000
 
@@ -65,8 +65,8 @@ class DisclosureIntake:
         limiter: Limiter | None = None,
         secrets: SealedStore | None = None,
         tenant_id: str = "system",
-        clock: Clock | None = None,
         *,
+        clock: Clock | None = None,
         policy: DisclosurePolicy | None = None,
     ) -> None:
         self._store: ReportStore = store

@@ -5,9 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 from ..core.clock import Clock
 from ..core.errors import DisclosureRejected
@@ -35,6 +44,7 @@ _RULES: Final[Mapping[str, str]] = {
     "value_error": "malformed",
 }
 _WRONG_KIND: Final = "wrong_kind"
+_ANYTHING: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 
 
 def _plain(text: str) -> str:
@@ -55,7 +65,7 @@ _Long = Annotated[str, StringConstraints(min_length=1, max_length=5_000), _Text]
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class Attachment(_Document):
@@ -116,10 +126,8 @@ def validated(document: object, clock: Clock) -> DisclosureReport:
 
 def _json(document: Mapping[Any, Any]) -> bytes:
     """Documents come as JSON or as plain values; both are held to what JSON can say."""
-    from pydantic_core import to_json
-
     try:
-        return to_json(dict(document))
+        return _ANYTHING.dump_json(dict(document))
     except (ValueError, TypeError, RecursionError):
         raise DisclosureRejected(fields=(("", _WRONG_KIND),)) from None
 
@@ -127,9 +135,10 @@ def _json(document: Mapping[Any, Any]) -> bytes:
 def _faults(error: ValidationError) -> list[tuple[str, str]]:
     faults = []
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        place = [str(part) for part in fault["loc"] if isinstance(part, int) or part in _NAMES]
-        unknown = fault["type"] == "extra_forbidden"  # its name is the sender's text
-        faults.append((".".join(place[:-1] if unknown else place), _RULES.get(fault["type"], _WRONG_KIND)))
+        # The name of an unknown field is the sender's text.
+        known = fault["loc"][:-1] if fault["type"] == "extra_forbidden" else fault["loc"]
+        place = ".".join(str(part) for part in known if isinstance(part, int) or part in _NAMES)
+        faults.append((place, _RULES.get(fault["type"], _WRONG_KIND)))
     return faults
 
 

@@ -4,10 +4,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ConfigurationError, RateLimited, StoreMisconfigured, StoreUnavailable, UsageError
+from .attempts import Attempt, AttemptGuard
+from .concurrency import ConcurrencyLimiter, Lease
 from .engine import Hold, RateLimiter
+from .limits_store import LimitsStore
 from .memory import MemoryLimitStore
 from .outage import CircuitPolicy
+from .plans import Override, PlanSource
 from .rules import LimitRule
+from .shedding import LoadShedder, Ticket
 from .store import Charge, Level, LimitStore, Settlement
 from .verdict import UNLIMITED, Usage, Verdict
 
@@ -18,14 +23,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UNLIMITED",
+    "Attempt",
+    "AttemptGuard",
     "Charge",
     "CircuitPolicy",
+    "ConcurrencyLimiter",
     "ConfigurationError",
     "Hold",
+    "Lease",
     "Level",
     "LimitRule",
     "LimitStore",
+    "LimitsStore",
+    "LoadShedder",
     "MemoryLimitStore",
+    "Override",
+    "PlanSource",
     "RateLimited",
     "RateLimiter",
     "RedisLimitStore",
@@ -33,6 +46,7 @@ __all__ = [
     "Settlement",
     "StoreMisconfigured",
     "StoreUnavailable",
+    "Ticket",
     "Usage",
     "UsageError",
     "Verdict",

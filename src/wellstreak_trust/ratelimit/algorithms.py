@@ -23,7 +23,7 @@ from typing import Any, Final, Literal, Protocol
 
 from ..core.clock import Clock, to_micros
 
-__all__ = ["Calendar", "ExactLog", "Gcra", "Mark", "Meter", "Period"]
+__all__ = ["Ageing", "Calendar", "ExactLog", "Gcra", "Mark", "Meter", "Period"]
 
 Period = Literal["minute", "hour", "day", "week", "month"]
 Mark = tuple[int, ...]
@@ -36,15 +36,30 @@ _LENGTHS: Final = {"minute": 60 * _SECOND, "hour": 3_600 * _SECOND, "day": 86_40
 _MONDAY: Final = 4 * _LENGTHS["day"]  # 1970-01-05; ISO weeks begin on Monday
 
 
-class Meter(Protocol):
-    """One algorithm with one rule's numbers. `state` is None for a bucket that is full."""
+class Ageing(Protocol):
+    """How long a state says anything, and how much credit it has: what a bounded table sweeps and evicts by.
+
+    `state` is None for a bucket that is full.
+    """
+
+    def now(self, clock: Clock) -> int:
+        """The time on this scale."""
+        ...
+
+    def level(self, state: Any, now: int) -> tuple[int, int]:
+        """Whole units left, and nanoseconds until the bucket is full."""
+        ...
+
+    def expires(self, state: Any, now: int) -> int:
+        """Nanoseconds after which the state says nothing that None does not."""
+        ...
+
+
+class Meter(Ageing, Protocol):
+    """One algorithm with one rule's numbers."""
 
     most: int
     """Units that one charge can come to; a settlement beyond is cut, so that no debt outlasts ten years."""
-
-    def now(self, clock: Clock) -> int:
-        """The time on this meter's scale."""
-        ...
 
     def wait(self, state: Any, units: int, now: int) -> int | None:
         """Nanoseconds until `units` fit if nothing else comes: 0 for now, None for never."""
@@ -56,14 +71,6 @@ class Meter(Protocol):
 
     def give(self, state: Any, units: int, mark: Mark, now: int) -> Any:
         """The state with up to `units` of the charge at `mark` given back; never more than is still in it."""
-        ...
-
-    def level(self, state: Any, now: int) -> tuple[int, int]:
-        """Whole units left, and nanoseconds until the bucket is full."""
-        ...
-
-    def expires(self, state: Any, now: int) -> int:
-        """Nanoseconds after which the state says nothing that None does not."""
         ...
 
 

@@ -11,10 +11,13 @@ from typing import Any, Final
 
 from ..core.clock import Clock, SystemClock
 from ..core.errors import ConfigurationError, HostError, RateLimited, StoreUnavailable, UsageError
+from ..core.event import EventSink
 from ..core.sansio import suspends, synced
+from .denials import DenyCache
 from .lane import Lane
 from .memory import MemoryLimitStore
 from .outage import Accounts, Circuit, CircuitPolicy, Counting, Fallback
+from .plans import PlanSource, overridden
 from .rules import LimitRule
 from .store import Charge, Level, LimitStore
 from .verdict import Usage, Verdict, units_of
@@ -34,6 +37,10 @@ class RateLimiter:
         replicas: processes that share these limits; local fallback counters are divided by it.
         circuit: when to stop asking a store that fails.
         metrics: counts verdicts and circuit transitions; labels are rule names, never keys.
+        plans: which customers have other numbers than the rules declare.
+        deny_cache: names of rules whose denials this process remembers, so that hammering costs the store nothing;
+            not for rules whose charges are refunded or settled.
+        audit: takes ``limit.degraded`` when the store is lost and when it is back, once each.
 
     Raises:
         ConfigurationError: two rules of one name, or arguments that do not fit.
@@ -48,15 +55,20 @@ class RateLimiter:
         replicas: int = 1,
         circuit: CircuitPolicy | None = None,
         metrics: Counting | None = None,
+        plans: PlanSource | None = None,
+        deny_cache: Iterable[str] = (),
+        audit: EventSink | None = None,
     ) -> None:
         if type(replicas) is not int or replicas < 1:
             raise ConfigurationError("replicas is not a positive number", hint="count the processes", reason="limits")
         self.rules: tuple[LimitRule, ...] = _admitted(rules)
         self.store: LimitStore = MemoryLimitStore() if store is None else store
         self._memory: MemoryLimitStore | None = self.store if type(self.store) is MemoryLimitStore else None
-        self.suspends: bool = suspends(self.store)
+        self.suspends: bool = suspends(self.store, plans, audit)
         self._clock: Clock = SystemClock() if clock is None else clock
-        self._circuit: Circuit = Circuit(circuit or CircuitPolicy(), self._clock, metrics)
+        self._circuit: Circuit = Circuit(circuit or CircuitPolicy(), self._clock, metrics, audit)
+        self._plans: PlanSource | None = plans
+        self._denials: DenyCache | None = _cached(deny_cache, self.rules, self._clock)
         self._fallback: Fallback = Fallback(self._clock, replicas)
         self._accounts: Accounts = Accounts(self.store, self._clock, self._circuit)
         self._metrics: Counting | None = metrics
@@ -101,7 +113,9 @@ class RateLimiter:
         return view
 
     def _straight(self) -> Lane | None:
-        return Lane.of(self.rules, self.store, self._clock, self._accounts) if self._metrics is None else None
+        if self._metrics is not None or self._plans is not None:
+            return None
+        return Lane.of(self.rules, self.store, self._clock, self._accounts)
 
     # --- decisions ---------------------------------------------------------------------------------------------------
 
@@ -119,7 +133,10 @@ class RateLimiter:
             straight = self._lane.check(keys, cost)
             if straight is not None:
                 return straight
-        verdict = await self._decide(self._charges(keys, cost), cost, commit=True)
+        charges = await self._charges(keys, cost)
+        verdict = self._denials.refusal(charges, cost) if self._denials is not None else None
+        if verdict is None:
+            verdict = await self._decide(charges, cost, commit=True)
         if self._metrics is not None:
             self._count(self._metrics, verdict)
         return verdict
@@ -133,13 +150,13 @@ class RateLimiter:
 
     async def apeek(self, keys: Keys, cost: int = 0) -> Verdict:
         """What `check` would say now; takes nothing."""
-        return await self._decide(self._charges(keys, cost), cost, commit=False)
+        return await self._decide(await self._charges(keys, cost), cost, commit=False)
 
     peek: Final = synced(apeek)
 
     async def ausage(self, keys: Keys) -> dict[str, Usage]:
         """How full the buckets of these keys are, by rule name; rules that do not apply are left out."""
-        return (await self._decide(self._charges(keys, 0), 0, commit=False)).usage()
+        return (await self._decide(await self._charges(keys, 0), 0, commit=False)).usage()
 
     usage: Final = synced(ausage)
 
@@ -149,7 +166,9 @@ class RateLimiter:
         Raises:
             StoreUnavailable: the store did not answer; nothing is certain then.
         """
-        charges = self._charges(keys, 0)
+        charges = await self._charges(keys, 0)
+        if self._denials is not None:
+            self._denials.forget(charges)
         try:
             await self.store.clear(charges)
         except HostError:
@@ -185,19 +204,28 @@ class RateLimiter:
             raise  # a bug of the host, such as a sync call over an async client, is no outage
         except Exception as error:
             circuit.failed(error)
+            if circuit.turns:
+                await circuit.announce()
             return self._fallback.decide(charges, circuit, cost=cost, commit=commit)
         circuit.worked()
+        if circuit.turns:
+            await circuit.announce()
+        if self._denials is not None and commit and not allowed:
+            self._denials.remember(charges, levels)
         return Verdict(allowed, charges, levels, cost, self._accounts if allowed and commit else None)
 
-    def _charges(self, keys: Keys, cost: int) -> list[Charge]:
+    async def _charges(self, keys: Keys, cost: int) -> list[Charge]:
         units = units_of(cost)
         if not isinstance(keys, Mapping):
             raise UsageError("keys is not a mapping", hint='check({"tenant": tenant_id})')
+        plan = {} if self._plans is None else await self._plans.alimits_for(keys)
         found = []
         for rule in self.rules:
             key = rule.key(keys)
             if key is not None:
-                found.append(Charge(rule, key, units * rule.cost))
+                override = plan.get(rule.name) if plan else None
+                bought = rule if override is None else overridden(rule, override)
+                found.append(Charge(bought, key, units * rule.cost))
         return found
 
     def _count(self, metrics: Counting, verdict: Verdict) -> None:
@@ -254,6 +282,14 @@ def _admitted(rules: Iterable[LimitRule]) -> tuple[LimitRule, ...]:
             f"two rules are named {twice[0]!r}", hint="a name is the policy's identity in headers", reason="limits"
         )
     return found
+
+
+def _cached(names: Iterable[str], rules: Iterable[LimitRule], clock: Clock) -> DenyCache | None:
+    wanted = frozenset((names,) if isinstance(names, str) else names)
+    unknown = sorted(wanted - {rule.name for rule in rules})
+    if unknown:
+        raise ConfigurationError(f"no rule is named {unknown[0]!r}", hint="deny_cache names rules", reason="limits")
+    return DenyCache(wanted, clock) if wanted else None
 
 
 def _check_shape(allowed: Any, levels: Any, charges: Sequence[Charge]) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from .rules import LimitRule
 from .store import Level
 
-__all__ = ["limit_item", "policy_item", "seconds"]
+__all__ = ["concurrency_items", "limit_item", "policy_item", "seconds"]
 
 _SECOND_NS: Final = 1_000_000_000
 _SECOND: Final = timedelta(seconds=1)
@@ -25,6 +25,14 @@ def policy_item(rule: LimitRule) -> str:
 def limit_item(rule: LimitRule, level: Level) -> str:
     """One item of ``RateLimit``: units left, rounded down, and seconds until full, rounded up."""
     return f"{_string(rule.name)};r={level.remaining};t={seconds(level.reset)}"
+
+
+def concurrency_items(name: str, limit: int, left: int) -> dict[str, str]:
+    """Both fields of a limit on requests under way: quota unit ``concurrent-requests``, no window."""
+    return {
+        "RateLimit-Policy": f'{_string(name)};q={limit};qu="concurrent-requests"',
+        "RateLimit": f"{_string(name)};r={max(left, 0)}",
+    }
 
 
 def seconds(nanoseconds: int) -> int:

@@ -14,7 +14,9 @@ from typing import Any, Final
 
 from ..core.clock import Clock
 from ..core.errors import ConfigurationError
-from .algorithms import Meter
+from .algorithms import Ageing, Meter
+from .attempt_store import MemoryAttempts
+from .lease_store import MemoryLeases
 from .store import Charge, Level, Settlement
 
 __all__ = ["MemoryLimitStore"]
@@ -48,7 +50,7 @@ class MemoryLimitStore:
         self._max_keys: int = max_keys
         self.lock: Lock = Lock()
         self.states: dict[str, Any] = {}
-        self._queues: dict[_Place, tuple[Meter, list[str]]] = {}
+        self._queues: dict[_Place, tuple[Ageing, list[str]]] = {}
         self._order: list[_Place] = []  # a heap: the earliest slot first
 
     def __len__(self) -> int:
@@ -64,7 +66,8 @@ class MemoryLimitStore:
         """See `LimitStore`."""
         with self.lock:
             for rule, key, taken, actual, mark in settlements:
-                meter, state = rule.meter, self.states.get(key)
+                meter: Meter = rule.meter
+                state = self.states.get(key)
                 now = meter.now(clock)
                 if actual < taken:
                     state = meter.give(state, taken - actual, mark, now)
@@ -81,13 +84,21 @@ class MemoryLimitStore:
             for charge in charges:
                 self.states.pop(charge.key, None)
 
+    def attempts(self) -> MemoryAttempts:
+        """The tallies of an `AttemptGuard` in this table."""
+        return MemoryAttempts(self)
+
+    def leases(self) -> MemoryLeases:
+        """The leases of a `ConcurrencyLimiter` in this table."""
+        return MemoryLeases(self)
+
     def decide(self, charges: Sequence[Charge], clock: Clock, commit: bool = True) -> tuple[bool, Sequence[Level]]:
         """`take_if` as a plain call: nothing here waits, and a coroutine costs as much as the decision."""
         with self.lock:
             admitted = True
             seen: list[tuple[Meter, int, Any, int | None]] = []
             for rule, key, units in charges:
-                meter = rule.meter
+                meter: Meter = rule.meter
                 now, state = meter.now(clock), self.states.get(key)
                 wait = meter.wait(state, units, now)
                 if wait != 0 and rule.enforced:
@@ -104,7 +115,7 @@ class MemoryLimitStore:
 
     # --- expiry and eviction ------------------------------------------------------------------------------------------
 
-    def put(self, key: str, state: Any, meter: Meter, clock: Clock) -> None:
+    def put(self, key: str, state: Any, meter: Ageing, clock: Clock) -> None:
         """Stores a state; the caller holds `lock`."""
         if key not in self.states:
             self._sweep(clock)
@@ -113,7 +124,7 @@ class MemoryLimitStore:
             self._file(key, state, meter, clock)
         self.states[key] = state
 
-    def _file(self, key: str, state: Any, meter: Meter, clock: Clock) -> None:
+    def _file(self, key: str, state: Any, meter: Ageing, clock: Clock) -> None:
         """Files a key under the slot after which it is expired, unless it is charged again."""
         place = (_slot(state, meter, clock), id(meter))
         queue = self._queues.get(place)
@@ -122,7 +133,7 @@ class MemoryLimitStore:
             heapq.heappush(self._order, place)
         queue[1].append(key)
 
-    def _earliest(self) -> tuple[int, Meter, list[str]] | None:
+    def _earliest(self) -> tuple[int, Ageing, list[str]] | None:
         while self._order:
             meter, keys = self._queues[self._order[0]]
             if keys:
@@ -164,5 +175,5 @@ class MemoryLimitStore:
                 return
 
 
-def _slot(state: Any, meter: Meter, clock: Clock) -> int:
+def _slot(state: Any, meter: Ageing, clock: Clock) -> int:
     return (clock.monotonic_ns() + meter.expires(state, meter.now(clock))) >> _SLOT_BITS

@@ -6,21 +6,25 @@ After five consecutive failures one caller a second pays the time-out as a probe
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from threading import Lock
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from ..core.clock import Clock
 from ..core.entropy import SYSTEM_ENTROPY
 from ..core.errors import ConfigurationError, HostError, StoreMisconfigured
+from ..core.event import AuditEvent, EventSink, Outcome
 from .memory import MemoryLimitStore
 from .rules import LimitRule
 from .store import Charge, Level, LimitStore, Settlement
 from .verdict import Verdict
 
 __all__ = ["Accounts", "Circuit", "CircuitPolicy", "Counting", "Fallback"]
+
+T = TypeVar("T")
 
 _LOG: Final = logging.getLogger(__name__)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -57,9 +61,11 @@ class CircuitPolicy:
 class Circuit:
     """The state of one store as its callers see it; thread-safe, and free while all is well."""
 
-    __slots__ = ("_clock", "_failures", "_lock", "_metrics", "_next_probe", "_policy", "_told")
+    __slots__ = ("_audit", "_clock", "_failures", "_lock", "_metrics", "_next_probe", "_policy", "_told", "turns")
 
-    def __init__(self, policy: CircuitPolicy, clock: Clock, metrics: Counting | None) -> None:
+    def __init__(
+        self, policy: CircuitPolicy, clock: Clock, metrics: Counting | None, audit: EventSink | None = None
+    ) -> None:
         self._policy: CircuitPolicy = policy
         self._clock: Clock = clock
         self._metrics: Counting | None = metrics
@@ -67,6 +73,8 @@ class Circuit:
         self._failures: int = 0
         self._next_probe: int = 0
         self._told: bool = False
+        self._audit: EventSink | None = audit
+        self.turns: deque[AuditEvent] = deque(maxlen=16)
 
     @property
     def open(self) -> bool:
@@ -123,6 +131,41 @@ class Circuit:
         _LOG.warning("limit store circuit is %s %s", state, cause)
         if self._metrics is not None:
             self._metrics.add("wst.ratelimit.circuit", state=state)
+        if self._audit is not None:
+            outcome: Outcome = "error" if state == "open" else "success"
+            actor = {"id": "ratelimit", "kind": "system"}
+            event = AuditEvent("limit.degraded", outcome, "system", actor, data={"circuit": state, "cause": cause})
+            self.turns.append(event)
+
+    async def ask(self, verb: Awaitable[T]) -> T | None:
+        """What the store answers; None where it fails, which is counted.
+
+        Raises:
+            HostError: a bug of the host, such as a sync call over an async client, is no outage.
+        """
+        try:
+            found = await verb
+        except HostError:
+            raise
+        except Exception as error:
+            self.failed(error)
+            found = None
+        else:
+            self.worked()
+        if self.turns:
+            await self.announce()
+        return found
+
+    async def announce(self) -> None:
+        """Writes the transitions since the last call to the trail; a trail that is down as well stops no request."""
+        while self.turns and self._audit is not None:
+            event = self.turns.popleft()
+            try:
+                await self._audit.aemit(event)
+            except HostError:
+                raise
+            except Exception as error:
+                _LOG.warning("the trail did not take limit.degraded (%s)", type(error).__name__)
 
 
 class Accounts:
@@ -140,14 +183,7 @@ class Accounts:
         """Settles, or counts the failure."""
         if not settlements or self._circuit.blocks():
             return
-        try:
-            await self._store.settle(settlements, self._clock)
-        except HostError:
-            raise
-        except Exception as error:
-            self._circuit.failed(error)
-        else:
-            self._circuit.worked()
+        await self._circuit.ask(self._store.settle(settlements, self._clock))
 
 
 class Fallback:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal, get_args
 
 from ..core.errors import ConfigurationError, UsageError
-from .algorithms import Calendar, ExactLog, Gcra, Meter, Period
+from .algorithms import Calendar, ExactLog, Gcra, Period
 
 __all__ = ["Algorithm", "LimitRule", "Mode", "OnOutage", "Period"]
 
@@ -70,7 +70,7 @@ class LimitRule:
     """Units that can be admitted at once: the burst of ``gcra``, else the limit."""
     prefix: str = field(init=False, repr=False, compare=False)
     """What the store keys of this rule begin with."""
-    meter: Meter = field(init=False, repr=False, compare=False)
+    meter: Gcra | ExactLog | Calendar = field(init=False, repr=False, compare=False)
     """The arithmetic of this rule, in process."""
 
     def __post_init__(self) -> None:
@@ -164,6 +164,14 @@ class LimitRule:
         return "".join(parts)
 
 
+def most_of(rule: LimitRule) -> int:
+    """The largest limit that a rule of this kind can have."""
+    if not isinstance(rule.per, timedelta):
+        return _MAX_INTEGER
+    # Below one microsecond a unit, Redis could not tell two units apart.
+    return min(rule.per // _MICROSECOND, _MAX_EXACT if rule.algorithm == "exact" else _MAX_INTEGER)
+
+
 def _refuse(detail: str, hint: str) -> ConfigurationError:
     return ConfigurationError(detail, hint=hint, reason="limit_rule")
 
@@ -204,7 +212,6 @@ def _admit_period(rule: LimitRule) -> None:
     elif not isinstance(rule.per, timedelta) or not timedelta(seconds=1) <= rule.per <= _MAX_PER:
         raise _refuse("per is not a timedelta from one second to ten years", "per=timedelta(minutes=1)")
     elif rule.limit > rule.per // _MICROSECOND:
-        # Below one microsecond a unit, Redis could not tell two units apart.
         raise _refuse("more than 1,000,000 units a second", "count in larger units")
     elif rule.algorithm == "exact" and rule.limit > _MAX_EXACT:
         warnings.warn(
@@ -213,7 +220,7 @@ def _admit_period(rule: LimitRule) -> None:
         )
 
 
-def _meter(rule: LimitRule) -> Meter:
+def _meter(rule: LimitRule) -> Gcra | ExactLog | Calendar:
     if not isinstance(rule.per, timedelta):
         return Calendar(rule.limit, rule.per, rule.anchor_day)
     per = rule.per // _MICROSECOND * 1_000

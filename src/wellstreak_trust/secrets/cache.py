@@ -3,30 +3,30 @@
 The reader checks the age, by the monotonic clock, so nothing is served past `max_age` whatever the key service does.
 In the last `grace` before that, one caller fetches anew and the others are still served: a key service that is slow
 for a moment is not felt. A forked child starts empty; a key service that says "disabled" empties all it has wrapped.
+What is too old goes when the next key comes, so that tenants who stay away leave no key behind.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NamedTuple
 
 from ..core.clock import Clock
-from ..core.errors import ConfigurationError, KeyDisabled, KeyUnavailable
+from ..core.errors import ConfigurationError, KeyUnavailable, TrustError
 from .envelope import EnvelopeKey
+from .forked import renewed_in_children
 
-__all__ = ["CachePolicy", "Claim", "KeyAddress", "KeyCache"]
+__all__ = ["CachePolicy", "Claim", "KeyAddress", "KeyCache", "landed"]
 
 _AT_ONCE: Final = 20
 _MICROSECOND: Final = timedelta(microseconds=1)
 _AGAIN_NS: Final = 1_000_000_000
-_CACHES: Final[weakref.WeakSet[KeyCache]] = weakref.WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class CachePolicy:
         grace: how long before `max_age` one caller fetches anew; at most half of `max_age` counts.
 
     Raises:
-        ConfigurationError: a negative or empty bound.
+        ConfigurationError: a negative or empty bound, or one of another type.
     """
 
     max_age: timedelta = timedelta(seconds=300)
@@ -49,8 +49,10 @@ class CachePolicy:
     grace: timedelta = timedelta(seconds=10)
 
     def __post_init__(self) -> None:
-        if min(self.max_age, self.grace) < timedelta() or min(self.max_entries, self.max_uses) < 1:
-            raise ConfigurationError("a cache bound below zero, or none at all", hint="CachePolicy()", reason="cache")
+        times, counts = (self.max_age, self.grace), (self.max_entries, self.max_uses)
+        sound = all(isinstance(time, timedelta) and time >= timedelta() for time in times)
+        if not sound or not all(type(count) is int and count > 0 for count in counts):
+            raise ConfigurationError("a cache bound is a timedelta or a count", hint="CachePolicy()", reason="cache")
 
 
 class KeyAddress(NamedTuple):
@@ -73,11 +75,10 @@ class _Entry:
 
 
 class Claim(NamedTuple):
-    """What a caller found: a key, or a fetch under way; `leads` where that fetch is the caller's to make."""
+    """A fetch under way; `leads` where it is the caller's to make, `standby` what may be served if it fails."""
 
     address: KeyAddress
-    key: EnvelopeKey | None
-    flight: Future[EnvelopeKey] | None
+    flight: Future[EnvelopeKey]
     leads: bool
     standby: _Entry | None
 
@@ -90,11 +91,12 @@ class KeyCache:
         self._clock: Clock = clock
         self._age_ns: int = policy.max_age // _MICROSECOND * 1_000
         self._fresh_ns: int = self._age_ns - min(policy.grace, policy.max_age / 2) // _MICROSECOND * 1_000
+        self._sweep_at: int = 0
         self._entries: OrderedDict[KeyAddress, _Entry] = OrderedDict()
         self._flights: dict[KeyAddress, Future[EnvelopeKey]] = {}
         self._lock: threading.Lock = threading.Lock()
         self._places: threading.BoundedSemaphore = threading.BoundedSemaphore(_AT_ONCE)
-        _CACHES.add(self)
+        renewed_in_children(self)
 
     def peek(self, address: KeyAddress) -> EnvelopeKey | None:
         """The key, if it may be served without fetching anything."""
@@ -105,30 +107,27 @@ class KeyCache:
                 return None
             return self._serve(address, entry)
 
-    def claim(self, address: KeyAddress) -> Claim:
+    def claim(self, address: KeyAddress) -> EnvelopeKey | Claim:
         """The key, or the fetch that it comes of; never waits."""
         with self._lock:
             entry = self._entries.get(address)
             now = self._clock.monotonic_ns()
             standby = entry if entry is not None and self._servable(entry, now) else None
             if standby is not None and not self._due(standby, address, now):
-                return Claim(address, self._serve(address, standby), None, False, None)
+                return self._serve(address, standby)
             flight = self._flights.get(address)
             if leads := flight is None:
                 flight = self._flights[address] = Future()
-            return Claim(address, None, flight, leads, standby)
+            return Claim(address, flight, leads, standby)
 
     def settle(self, claim: Claim, fetch: Callable[[], EnvelopeKey]) -> EnvelopeKey:
         """The key of a claim: who leads fetches it, who does not waits; all share what came of it."""
-        if claim.key is not None or claim.flight is None:
-            return claim.key or self.obtain(claim.address, fetch)
-        if not claim.leads:
-            return claim.flight.result()
-        return self._lead(claim.address, claim.flight, fetch, claim.standby)
+        return self._lead(claim, fetch) if claim.leads else landed(claim.flight)
 
     def obtain(self, address: KeyAddress, fetch: Callable[[], EnvelopeKey]) -> EnvelopeKey:
         """The key, fetched by one caller if need be."""
-        return self.settle(self.claim(address), fetch)
+        found = self.claim(address)
+        return self.settle(found, fetch) if isinstance(found, Claim) else found
 
     def keep(self, address: KeyAddress, key: EnvelopeKey) -> None:
         """A key that was made here, for as long as one that was fetched."""
@@ -139,19 +138,19 @@ class KeyCache:
         """Forgets a tenant's keys; what is being fetched for it right now is not kept either."""
         self._drop(lambda address: (address.store, address.tenant_id) == (store, tenant_id))
 
-    def clear(self) -> None:
-        """Forgets everything."""
-        self._drop(lambda address: True)
+    def evict_kek(self, kek_uri: str) -> None:
+        """Forgets all that a key-encryption key has wrapped."""
+        self._drop(lambda address: address.kek_uri == kek_uri)
+
+    def abandon(self, claim: Claim, error: Exception) -> None:
+        """Where the fetch of this claim could not even begin, nobody must wait for it."""
+        if claim.leads and not claim.flight.done():
+            self._fail(claim.address, claim.flight, error)
 
     # --- one fetch ---------------------------------------------------------------------------------------------------
 
-    def _lead(
-        self,
-        address: KeyAddress,
-        flight: Future[EnvelopeKey],
-        fetch: Callable[[], EnvelopeKey],
-        standby: _Entry | None,
-    ) -> EnvelopeKey:
+    def _lead(self, claim: Claim, fetch: Callable[[], EnvelopeKey]) -> EnvelopeKey:
+        address, flight, _, standby = claim
         try:
             with self._places:
                 key = fetch()
@@ -163,8 +162,7 @@ class KeyCache:
             self._fail(address, flight, error)
             raise
         except BaseException as error:
-            whole = isinstance(error, KeyDisabled)  # all that this KEK has wrapped must stop at once
-            self._drop(lambda held: held == address or (whole and held.kek_uri == address.kek_uri))
+            self._drop(lambda held: held == address)
             self._fail(address, flight, error)
             raise
         self._land(address, flight, key)
@@ -183,6 +181,10 @@ class KeyCache:
 
     def _store(self, address: KeyAddress, key: EnvelopeKey) -> None:
         now = self._clock.monotonic_ns()
+        if now >= self._sweep_at:
+            self._sweep_at = now + _AGAIN_NS
+            for old in [old for old, entry in self._entries.items() if not self._servable(entry, now)]:
+                del self._entries[old]
         self._entries[address] = _Entry(key, now, now + self._fresh_ns)
         self._entries.move_to_end(address)
         while len(self._entries) > self._policy.max_entries:
@@ -210,18 +212,18 @@ class KeyCache:
                 for address in [address for address in held if gone(address)]:
                     del held[address]
 
-    def _reset(self) -> None:
-        # In a forked child the lock may be held, and a fetch under way, by a thread that does not exist here.
+    def renew(self) -> None:
+        """Starts empty: in a forked child a fetch may be under way by a thread that does not exist there."""
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._entries = OrderedDict()
         self._flights = {}
 
 
-def _after_fork() -> None:
-    for cache in tuple(_CACHES):
-        cache._reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+def landed(flight: Future[EnvelopeKey]) -> EnvelopeKey:
+    """What came of another caller's fetch, once it has come."""
+    error = flight.exception()
+    if isinstance(error, TrustError):
+        # A copy: one object raised in many threads collects the frames, and so the locals, of all their requests.
+        raise copy(error)
+    return flight.result()

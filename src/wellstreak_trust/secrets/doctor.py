@@ -110,7 +110,7 @@ async def examine(backend: SecretBackend, events: Iterable[Mapping[str, Any]]) -
         after = page[-1]
     gone = [place for place in recorded.secrets if place not in seen]
     findings += [Finding("missing", *place, 0, recorded.secrets[place].revision) for place in gone]
-    return DoctorReport(recorded.events, len(seen), tuple(sorted(findings)))
+    return DoctorReport(recorded.events, len(seen), tuple(sorted(findings, key=_place)))
 
 
 async def _tenant(
@@ -141,6 +141,10 @@ def _compared(tenant_id: str, whole: Whole, known: _Known) -> list[Finding]:
     digests = {row.version: _digest(row.envelope) for row in whole.rows}
     altered = any(digests.get(version, "") != digest for version, digest in known.digests.items())
     return [Finding("altered", tenant_id, whole.name, *numbers)] if altered else []
+
+
+def _place(found: Finding) -> tuple[str, str, str]:
+    return found.kind, str(found.tenant_id), str(found.name)  # what was edited into bytes has no order among texts
 
 
 def _digest(envelope: object) -> str | None:

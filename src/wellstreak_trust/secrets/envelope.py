@@ -19,14 +19,15 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
-from hashlib import sha512
 from hmac import compare_digest
 from struct import Struct
 from struct import error as _StructError
-from typing import Any, Final, Literal, NoReturn
+from typing import Final, Literal, NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from ..core.canonical import length_prefixed, u32
 from ..core.entropy import SYSTEM_ENTROPY, Entropy
@@ -67,9 +68,6 @@ _INFO: Final = u32(4) + length_prefixed("wellstreak-trust/envelope/v1")[4:] + u3
 _SALT_LENGTH: Final = u32(32)
 _LENGTH: Final = Struct(">I").pack
 _VERSION: Final = Struct(">IQI").pack
-_HMAC_BLOCK: Final = 128  # of SHA-512
-_INNER_PAD: Final = bytes(octet ^ 0x36 for octet in range(256))  # RFC 2104, 2
-_OUTER_PAD: Final = bytes(octet ^ 0x5C for octet in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ class EnvelopeContext:
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeKey:
-    """A 64-byte key with its version, ready for use: HMAC's two pads, and what comes before the salt, are hashed once.
+    """A 64-byte key with its version, ready for use: the key itself, and what comes before the salt, are hashed once.
 
     Raises:
         UsageError: not 64 bytes, or a version beyond 32 bits.
@@ -120,28 +118,23 @@ class EnvelopeKey:
     material: bytes = field(repr=False)
     version: int = 1
     head: bytes = field(init=False, repr=False, compare=False)
-    _inner: Any = field(init=False, repr=False, compare=False)
-    _outer: Any = field(init=False, repr=False, compare=False)
-    _info: Any = field(init=False, repr=False, compare=False)
+    _keyed: HMAC = field(init=False, repr=False, compare=False)
+    _info: HMAC = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.material, bytes) or len(self.material) != KEY_BYTES:
             raise UsageError(f"an envelope key is {KEY_BYTES} bytes", hint="core.entropy, not a password")
-        block = self.material.ljust(_HMAC_BLOCK, b"\0")
-        inner, head = sha512(block.translate(_INNER_PAD)), _SUITE + u32(self.version)
-        info = inner.copy()
+        keyed, head = HMAC(self.material, SHA512()), _SUITE + u32(self.version)
+        info = keyed.copy()
         info.update(_INFO + head + _SALT_LENGTH)
-        made = {"head": head, "_inner": inner, "_outer": sha512(block.translate(_OUTER_PAD)), "_info": info}
-        for name, value in made.items():
+        for name, value in {"head": head, "_keyed": keyed, "_info": info}.items():
             object.__setattr__(self, name, value)
 
     def mac(self, message: bytes) -> bytes:
         """HMAC-SHA512 over `message`, 64 bytes (RFC 2104)."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(message)
-        outer.update(inner.digest())
-        mac: bytes = outer.digest()
-        return mac
+        keyed = self._keyed.copy()
+        keyed.update(message)
+        return keyed.finalize()
 
     def expand(self, info: bytes) -> bytes:
         """HKDF-Expand-SHA512 with this key as PRK, one block of 64 bytes (RFC 5869, 2.3)."""
@@ -149,11 +142,9 @@ class EnvelopeKey:
 
     def derive(self, salt: bytes, context: EnvelopeContext) -> bytes:
         """``okm`` of an envelope: `expand` of its info, whose beginning is hashed already."""
-        inner, outer = self._info.copy(), self._outer.copy()
-        inner.update(salt + context.tail())
-        outer.update(inner.digest())
-        okm: bytes = outer.digest()
-        return okm
+        info = self._info.copy()
+        info.update(salt + context.tail())
+        return info.finalize()
 
     def __reduce__(self) -> NoReturn:
         raise UsageError("an envelope key cannot be pickled", hint="send the wrapped key")
@@ -177,13 +168,11 @@ def seal(
     salt = entropy.octets(_BLOCK)
     if len(salt) != _BLOCK:
         raise UsageError("the entropy source gave too few bytes")
-    keyed = _admitted(key, context)
-    okm = keyed.derive(salt, context)
-    fixed = keyed.head + salt + okm[32:]
-    aead = AESGCM(okm[:32])
+    key = _admitted(key, context)  # under the same name: error reporters print locals, and raw bytes may have come in
+    okm = key.derive(salt, context)
+    fixed = key.head + salt + okm[32:]
     # No name for the padded copy: its memory is free again, and still warm, when the result needs as much.
-    body = aead.encrypt(_NONCE, plain + _PADDING[_BLOCK - len(plain) % _BLOCK], fixed)
-    return fixed + body
+    return fixed + AESGCM(okm[:32]).encrypt(_NONCE, plain + _PADDING[_BLOCK - len(plain) % _BLOCK], fixed)
 
 
 def open(key: EnvelopeKey | bytes, envelope: Octets, context: EnvelopeContext) -> bytes:
@@ -195,23 +184,34 @@ def open(key: EnvelopeKey | bytes, envelope: Octets, context: EnvelopeContext) -
             of the sealer.
         UsageError: a key or context of the wrong type or size.
     """
-    aead, fixed, body = _unlock(_admitted(key, context), envelope, context)
+    key = _admitted(key, context)
+    aead, fixed, body = _unlock(key, envelope, context)
     try:
         padded = aead.decrypt(_NONCE, body, fixed)
     except InvalidTag:
         raise _tampered("tag") from None
-    return padded[: _unpadded(padded)]
+    size = _unpadded(padded)
+    if size is None:
+        del padded
+        raise _tampered("padding")
+    return padded[:size]
 
 
 def open_into(key: EnvelopeKey | bytes, envelope: Octets, context: EnvelopeContext) -> tuple[bytearray, int]:
     """As `open`, into a buffer that the caller can wipe: the buffer, and how many of its bytes are plaintext."""
-    aead, fixed, body = _unlock(_admitted(key, context), envelope, context)
+    key = _admitted(key, context)
+    aead, fixed, body = _unlock(key, envelope, context)
     buffer = bytearray(len(body) - _TAG)  # our own, never the caller's: CVE-2023-23931 wrote into immutable objects
+    cause = "padding"
     try:
         aead.decrypt_into(_NONCE, body, fixed, buffer)
-        return buffer, _unpadded(buffer)
+        size = _unpadded(buffer)
+        if size is not None:
+            return buffer, size
     except InvalidTag:
-        raise _tampered("tag") from None
+        cause = "tag"
+    buffer[:] = bytes(len(buffer))  # the library decrypts before it compares the tag, and this frame is printed
+    raise _tampered(cause)
 
 
 def to_text(envelope: bytes) -> str:
@@ -258,12 +258,10 @@ def _bytes(envelope: object) -> bytes:
     return bytes(envelope) if isinstance(envelope, _OCTETS) else b""
 
 
-def _unpadded(padded: bytes | bytearray) -> int:
+def _unpadded(padded: bytes | bytearray) -> int | None:
     """Where the plaintext ends (ISO 7816-4): the mark stands in the last block, and only zeros follow it."""
     last = padded[-_BLOCK:].rstrip(b"\0")
-    if not last.endswith(b"\x80"):
-        raise _tampered("padding")
-    return len(padded) - _BLOCK + len(last) - 1
+    return len(padded) - _BLOCK + len(last) - 1 if last.endswith(b"\x80") else None
 
 
 def _tampered(what: str) -> SecretTampered:

@@ -47,7 +47,8 @@ class Keeper:
     ) -> RewrapReport:
         """Wraps every tenant key that is not under the active KEK anew; no secret is opened.
 
-        Interrupted, it goes on where it stopped when called again. Rows that do not verify are left and reported.
+        Interrupted, it goes on where it stopped when called again. Rows that do not verify, or whose KEK is not in the
+        chain, are left and reported.
 
         Args:
             progress: called after each batch with the number of keys done.

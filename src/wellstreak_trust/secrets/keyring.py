@@ -3,6 +3,9 @@
 ::
 
     KEK (in its provider)  ->  tenant key, 64 bytes, versioned  ->  a key for one envelope
+
+Raw key bytes stand in no frame of this module, and an error of a provider leaves without the frames below it: error
+reporters print the locals of every frame, and a key that is being wrapped anew opens all that its tenant has.
 """
 
 from __future__ import annotations
@@ -10,13 +13,24 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from ..core.clock import Clock, to_micros
 from ..core.entropy import SYSTEM_ENTROPY, random_hex
-from ..core.errors import ConfigurationError, KeyDisabled, KeyUnknown, SecretShredded, SecretTampered, TrustError
-from .cache import CachePolicy, KeyAddress, KeyCache
+from ..core.errors import (
+    ConfigurationError,
+    KeyDisabled,
+    KeyUnavailable,
+    KeyUnknown,
+    SecretShredded,
+    SecretTampered,
+    TrustError,
+)
+from .awaited import awaited
+from .cache import CachePolicy, KeyAddress, KeyCache, landed
 from .codes import check_value
 from .envelope import KEY_BYTES, EnvelopeKey
 from .rows import SecretBackend, TenantKeyRow, checked_key
@@ -141,26 +155,35 @@ class KeyRing:
             KeyUnknown, KeyDisabled, KeyUnavailable: the provider cannot help.
         """
         store = await self.store()
-        address = _address(store, _live(row))
-        held = self._cache.peek(address)
-        if held is not None:
-            return held
-        provider = self.chain.route(row.kek_uri)
+        address, provider = _address(store, _live(row)), self.chain.route(row.kek_uri)
         claim = self._cache.claim(address)
-        if claim.flight is not None and not claim.leads and self._hops(provider):
+        if isinstance(claim, EnvelopeKey):
+            return claim
+        if not claim.leads and _hops(provider):
             # No thread a waiter: a cold tenant's first requests would use up the pool. A waiter that is cancelled
             # must not cancel the fetch for the others.
-            return await asyncio.shield(asyncio.wrap_future(claim.flight))
-        return await self._call(provider, lambda: self._cache.settle(claim, lambda: _unwrapped(provider, store, row)))
+            with suppress(Exception):  # `landed` tells it, to each waiter for itself
+                await asyncio.shield(asyncio.wrap_future(claim.flight))
+            return landed(claim.flight)
+        try:
+            return await self._call(
+                provider, lambda: self._cache.settle(claim, lambda: _unwrapped(provider, store, row))
+            )
+        except Exception as error:
+            self._cache.abandon(claim, error)
+            raise
 
-    async def create(self, tenant_id: str, version: int = 1) -> TenantKeyRow:
-        """A key of a tenant that had none of that version: a new one, or that of a process which was faster."""
-        material = SYSTEM_ENTROPY.octets(KEY_BYTES)
-        fresh = await self._wrapped(material, self._blank(tenant_id, version))
-        standing = await self._backend.claim_key(fresh)
-        if standing == fresh and not self.opens(fresh):  # it is seen here once and never again
-            self._cache.keep(_address(await self.store(), fresh), EnvelopeKey(material, version))
-        return standing
+    async def create(self, tenant_id: str, version: int) -> EnvelopeKey | None:
+        """Gives a tenant a key of that version, unless another process was faster.
+
+        Returns the key only to a process that cannot open it: elsewhere a key is used when it has been seen to unwrap.
+        """
+        key = EnvelopeKey(SYSTEM_ENTROPY.octets(KEY_BYTES), version)
+        fresh = await self._row_of(key, tenant_id)
+        if await self._backend.claim_key(fresh) != fresh or self.opens(fresh):
+            return None
+        self._cache.keep(_address(await self.store(), fresh), key)
+        return key
 
     def opens(self, row: TenantKeyRow) -> bool:
         """Whether this process can unwrap a key, as far as its provider tells: some only seal."""
@@ -168,34 +191,39 @@ class KeyRing:
 
     async def fresh(self, tenant_id: str, version: int) -> TenantKeyRow:
         """A new key under the active KEK, not stored yet."""
-        return await self._wrapped(SYSTEM_ENTROPY.octets(KEY_BYTES), self._blank(tenant_id, version))
+        return await self._row_of(EnvelopeKey(SYSTEM_ENTROPY.octets(KEY_BYTES), version), tenant_id)
 
-    async def rewrapped(self, row: TenantKeyRow) -> TenantKeyRow:
-        """The same key under the active KEK, past the cache. Raises as `open`."""
+    async def unwrapped(self, row: TenantKeyRow) -> EnvelopeKey:
+        """As `open`, past the cache."""
         store = await self.store()
         provider = self.chain.route(_live(row).kek_uri)
-        key = await self._call(provider, lambda: _unwrapped(provider, store, row))
-        return await self._wrapped(key.material, row)
+        return await self._call(provider, lambda: _unwrapped(provider, store, row))
+
+    async def wrapped(self, key: EnvelopeKey, row: TenantKeyRow) -> TenantKeyRow:
+        """The row with its key under the active KEK. Raises `KeyUnknown`, `KeyDisabled`, `KeyUnavailable`."""
+        active, context = self.chain.active, KeyContext(await self.store(), row.tenant_id, row.version)
+        wrapped = await self._call(active, lambda: active.wrap(key.material, context))
+        return row._replace(kek_uri=active.uri, wrapped=wrapped)
 
     def evict(self, store: str, tenant_id: str) -> None:
         """Forgets the keys of a tenant."""
         self._cache.evict_tenant(store, tenant_id)
 
-    def _blank(self, tenant_id: str, version: int) -> TenantKeyRow:
-        return TenantKeyRow(tenant_id, version, "", None, b"", "active", to_micros(self._clock.now()))
+    async def _row_of(self, key: EnvelopeKey, tenant_id: str) -> TenantKeyRow:
+        value = check_value(key, await self.store(), tenant_id)
+        blank = TenantKeyRow(tenant_id, key.version, "", None, value, "active", to_micros(self._clock.now()))
+        return await self.wrapped(key, blank)
 
-    async def _wrapped(self, material: bytes, row: TenantKeyRow) -> TenantKeyRow:
-        store, active = await self.store(), self.chain.active
-        context = KeyContext(store, row.tenant_id, row.version)
-        wrapped = await self._call(active, lambda: active.wrap(material, context))
-        value = check_value(EnvelopeKey(material, row.version), store, row.tenant_id)
-        return row._replace(kek_uri=active.uri, wrapped=wrapped, check_value=value)
+    async def _call(self, provider: KeyProvider, work: Callable[[], T]) -> T:
+        """Lets the provider work, in a thread where somebody awaits us on a loop.
 
-    async def _call(self, provider: KeyProvider, function: Callable[[], T]) -> T:
-        return await asyncio.to_thread(function) if self._hops(provider) else function()
-
-    def _hops(self, provider: KeyProvider) -> bool:
-        return provider.blocking and self._backend.suspends  # only then is somebody awaiting us on a loop
+        A caller that is cancelled does not take the work out of the queue: others may wait for what comes of it.
+        """
+        try:
+            return await asyncio.shield(_in_thread(lambda: _told(work))) if _hops(provider) else _told(work)
+        except KeyDisabled:
+            self._cache.evict_kek(provider.uri)  # all that it has wrapped must stop at once
+            raise
 
 
 def _address(store: str, row: TenantKeyRow) -> KeyAddress:
@@ -209,11 +237,35 @@ def _live(row: TenantKeyRow) -> TenantKeyRow:
 
 
 def _unwrapped(provider: KeyProvider, store: str, row: TenantKeyRow) -> EnvelopeKey:
-    material = provider.unwrap(row.wrapped or b"", KeyContext(store, row.tenant_id, row.version))
+    key = _keyed(provider.unwrap(row.wrapped or b"", KeyContext(store, row.tenant_id, row.version)), row.version)
     # A key service is neither committing nor beyond answering with another of its keys.
-    if not isinstance(material, bytes) or len(material) != KEY_BYTES:
+    if key is None:
         raise SecretTampered("a key provider answered with something that is no tenant key")
-    key = EnvelopeKey(material, row.version)
     if not hmac.compare_digest(check_value(key, store, row.tenant_id), row.check_value):
         raise SecretTampered("the check value of a tenant key does not verify", hint="row or key service was changed")
     return key
+
+
+def _keyed(material: object, version: int) -> EnvelopeKey | None:
+    return EnvelopeKey(material, version) if isinstance(material, bytes) and len(material) == KEY_BYTES else None
+
+
+def _hops(provider: KeyProvider) -> bool:
+    return provider.blocking and awaited()
+
+
+def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
+    try:
+        return asyncio.get_running_loop().run_in_executor(None, copy_context().run, work)
+    except RuntimeError:
+        raise KeyUnavailable("no thread can be had for the key service", hint="is the loop shutting down?") from None
+
+
+def _told(work: Callable[[], T]) -> T:
+    """What a provider's work gives; its error alone, without what is behind it."""
+    try:
+        return work()
+    except TrustError as error:
+        fault = error.with_traceback(None)
+    fault.__cause__ = fault.__context__ = None
+    raise fault

@@ -8,6 +8,7 @@ from typing import Final
 
 from ..core.errors import SecretRollbackDetected
 from .envelope import EnvelopeKey
+from .forked import renewed_in_children
 from .rows import Head, SecretRow
 from .rules import Address
 
@@ -25,11 +26,14 @@ class Marks:
     them, the audit trail is what an older state is compared with.
     """
 
-    __slots__ = ("_lock", "_seen")
-
     def __init__(self) -> None:
         self._seen: OrderedDict[Address, int] = OrderedDict()
         self._lock: threading.Lock = threading.Lock()
+        renewed_in_children(self)
+
+    def renew(self) -> None:
+        """A lock of its own for a forked child, which knows what its parent has seen."""
+        self._lock = threading.Lock()
 
     def of(self, address: Address) -> int:
         """The mark. Take it before the read begins, or a faster neighbour's write raises a false alarm."""

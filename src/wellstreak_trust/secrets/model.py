@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, Union
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard, Union
 
 from ..core.canonical import canonical_json
 from ..core.clock import aware, from_micros, to_micros
@@ -76,13 +76,15 @@ def checked_address(tenant_id: object, name: object) -> None:
 
 
 def checked_tenant(tenant_id: object) -> None:
-    """A tenant id is opaque: 1 to 255 bytes of UTF-8 without NUL, which PostgreSQL cannot store."""
-    try:
-        octets = tenant_id.encode() if isinstance(tenant_id, str) else b""
-    except UnicodeEncodeError:
-        octets = b""
-    if not 0 < len(octets) <= _TENANT_LONGEST or b"\0" in octets:
+    """A tenant id is opaque: 1 to 255 bytes of UTF-8 without NUL."""
+    octets = _utf8(tenant_id) if isinstance(tenant_id, str) else None
+    if not octets or len(octets) > _TENANT_LONGEST or b"\0" in octets:
         raise UsageError("not a tenant id", hint="a text of 1 to 255 bytes without NUL")
+
+
+def storable(text: object) -> TypeGuard[str]:
+    """Whether every database can hold a text: PostgreSQL has no NUL, and UTF-8 no lone surrogates."""
+    return isinstance(text, str) and "\0" not in text and _utf8(text) is not None
 
 
 class Taken:
@@ -122,7 +124,7 @@ def _octets_of(value: Value) -> tuple[bytes, Kind]:
         value = dumped(value)  # type: ignore[arg-type]  # asked for on the line above
     plain: object = value.reveal() if isinstance(value, Secret) else value
     octets = _utf8(plain) if isinstance(plain, str) else plain
-    if octets is None:  # raised out here: a codec's own error holds the text
+    if octets is None and plain is not None:  # raised out here: a codec's own error holds the text
         raise UsageError("a secret's text has a lone surrogate", hint="store it as bytes")
     if not isinstance(octets, bytes):
         raise UsageError("a secret is str, bytes, Secret or a pydantic model")
@@ -140,18 +142,22 @@ def _utf8(text: str) -> bytes | None:
 
 def labels_text(labels: Mapping[str, str] | None) -> str:
     """Canonical JSON of labels. Raises `UsageError` for anything but short texts."""
-    found = dict(labels or {})
-    if not all(isinstance(text, str) for text in found.values()):
-        raise UsageError("labels are texts", hint='labels={"team": "billing"}')
-    octets = canonical_json(found)
+    found = {} if labels is None else labels
+    if not isinstance(found, Mapping) or not all(isinstance(text, str) for text in found.values()):
+        raise UsageError("labels are a mapping of texts", hint='labels={"team": "billing"}')
+    octets = canonical_json(dict(found))
     if len(octets) > _LABELS_LARGEST or b"\\u0000" in octets:
         raise UsageError(f"labels are at most {_LABELS_LARGEST} bytes of JSON")
     return octets.decode()
 
 
 def micros_of(moment: datetime | None, name: str) -> int | None:
-    """A time as rows hold it. Raises `UsageError` for a naive one."""
-    return None if moment is None else to_micros(aware(moment, name))
+    """A time as rows hold it. Raises `UsageError` for a naive one, and for what is no time."""
+    if moment is None:
+        return None
+    if not isinstance(moment, datetime):
+        raise UsageError(f"{name} is a datetime", hint="datetime.now(UTC) + timedelta(hours=1)")
+    return to_micros(aware(moment, name))
 
 
 def info(head: Head, row: SecretRow) -> SecretInfo:

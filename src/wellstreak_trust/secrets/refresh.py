@@ -10,39 +10,44 @@ holds a lease while it talks to the other side; everybody else waits for what co
         └─ held by another ──► wait ──► look again      with jitter, for one lease at most, then `LeaseHeld`
     mine ──fn gave a value──► write                     only over the version that fn saw, only while the lease is mine
          │                     ├─ done ──► fresh        the write gives the lease back
+         │                     ├─ down ──► write        again for a while: the token that brought this value is spent
          │                     └─ lost ──► look again   the lease ran out and another wrote: theirs counts
          └─fn raised──► give the lease back, keep the value, let the error through
 
 Nothing is ever deleted: ``invalid_grant`` is what the loser of a race sees, too. A holder that dies costs the others
 one lease. `fn` runs outside every transaction and must give up before its lease does: its own timeout must be shorter.
+A caller that is cancelled takes `fn` along, but neither the write nor the giving back: those run to their end.
 
 What no lease can close: a holder that dies between the other side's answer and the write takes the new token with it,
-and the next holder spends the old one again. Providers with a grace period for refresh tokens forgive that.
+and the next holder spends the old one again. Providers with a grace period for refresh tokens forgive that. And leases
+are told by the clocks of the processes: one that is ahead by more than what is left of a lease takes it too early.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from inspect import isawaitable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from ..core.entropy import SYSTEM_ENTROPY, random_hex
 from ..core.errors import (
+    KeyUnavailable,
     LeaseHeld,
     SecretConflict,
     SecretDisabled,
-    SecretNotFound,
     SecretShredded,
-    Unavailable,
+    StoreUnavailable,
+    TrustError,
     UsageError,
 )
 from ..core.secret import Secret
 from . import envelope
+from .awaited import awaited
 from .model import Taken, Value, labels_text, micros_of
 from .rows import Change, Head, Locked, SecretRow
 from .rules import Address, Keys, Written, context_of, not_found, standing, text_of, written
@@ -50,8 +55,11 @@ from .vault import Authentic, Vault
 
 __all__ = ["LEASE", "Fetch", "Lost", "Refreshed", "Refresher", "due"]
 
+T = TypeVar("T")
+
 LEASE: Final = timedelta(seconds=30)
 _LONGEST_LEASE: Final = timedelta(hours=1)
+_PATIENCE: Final = timedelta(seconds=10)  # with a store that takes no write
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SHORTEST_WAIT: Final = 0.01
 _LONGEST_WAIT: Final = 0.5
@@ -104,7 +112,7 @@ class Refresher:
     """
 
     def __init__(self, vault: Vault, place: tuple[str, str], lease: timedelta) -> None:
-        if not timedelta() < lease <= _LONGEST_LEASE:
+        if not isinstance(lease, timedelta) or not timedelta() < lease <= _LONGEST_LEASE:
             raise UsageError("a lease is longer than nothing and at most an hour")
         self._vault: Vault = vault
         self._place: tuple[str, str] = place
@@ -127,6 +135,9 @@ class Refresher:
             if not self._held(found.head, now) and await self._claim():
                 # Read again, now that nobody else writes: the value from before the claim may be spent.
                 found = await self._vault.read(*self._place, None)
+                if not due(found.row, now):
+                    await self.release()
+                    return _Turn(found, mine=False)
                 if self._vault.now() - now < self._lease // _MICROSECOND // 2:
                     return _Turn(found, mine=True)
                 # A machine this slow would outlive its lease inside `fn`: take it anew first.
@@ -152,17 +163,43 @@ class Refresher:
             must_exist=True,
             owner=self._owner,
         )
-        try:
-            return await self._vault.change(
-                *self._place, None, lambda address, locked, keys: written(address, locked, keys, stated)
-            )
-        except SecretConflict:
-            raise Lost from None
+        return await self._whole(self._written(stated))
 
     async def release(self) -> None:
-        """Gives the lease back if it is still ours; it runs out by itself where the store cannot be asked."""
-        with suppress(Unavailable, SecretNotFound):
-            await self._vault.change(*self._place, None, self._released)
+        """Gives the lease back if it is still ours; where that fails it runs out by itself."""
+        with suppress(TrustError):  # nothing must stand in front of what `fn` raised
+            await self._whole(self._vault.change(*self._place, None, self._released))
+
+    async def _written(self, stated: Written) -> Change:
+        waited, longest = 0.0, min(self._lease, _PATIENCE).total_seconds()
+        while True:
+            try:
+                return await self._vault.change(
+                    *self._place, None, lambda address, locked, keys: written(address, locked, keys, stated)
+                )
+            except SecretConflict:
+                raise Lost from None
+            except (StoreUnavailable, KeyUnavailable) as error:
+                if waited >= longest or not getattr(error, "retryable", True):
+                    raise
+            waited += await self._wait(waited, longest)
+
+    @staticmethod
+    async def _whole(work: Coroutine[Any, Any, T]) -> T:
+        """Lets `work` end, even where the caller is cancelled meanwhile."""
+        if not awaited():
+            return await work
+        task, cancelled = asyncio.ensure_future(work), None
+        while not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is None:
+            return task.result()
+        if not task.cancelled():
+            task.exception()  # or it is reported as never seen
+        raise cancelled
 
     async def _claim(self) -> bool:
         change = await self._vault.change(*self._place, None, self._claimed)
@@ -183,19 +220,19 @@ class Refresher:
         return Change(head._replace(lease_owner=None, lease_until=None), row, "head")
 
     def _held(self, head: Head, now: int) -> bool:
+        """Whether another has it. One that ends later than any lease can is of a wrong clock, and counts for none."""
         by_another = head.lease_owner is not None and head.lease_owner != self._owner
-        return by_another and head.lease_until is not None and head.lease_until >= now
+        latest = now + 2 * _LONGEST_LEASE // _MICROSECOND
+        return by_another and head.lease_until is not None and now <= head.lease_until <= latest
 
     async def _wait(self, waited: float, longest: float) -> float:
         """Sleeps for a while of random length that grows with the wait; seconds slept."""
         jitter = 0.5 + int.from_bytes(SYSTEM_ENTROPY.octets(2), "big") / 2**17
         pause = max(_SHORTEST_WAIT, min(_LONGEST_WAIT, waited / 2, longest / 20)) * jitter
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            time.sleep(pause)  # noqa: ASYNC251  no loop, so nobody but this thread is kept waiting
+        if awaited():
+            await asyncio.sleep(pause)  # the holder may be a task of the same thread
         else:
-            await asyncio.sleep(pause)  # on a loop the holder may be a task of the same thread
+            time.sleep(pause)  # noqa: ASYNC251  nobody but the caller of a sync face is kept waiting
         return pause
 
 

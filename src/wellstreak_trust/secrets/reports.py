@@ -29,7 +29,8 @@ class RewrapReport:
 
     Args:
         rewrapped: tenant keys now under the active KEK.
-        failed: (tenant, key version) of rows that do not verify; they were left as they are.
+        failed: (tenant, key version) of rows that do not verify, or whose KEK is not configured; they were left as they
+            are.
     """
 
     rewrapped: int

@@ -152,7 +152,10 @@ class KeyBackend(Protocol):
         ...
 
     async def claim_key(self, row: TenantKeyRow, /) -> TenantKeyRow:
-        """Stores a tenant's key unless that version exists; returns the one that stands."""
+        """Stores a tenant's key unless that version exists; returns the one that stands.
+
+        A tenant whose keys were all destroyed gets none: the newest of those is returned.
+        """
         ...
 
     async def tenants(self, after: str, limit: int, /) -> tuple[str, ...]:
@@ -170,6 +173,7 @@ class KeyBackend(Protocol):
     async def turn_key_if(self, fresh: TenantKeyRow, /) -> bool:
         """Makes `fresh` the one active key if it follows the tenant's newest; live older ones only decrypt from then.
 
+        A tenant whose keys were all destroyed gets none.
         Waits for writes that still seal under an older key.
         """
         ...
@@ -187,7 +191,10 @@ class KeyBackend(Protocol):
         ...
 
     async def shred(self, tenant_id: str, /) -> tuple[tuple[int, ...], int]:
-        """Destroys all wrapped keys of a tenant; the versions destroyed now, and how many secrets they held."""
+        """Destroys all wrapped keys of a tenant; the versions destroyed now, and how many secrets they held.
+
+        A key that is being added meanwhile is destroyed too, or not added.
+        """
         ...
 
 

@@ -2,7 +2,8 @@
 
 1. Nothing is believed before the head's code, the current row's code and the asked row's code verify, in that order.
 2. The head says which version is current; versions grow by one and are never removed, so a gap is tampering.
-3. Every change raises `revision` by one and makes both codes anew; a change builds only on what has verified.
+3. Every change raises `revision` by one and makes both codes anew; a change builds only on what has verified. A process
+   that only seals may put a new value over what it cannot verify: of that it takes over nothing but the two numbers.
 4. A destroyed version or key stays destroyed.
 5. Who writes as the holder of a lease writes only while the lease is still theirs; the write gives it back.
 """
@@ -10,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, NoReturn
@@ -23,6 +25,8 @@ from .rows import Change, Head, Locked, Resealed, SecretRow, TenantKeyRow, Whole
 __all__ = [
     "Address",
     "KeyAbsent",
+    "KeyNeeded",
+    "KeySealed",
     "Keys",
     "Move",
     "Written",
@@ -38,6 +42,7 @@ Keys = Callable[[TenantKeyRow], EnvelopeKey]
 Move = Literal["enabled", "disabled", "destroyed"]
 _KINDS: Final[Mapping[str, Kind]] = MappingProxyType({"text": "text", "bytes": "bytes"})
 _LAST_VERSION: Final = 2**31 - 1
+_LAST_REVISION: Final = 2**62
 
 
 class KeyAbsent(Exception):
@@ -46,6 +51,18 @@ class KeyAbsent(Exception):
     def __init__(self, version: int = 1) -> None:
         super().__init__()
         self.version: int = version
+
+
+class KeyNeeded(Exception):
+    """A rule met a key that is not at hand; key services are not called inside a transaction."""
+
+    def __init__(self, row: TenantKeyRow) -> None:
+        super().__init__()
+        self.row: TenantKeyRow = row
+
+
+class KeySealed(KeyNeeded):
+    """A key that this process cannot open: it only seals, and another process made the key."""
 
 
 class Address(NamedTuple):
@@ -92,10 +109,10 @@ def not_found() -> SecretNotFound:
 
 def text_of(octets: bytes) -> str:
     """The text that was sealed. Raises `SecretTampered`."""
-    try:
+    with suppress(UnicodeDecodeError):
         return octets.decode()
-    except UnicodeDecodeError:
-        raise SecretTampered("a text that is no UTF-8 was sealed") from None
+    del octets  # as the codec's own error does, this frame would show them
+    raise SecretTampered("a text that is no UTF-8 was sealed")
 
 
 def verified(
@@ -149,15 +166,18 @@ def written(address: Address, locked: Locked, keys: Keys, new: Written) -> Chang
         KeyAbsent: the tenant has no key yet. SecretShredded: its keys were destroyed.
         SecretConflict: compare-and-set lost. SecretNotFound: nothing to rotate.
     """
-    head, current = locked.head, standing(address, locked, keys)
-    key = keys(_active(locked.keys))  # after that: a tenant that has secrets and no key was tampered with
+    head, current = locked.head, _built_on(address, locked, keys, new)
+    try:
+        key = keys(_active(locked.keys))  # after that: a tenant that has secrets and no key was tampered with
+    except KeySealed:
+        raise KeyAbsent(locked.keys[-1].version + 1) from None
     if head is None and new.must_exist:
         raise not_found()
     actual = head.current if head is not None else 0
     lost = new.owner is not None and (head is None or head.lease_owner != new.owner)
     if lost or (new.expected is not None and new.expected != actual):
         raise SecretConflict(new.expected, actual)
-    if actual >= _LAST_VERSION:
+    if actual >= _LAST_VERSION or (head is not None and head.revision >= _LAST_REVISION):
         raise SecretTampered("a secret has more versions than can be")
     kept = current.labels if current is not None and new.must_exist else "{}"
     row = SecretRow(
@@ -171,6 +191,15 @@ def written(address: Address, locked: Locked, keys: Keys, new: Written) -> Chang
         fresh = fresh._replace(lease_owner=None, lease_until=None)
     before = None if current is None else _ending(address, current, locked, keys, new)
     return Change(signed_head(key, address.store, fresh, row), row, "insert", before)
+
+
+def _built_on(address: Address, locked: Locked, keys: Keys, new: Written) -> SecretRow | None:
+    try:
+        return standing(address, locked, keys)
+    except KeySealed:
+        if new.must_exist:  # it takes over labels, or ends a lease or the version before
+            raise
+        return None
 
 
 def _ending(address: Address, row: SecretRow, locked: Locked, keys: Keys, new: Written) -> SecretRow | None:

@@ -17,7 +17,7 @@ from ..core.tenant import TenantContext
 from . import envelope
 from .borrow import Borrowed
 from .keeper import Keeper
-from .model import SecretInfo, SecretRef, Taken, Value, info, labels_text, micros_of
+from .model import SecretInfo, SecretRef, Taken, Value, info, labels_text, micros_of, storable
 from .refresh import LEASE, Fetch, Lost, Refresher
 from .rows import Change
 from .rules import Move, Written, context_of, moved, reverted, servable, text_of, written
@@ -38,6 +38,7 @@ M = TypeVar("M", bound="BaseModel")
 _MOST_LISTED: Final = 1_000
 _MOST_LOST: Final = 3
 _MICROSECOND: Final = timedelta(microseconds=1)
+_LONGEST_OVERLAP: Final = timedelta(days=36_525)
 
 
 class SecretStore(Keeper):
@@ -124,9 +125,7 @@ class SecretStore(Keeper):
         held = Taken(value)
         del value
         new = self._new(held, expected_version, not_after, rotate_after, labels)
-        if overlap is not None and overlap < timedelta():
-            raise UsageError("an overlap is not negative")
-        ends = None if overlap is None else overlap // _MICROSECOND
+        ends = None if overlap is None else _admitted(overlap) // _MICROSECOND
         return await self._write("secret.rotated", tenant_id, name, replace(new, must_exist=True, overlap=ends))
 
     rotate: Final = synced(arotate)
@@ -279,7 +278,7 @@ class SecretStore(Keeper):
         Args:
             after: the last name of the page before. limit: 1 to 1,000.
         """
-        if not isinstance(after, str) or type(limit) is not int or not 0 < limit <= _MOST_LISTED:
+        if not storable(after) or type(limit) is not int or not 0 < limit <= _MOST_LISTED:
             raise UsageError(f"a page has 1 to {_MOST_LISTED} secrets and starts after a name")
         return tuple(info(found.head, found.row) for found in await self._vault.page(tenant_id, after, limit))
 
@@ -343,6 +342,12 @@ class SecretStore(Keeper):
             with suppress(Unavailable):  # somebody changed the database: worth knowing, and refused in any case
                 await self._trail.record("secret.read", tenant_id, name, "error", cause=type(error).__name__)
             raise
+
+
+def _admitted(overlap: object) -> timedelta:
+    if not isinstance(overlap, timedelta) or not timedelta() <= overlap <= _LONGEST_OVERLAP:
+        raise UsageError("an overlap is a timedelta from nothing to a century", hint="timedelta(hours=1)")
+    return overlap
 
 
 def _secret(found: Authentic, octets: bytes) -> Secret[str] | Secret[bytes]:

@@ -3,8 +3,9 @@
 Everything here can be interrupted at any point and called again. A re-wrap looks for rows that are not under the active
 KEK. A re-encryption first commits the tenant's new key, from when on every write uses it, then moves secrets in
 batches, each secret with all its versions and its head in one transaction; what an earlier run left under an older key
-is what the next call goes on with. A row that does not verify is left as it is and reported: sealing it anew would make
-an edited row look sound.
+is what the next call goes on with. Where another key comes meanwhile, of another run or a process that only seals, the
+run goes on to that one. A row that does not verify is left as it is and reported: sealing it anew would make an edited
+row look sound.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from ..core.errors import IntegrityError, SecretShredded
+from ..core.errors import IntegrityError, KeyUnknown, SecretShredded, Unavailable
 from . import envelope
 from .envelope import EnvelopeKey
 from .model import checked_tenant
@@ -38,21 +39,38 @@ class Moved(NamedTuple):
 
 
 async def rewrap(vault: Vault, batch: int, progress: Progress | None, *, dry_run: bool) -> RewrapReport:
-    """Brings every tenant key under the active KEK, in batches; done work is skipped when it is called again."""
+    """Brings every tenant key under the active KEK, in batches; done work is skipped when it is called again.
+
+    A key service that refuses in the middle, as for too many calls, ends it after what it has granted is written.
+    """
     done, failed, after = 0, list[tuple[str, int]](), ("", 0)
     uri = vault.ring.chain.active.uri
     while rows := await vault.backend.keys_outside(uri, after, batch):
-        moves = []
+        moves, outage = [], None
         for row in rows:
             try:
-                moves.append((row, await vault.ring.rewrapped(row)))
-            except IntegrityError:  # one bad row must not stop the rotation of all others
-                failed.append((row.tenant_id, row.version))
+                key = await _unwrapped(vault, row)
+                if key is None:
+                    failed.append((row.tenant_id, row.version))
+                else:
+                    moves.append((row, await vault.ring.wrapped(key, row)))
+            except Unavailable as error:
+                outage = error
+                break
         done += len(moves) if dry_run else await vault.backend.rewrap_if(moves)
         after = rows[-1].tenant_id, rows[-1].version
         if progress is not None:
             progress(done)
+        if outage is not None:
+            raise outage
     return RewrapReport(done, tuple(failed), dry_run)
+
+
+async def _unwrapped(vault: Vault, row: TenantKeyRow) -> EnvelopeKey | None:
+    try:
+        return await vault.ring.unwrapped(row)
+    except (IntegrityError, KeyUnknown):
+        return None  # one bad row, or a KEK that is lost, must not stop the rotation of all others
 
 
 async def shred(vault: Vault, tenant_id: str) -> tuple[str, tuple[int, ...], int, tuple[str, ...]]:
@@ -119,17 +137,18 @@ class Reencryption:
             self.secrets += len(moved)
             self.failed += failed
             yield [_moved(*new) for new in moved]
+            if failed and await self._outgrown():
+                after, self.failed = "", []
 
     async def rehearse(self) -> None:
         """Counts what a run would move and finds what would fail, without writing."""
         async for name in _names(self._vault, self._tenant):
             address = self._at(name)
             whole = await self._vault.backend.whole(self._tenant, name)
-            try:
-                verified_whole(address, whole, self._keys)
+            if await self._sound(address, whole):
                 self.secrets += 1
                 self.versions += len(whole.rows)
-            except IntegrityError:
+            else:
                 self.failed.append(name)
 
     async def retire(self) -> tuple[int, ...]:
@@ -145,6 +164,22 @@ class Reencryption:
             retired=retired,
             dry_run=dry_run,
         )
+
+    async def _sound(self, address: Address, whole: Whole) -> bool:
+        try:
+            verified_whole(address, whole, self._keys)
+        except IntegrityError:
+            return await self._outgrown() and await self._sound(address, whole)
+        return True
+
+    async def _outgrown(self) -> bool:
+        """Whether the tenant has a newer key than this run knows; from then on that is the one to go to."""
+        live = _live(await self._vault.backend.keys_of(self._tenant))
+        if live[-1].version <= self.key_version:
+            return False
+        self.key_version = live[-1].version
+        self._keys = {row.version: await self._vault.ring.open(row) for row in live}
+        return True
 
     def _at(self, name: str) -> Address:
         return Address(self._store, self._tenant, name)

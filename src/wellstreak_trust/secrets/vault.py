@@ -13,20 +13,12 @@ from .envelope import EnvelopeKey
 from .keyring import KeyChain, KeyRing
 from .marks import Marks, Proven
 from .model import LARGEST_VERSION, checked_address, checked_tenant
-from .rows import Change, Head, Locked, SecretBackend, SecretRow, Stored, TenantKeyRow, checked_head
-from .rules import Address, KeyAbsent, Keys, not_found, verified, verified_whole
+from .rows import Change, Head, Locked, SecretBackend, SecretRow, Stored, TenantKeyRow, Whole, checked_head
+from .rules import Address, KeyAbsent, KeyNeeded, Keys, KeySealed, not_found, verified, verified_whole
 
 __all__ = ["Authentic", "Vault"]
 
 Rule = Callable[[Address, Locked, Keys], Change]
-
-
-class KeyNeeded(Exception):
-    """A rule met a key that is not at hand; key services are not called inside a transaction."""
-
-    def __init__(self, row: TenantKeyRow) -> None:
-        super().__init__()
-        self.row: TenantKeyRow = row
 
 
 class Authentic(NamedTuple):
@@ -68,13 +60,12 @@ class Vault:
         _admit(tenant_id, name, None)
         address = Address(await self.ring.store(), tenant_id, name)
         mark = self.marks.of(address)
-        whole = await self.backend.whole(tenant_id, name)
+        whole, rows = await self._under_its_keys(tenant_id, name)
         if whole.head is None:
             self.marks.passed(address, 0, mark)
             raise not_found()
-        rows = {row.version: row for row in await self.backend.keys_of(tenant_id)}
         wanted = {row.key_version for row in whole.rows}
-        keys = {version: await self.ring.open(row) for version, row in rows.items() if version in wanted}
+        keys = {row.version: await self.ring.open(row) for row in rows if row.version in wanted}
         head = verified_whole(address, whole, keys)
         self.marks.passed(address, head.revision, mark)
         return head, whole.rows
@@ -103,17 +94,11 @@ class Vault:
         def at_hand(row: TenantKeyRow) -> EnvelopeKey:
             key = self.ring.peek(address.store, row) or opened.get(row.version)
             if key is None:
-                raise KeyNeeded(row)
+                raise KeyNeeded(row) if self.ring.opens(row) else KeySealed(row)
             return key
 
         def decide(locked: Locked) -> Change:
-            try:
-                decided = rule(address, locked, at_hand)
-            except KeyNeeded as needed:
-                # Nothing stands here that would have to be verified, so a process that only seals takes a new key.
-                if locked.head is None and not self.ring.opens(needed.row):
-                    raise KeyAbsent(locked.keys[-1].version + 1) from None
-                raise
+            decided = rule(address, locked, at_hand)
             self.marks.passed(address, locked.head.revision if locked.head is not None else 0, mark)
             return decided
 
@@ -123,10 +108,21 @@ class Vault:
             except KeyNeeded as needed:
                 opened[needed.row.version] = await self.ring.open(needed.row)
             except KeyAbsent as absent:
-                await self.ring.create(tenant_id, absent.version)
+                made = await self.ring.create(tenant_id, absent.version)
+                if made is not None:
+                    opened[made.version] = made
             else:
                 self.marks.passed(address, change.head.revision, 0)
                 return change
+
+    async def _under_its_keys(self, tenant_id: str, name: str) -> tuple[Whole, tuple[TenantKeyRow, ...]]:
+        """A secret and the tenant's keys, read first: what it is under cannot have been retired before it was read."""
+        known: tuple[TenantKeyRow, ...] | None = None
+        while (rows := await self.backend.keys_of(tenant_id)) != known:
+            known, whole = rows, await self.backend.whole(tenant_id, name)
+            if {row.key_version for row in whole.rows} <= {row.version for row in rows}:
+                break  # or a key came in between; an edited number is not among them the next time either
+        return whole, rows
 
     async def _verified(self, address: Address, found: Stored, asked: int | None, mark: int) -> Authentic:
         key = await self._key(address, found.key)

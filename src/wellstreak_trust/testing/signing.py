@@ -17,7 +17,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ..core.clock import SystemClock, to_micros
 from ..core.entropy import SYSTEM_ENTROPY, random_hex
@@ -169,13 +169,17 @@ class Signer:
         """The body parsed and written again, as frameworks do."""
         return replace(delivery, body=json.dumps(json.loads(delivery.body), indent=1).encode())
 
-    def stale(self, body: bytes | None = None, by: timedelta = timedelta(days=1)) -> SignedRequest:
-        """A genuine delivery of yesterday."""
-        return self.sign(body, at=SystemClock().now() - by)
+    def stale(self, body: bytes | None = None, by: timedelta | None = None) -> SignedRequest:
+        """A genuine delivery that is too old; by default by a day more than the scheme tolerates."""
+        return self.sign(body, at=SystemClock().now() - (by if by is not None else self._beyond("past")))
 
-    def future(self, body: bytes | None = None, by: timedelta = timedelta(days=1)) -> SignedRequest:
-        """A genuine delivery of tomorrow."""
-        return self.sign(body, at=SystemClock().now() + by)
+    def future(self, body: bytes | None = None, by: timedelta | None = None) -> SignedRequest:
+        """A genuine delivery that comes too early; by default by a day more than the scheme tolerates."""
+        return self.sign(body, at=SystemClock().now() + (by if by is not None else self._beyond("future")))
+
+    def _beyond(self, side: Literal["past", "future"]) -> timedelta:
+        time = self.scheme.timestamp
+        return timedelta(days=1, seconds=getattr(time, side) if time is not None else 0)
 
     def duplicated(self, delivery: SignedRequest) -> SignedRequest:
         """The signature header twice, the second in another case."""

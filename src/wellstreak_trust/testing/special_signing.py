@@ -321,7 +321,8 @@ def _rfc9421(draft: Draft) -> Sent:
     required = ["@target-uri" if name == "target" else name for name in rule.required]
     headers = _JSON | {"Content-Digest": rfc9421.content_digest(body)}
     lowered = {name.lower(): value for name, value in headers.items()}
-    raw = f"({' '.join(json.dumps(name) for name in required)});created={draft.seconds}"
+    # Other libraries ask for a keyid (RFC 9421, 2.3); ours tries each key.
+    raw = f'({" ".join(json.dumps(name) for name in required)});created={draft.seconds};keyid="test"'
     base = rfc9421.signature_base(required, raw, lowered, draft.url, draft.method)
     octets = (
         _private(draft.secret).sign(base)

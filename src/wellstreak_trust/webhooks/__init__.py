@@ -34,7 +34,9 @@ from .endpoints import Endpoint, EndpointRegistry, EndpointSecrets, RegisteredEn
 from .event import VerifiedWebhook
 from .explain import Explanation, explain
 from .key_source import HttpsKeys, KeySource, NoKeys
+from .keys import SigningSecret
 from .memory import MemoryEndpointStore, MemoryReplayStore
+from .receive import Delivery, Incoming, Receiver
 from .recipients import MemoryRecipientStore, RecipientHealth, RecipientStore
 from .replay import Claim, ReplayGuard
 from .replay_store import Held, ReplayStore
@@ -50,6 +52,7 @@ __all__ = [
     "BodyTooLarge",
     "ChallengeResponse",
     "Claim",
+    "Delivery",
     "DuplicateHeader",
     "Endpoint",
     "EndpointKey",
@@ -62,6 +65,7 @@ __all__ = [
     "Held",
     "HttpsKeys",
     "InFlight",
+    "Incoming",
     "KeySource",
     "KeyUnavailable",
     "Mac",
@@ -76,6 +80,7 @@ __all__ = [
     "Pairs",
     "Plain",
     "RawBodyRequired",
+    "Receiver",
     "Recipient",
     "RecipientHealth",
     "RecipientStore",
@@ -85,6 +90,7 @@ __all__ = [
     "Replayed",
     "Scheme",
     "SignatureMismatch",
+    "SigningSecret",
     "Source",
     "Timestamp",
     "TimestampOutOfTolerance",

@@ -22,6 +22,8 @@ from ..core.secret import Secret
 from .event import VerifiedWebhook, dig, load_json
 from .keys import SharedKey
 from .parse import HeaderSource, gatherer
+from .special import sns
+from .special.parts import CHALLENGE
 
 if TYPE_CHECKING:
     from .verify import WebhookVerifier
@@ -33,8 +35,6 @@ _ECHOED: Final = re.compile(r"[A-Za-z0-9_.~+/=-]{1,512}").fullmatch
 _TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"))
 _JSON: Final = (("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff"))
 _PRINTED: Final = re.compile(r"[ -~]{1,512}").fullmatch
-_HEX: Final = re.compile(r"[a-f0-9]{20,32}").fullmatch
-_AWS: Final = re.compile(r"sns\.[a-z0-9-]{3,32}\.amazonaws\.com(\.cn)?").fullmatch
 _PING: Final = re.compile(rb'"type"\s*:\s*1\b')
 
 
@@ -137,17 +137,13 @@ def _msgraph(verifier: WebhookVerifier, opening: Opening) -> ChallengeResponse |
 def _x(verifier: WebhookVerifier, opening: Opening) -> ChallengeResponse | None:
     """https://docs.x.com/x-api/webhooks/introduction (challenge-response checks), asked again every hour.
 
-    The answer is a signature over a text that anybody chooses, so that text must never pass for a delivery.
+    The answer is a signature over a text that anybody chooses. What can be echoed never begins as a delivery of X does
+    (`Scheme.opening`), so that no answer passes for one.
     """
     text = _asked(opening, "GET", "crc_token")
     if text is None:
         return None
-    token = _echo(text)
-    try:
-        load_json(token)
-    except MalformedBody:
-        return _json({"response_token": f"sha256={verifier.keys[0].code(b'', token, b'')}"})
-    raise MalformedBody("the token reads as JSON, and its answer would sign a delivery")
+    return _json({"response_token": f"sha256={verifier.keys[0].code(b'', _echo(text), b'')}"})
 
 
 def _braintree(verifier: WebhookVerifier, opening: Opening) -> ChallengeResponse | None:
@@ -155,10 +151,10 @@ def _braintree(verifier: WebhookVerifier, opening: Opening) -> ChallengeResponse
     text = _asked(opening, "GET", "bt_challenge")
     if text is None:
         return None
-    if not _HEX(text):
+    if not CHALLENGE.fullmatch(text):
         raise MalformedBody("the challenge is not 20 to 32 hex digits")
-    public, key = verifier.keys[0]
-    return ChallengeResponse(200, _TEXT, f"{public}|{key.code(text.encode(), b'', b'')}".encode())
+    key = verifier.keys[0]
+    return ChallengeResponse(200, _TEXT, f"{key.public}|{key.code(text.encode(), b'', b'')}".encode())
 
 
 def _head(verifier: WebhookVerifier, opening: Opening) -> ChallengeResponse | None:
@@ -196,7 +192,7 @@ def _sns(verifier: WebhookVerifier, opening: Opening) -> ChallengeResponse | Non
         return None
     url = dig(event.json(), "SubscribeURL")
     target = Target.parse(url)
-    if target.scheme != "https" or target.port is not None or not _AWS(target.host):
+    if target.scheme != "https" or target.port is not None or not sns.HOST.fullmatch(target.host):
         raise UntrustedCertificate("the subscription is not confirmed at that address")
     return ChallengeResponse(200, (), b"", Secret(url))
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from threading import Lock
@@ -31,6 +31,7 @@ from ..core.errors import (
     RequestError,
     Unavailable,
     UsageError,
+    WeakSecret,
     WebhookError,
     WebhookKeyUnavailable,
     WebhookStoreUnavailable,
@@ -42,6 +43,7 @@ from .codecs import SecretText
 from .endpoint_store import EndpointKey, EndpointRow, EndpointStatus, EndpointStore
 from .event import VerifiedWebhook
 from .key_source import KeySource
+from .keys import SigningSecret
 from .parse import HeaderSource
 from .scheme import Scheme
 from .schemes import lookup
@@ -101,30 +103,35 @@ class Endpoint:
     tenant_id: str
     provider: str
     status: EndpointStatus
-    url: str
+    url: str = field(repr=False)  # the token stands in it
     verifier: WebhookVerifier
 
     def verify(
-        self, headers: HeaderSource, body: bytes, *, method: str = "POST", now: datetime | None = None
+        self, headers: HeaderSource, body: bytes, *, query: str = "", method: str = "POST", now: datetime | None = None
     ) -> VerifiedWebhook:
-        """As `WebhookVerifier.verify`, with the configured URL."""
-        return self.verifier.verify(headers, body, url=self._signed_url(), method=method, now=now)
+        """As `WebhookVerifier.verify`, with the configured URL.
+
+        Args:
+            query: the request's query string, without the question mark; it takes the place of the configured one,
+                because some providers put a hash of the body there (Twilio's ``bodySHA256``) and sign it.
+        """
+        return self.verifier.verify(headers, body, url=self._signed_url(query), method=method, now=now)
 
     async def averify(
-        self, headers: HeaderSource, body: bytes, *, method: str = "POST", now: datetime | None = None
+        self, headers: HeaderSource, body: bytes, *, query: str = "", method: str = "POST", now: datetime | None = None
     ) -> VerifiedWebhook:
-        """As `WebhookVerifier.averify`, with the configured URL."""
-        return await self.verifier.averify(headers, body, url=self._signed_url(), method=method, now=now)
+        """As `verify`; where a key may have to be fetched, in a worker thread."""
+        return await self.verifier.averify(headers, body, url=self._signed_url(query), method=method, now=now)
 
     def challenge(
         self, method: str, query: str, headers: HeaderSource, body: bytes, *, now: datetime | None = None
     ) -> ChallengeResponse | None:
         """As `WebhookVerifier.challenge`; `query` is the request's query string, without the question mark."""
-        base = (self.url or f"https://{self.id}.invalid/").partition("?")[0]
+        base = (self.url or "https://endpoint.invalid/").partition("?")[0]
         return self.verifier.challenge(method, f"{base}?{query}" if query else base, headers, body, now=now)
 
-    def _signed_url(self) -> str | None:
-        return self.url or None
+    def _signed_url(self, query: str) -> str | None:
+        return f"{self.url.partition('?')[0]}?{query}" if self.url and query else self.url or None
 
 
 class EndpointRegistry:
@@ -179,15 +186,22 @@ class EndpointRegistry:
         return Endpoint(row.id, row.tenant_id, row.provider, row.status, url, await self._verifier(row, url))
 
     async def areceive(
-        self, token: str, headers: HeaderSource, body: bytes, *, method: str = "POST", now: datetime | None = None
+        self,
+        token: str,
+        headers: HeaderSource,
+        body: bytes,
+        *,
+        query: str = "",
+        method: str = "POST",
+        now: datetime | None = None,
     ) -> tuple[Endpoint, VerifiedWebhook]:
-        """Resolves and verifies, and notes the outcome for `list`."""
+        """Resolves and verifies, and notes the outcome for `list`; `Receiver` does the rest as well."""
         endpoint = await self.aresolve(token)
         try:
             event = (
-                await endpoint.averify(headers, body, method=method, now=now)
+                await endpoint.averify(headers, body, query=query, method=method, now=now)
                 if self.suspends
-                else endpoint.verify(headers, body, method=method, now=now)
+                else endpoint.verify(headers, body, query=query, method=method, now=now)
             )
         except WebhookError as error:
             await self.anote(endpoint.id, f"refused: {error.step}")
@@ -293,33 +307,39 @@ class EndpointRegistry:
         return tuple(key for key in row.keys if key.until is None or key.until > now)
 
     async def _verifier(self, row: EndpointRow, url: str) -> WebhookVerifier:
-        keys, now = self._living(row), self._clock.now()
-        wanted = (row.id, row.version, url, keys)
+        now = self._clock.now()
+        wanted = (row.id, row.version, url)
         with self._lock:
             held = self._verifiers.get(wanted)
         if held is not None and now - held[0] < self._cache:
             return held[1]
-        scheme = self._scheme(row.provider)
-        secrets = [_placeholder(scheme)] if row.status == "pending" else await self._served(row, keys)
-        made = verifier(
-            scheme,
-            secrets,
-            clock=self._clock,
-            url=url or None,
-            endpoint=f"{row.tenant_id}/{row.id}",
-            keys=self._keys,
-            pending=row.status == "pending",
-        )
+        scheme, pending = self._scheme(row.provider), row.status == "pending"
+        secrets = (_placeholder(scheme),) if pending else await self._served(row)
+        try:
+            made = verifier(
+                scheme,
+                secrets,
+                clock=self._clock,
+                url=url or None,
+                endpoint=f"{row.tenant_id}/{row.id}",
+                keys=self._keys,
+                pending=pending,
+            )
+        except WeakSecret:
+            if not pending:
+                raise
+            raise WebhookKeyUnavailable("the endpoint has no secret yet", hint="rotate() brings it") from None
         with self._lock:
             _bounded(self._verifiers)[wanted] = (now, made)
         return made
 
-    async def _served(self, row: EndpointRow, keys: tuple[EndpointKey, ...]) -> tuple[SecretText, ...]:
-        """The secrets of the ring that the secret store serves; one that it holds back drops out of the ring."""
-        found: tuple[SecretText, ...] = ()
-        for key in keys:
+    async def _served(self, row: EndpointRow) -> tuple[SigningSecret, ...]:
+        """The living secrets that the secret store serves; one that it holds back drops out of the ring."""
+        found: tuple[SigningSecret, ...] = ()
+        for key in self._living(row):
             try:
-                found += (await self._secrets.aget(row.tenant_id, _name(row.id), version=key.version),)
+                secret = await self._secrets.aget(row.tenant_id, _name(row.id), version=key.version)
+                found += (SigningSecret(secret, key.until),)
             except Unavailable as error:
                 raise _down(error) from None
             except RequestError:

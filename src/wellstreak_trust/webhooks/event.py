@@ -34,24 +34,23 @@ class Origin:
     window: timedelta
 
 
-# What was signed in front of the body and behind it; the headers that were read, by lower-case name; what a rule found.
-Parts = tuple[bytes, bytes, dict[str, str], "Proof | None"]
+# Which key signed and when, in microseconds; what was signed in front of the body and behind it; the headers that were
+# read, by lower-case name; what a rule found. One value, because to build an event of many costs as much as parsing it.
+Facts = tuple[str, int | None, bytes, bytes, dict[str, str], "Proof | None"]
 
 
 class VerifiedWebhook:
     """An authentic delivery. Only a verifier makes one, so holding one is the proof; it has no truth value."""
 
-    __slots__ = ("_at", "_body", "_document", "_key_id", "_labels", "_origin", "_parts")
+    __slots__ = ("_body", "_document", "_facts", "_labels", "_origin")
 
     _document: Any
     _labels: tuple[str | None, str | None]
 
-    def __init__(self, origin: Origin, body: bytes, key_id: str, at: int | None, parts: Parts) -> None:
+    def __init__(self, origin: Origin, body: bytes, facts: Facts) -> None:
         self._origin: Origin = origin
         self._body: bytes = body
-        self._key_id: str = key_id
-        self._at: int | None = at  # microseconds since 1970
-        self._parts: Parts = parts
+        self._facts: Facts = facts
 
     @property
     def body(self) -> bytes:
@@ -61,7 +60,7 @@ class VerifiedWebhook:
     @property
     def key_id(self) -> str:
         """Which configured secret signed it; tells when an old one is no longer used."""
-        return self._key_id
+        return self._facts[0]
 
     @property
     def provider(self) -> str:
@@ -86,7 +85,8 @@ class VerifiedWebhook:
     @property
     def timestamp(self) -> datetime | None:
         """The signed time in UTC; None where the scheme signs none."""
-        return None if self._at is None else from_micros(self._at)
+        at = self._facts[1]
+        return None if at is None else from_micros(at)
 
     @property
     def id(self) -> str | None:
@@ -111,13 +111,13 @@ class VerifiedWebhook:
         because a rotation window carries two and dropping one would do the same.
         """
         where = (self.provider, self.endpoint)
-        proof = self._parts[3]
+        _, _, before, after, _, proof = self._facts
         if self.id_signed and (proof is None or proof.content is None):
             octets = length_prefixed("replay by id", *where, self.id or "")
         elif proof is not None:
             octets = length_prefixed("replay by content", *where, proof.content or b"", b"", b"")
         else:
-            octets = length_prefixed("replay by content", *where, self._parts[0], self._body, self._parts[1])
+            octets = length_prefixed("replay by content", *where, before, self._body, after)
         return sha256(octets).hexdigest()
 
     def json(self) -> Any:
@@ -133,7 +133,7 @@ class VerifiedWebhook:
         try:
             return self._labels
         except AttributeError:  # not asked for yet
-            proof = self._parts[3]
+            proof = self._facts[5]
             self._labels = (
                 self._label(self._origin.id, proof.id if proof is not None else None),
                 self._label(self._origin.type, proof.type if proof is not None else None),
@@ -146,7 +146,7 @@ class VerifiedWebhook:
         if source is None:
             return None
         if source.header:
-            text = self._parts[2].get(source.header.lower(), "")
+            text = self._facts[4].get(source.header.lower(), "")
         else:
             try:
                 text = dig(load_json(self._body), source.body)

@@ -7,14 +7,10 @@ an expected signature.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import product
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from ..core.clock import SystemClock
 from ..core.errors import (
@@ -37,33 +33,26 @@ from ..core.errors import (
 from ..core.http import Headers
 from ..core.secret import Secret
 from .codecs import SecretText
-from .event import load_json
+from .guesses import addresses, line_ends, renamed, spellings, texts
 from .key_source import KeySource, NoKeys
+from .keys import KeyRing, SigningSecret
 from .parse import HeaderSource
 from .scheme import Codec, Scheme
 from .schemes import lookup, schemes
-from .verify import verifier
+from .verify import RETIRED, verifier
 
 __all__ = ["Explanation", "explain"]
 
 _CAUSES: Final[tuple[tuple[type[WebhookError], str], ...]] = (
     (DuplicateHeader, "duplicate_header"),
     (BodyTooLarge, "body_too_large"),
-    (MalformedBody, "malformed_body"),
     (RawBodyRequired, "body_reserialised"),
     (UrlRequired, "wrong_url"),
     (UntrustedCertificate, "untrusted_key"),
     (WebhookKeyUnavailable, "key_unavailable"),
     (UnsupportedScheme, "wrong_scheme"),
 )
-_LINES: Final = ((b"\r\n", b"\n"), (b"\n", b"\r\n"))
-_LAYOUTS: Final[tuple[dict[str, Any], ...]] = (
-    {"separators": (",", ":")},
-    {},
-    {"indent": 2},
-    {"indent": 4},
-)
-_GO: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})  # how Go writes them
+_SHARED: Final = frozenset(("hmac-sha256", "hmac-sha1", "hmac-sha512", "sha256-concat", "token"))
 _CODECS: Final[tuple[Codec, ...]] = ("utf8", "base64", "hex", "whsec")
 
 
@@ -82,7 +71,7 @@ class _Delivery:
     scheme: Scheme
     headers: Headers
     body: bytes
-    secrets: tuple[SecretText, ...]
+    secrets: tuple[SecretText | SigningSecret, ...]
     url: str | None
     method: str
     now: datetime
@@ -107,7 +96,7 @@ def explain(
     provider: str | Scheme,
     headers: HeaderSource,
     body: bytes,
-    secrets: Sequence[SecretText],
+    secrets: KeyRing,
     url: str | None = None,
     *,
     method: str = "POST",
@@ -121,10 +110,10 @@ def explain(
 
     Causes: ``ok``, ``missing_header``, ``malformed_header``, ``duplicate_header``, ``wrong_scheme``,
     ``timestamp_unit``, ``stale``, ``future``, ``body_newline``, ``body_reserialised``, ``body_too_large``,
-    ``malformed_body``, ``wrong_url``, ``wrong_secret_codec``, ``wrong_secret``, ``untrusted_key``,
+    ``malformed_body``, ``wrong_url``, ``wrong_secret_codec``, ``retired_secret``, ``wrong_secret``, ``untrusted_key``,
     ``key_unavailable``.
     """
-    given = (secrets,) if isinstance(secrets, str | bytes | Secret) else tuple(secrets or ())
+    given = (secrets,) if isinstance(secrets, str | bytes | Secret | SigningSecret) else tuple(secrets or ())
     try:
         scheme = lookup(provider)
         kept = Headers(headers)
@@ -141,22 +130,16 @@ def explain(
 
 
 def _diagnose(delivery: _Delivery, error: WebhookError) -> Explanation:
-    headers = delivery.scheme.headers
-    if isinstance(error, MalformedBody) and headers and not any(header in delivery.headers for header in headers):
-        return _missing(delivery, MissingSignature(f"no {headers[0]} header"))
     for kind, cause in _CAUSES:
         if isinstance(error, kind):
             return Explanation(cause, error.hint or error.detail)
-    if isinstance(error, TimestampOutOfTolerance):
-        return _skew(error)
-    if isinstance(error, MissingSignature):
-        return _missing(delivery, error)
-    if isinstance(error, MalformedHeader):
-        return _malformed(delivery, error)
-    if isinstance(error, WeakSecret):
-        return _codec(delivery) or Explanation("wrong_secret_codec", f"{error.detail}: {error.hint}")
-    assert isinstance(error, SignatureMismatch)
-    for hypothesis in (_newline, _reserialised, _url, _codec, _scheme):
+    return _JUDGES[type(error)](delivery, error)
+
+
+def _mismatch(delivery: _Delivery, error: SignatureMismatch) -> Explanation:
+    if error.detail == RETIRED:
+        return Explanation("retired_secret", f"{error.detail}: {error.hint}")
+    for hypothesis in (_newline, _reserialised, _url, _codec, _scheme, _lossy):
         found = hypothesis(delivery)
         if found is not None:
             return found
@@ -165,7 +148,18 @@ def _diagnose(delivery: _Delivery, error: WebhookError) -> Explanation:
     )
 
 
-def _skew(error: TimestampOutOfTolerance) -> Explanation:
+def _weak(delivery: _Delivery, error: WeakSecret) -> Explanation:
+    return _codec(delivery) or Explanation("wrong_secret_codec", f"{error.detail}: {error.hint}")
+
+
+def _unfit(delivery: _Delivery, error: MalformedBody) -> Explanation:
+    headers = delivery.scheme.headers
+    if headers and not any(header in delivery.headers for header in headers):
+        return _missing(delivery, MissingSignature(f"no {headers[0]} header"))
+    return _reserialised(delivery) or Explanation("malformed_body", error.hint or error.detail)
+
+
+def _skew(delivery: _Delivery, error: TimestampOutOfTolerance) -> Explanation:
     if error.detail.endswith("ahead"):
         return Explanation("future", f"the sender's time is {error.detail}: is this machine's clock right?")
     return Explanation("stale", f"signed {error.detail}: an old delivery, a slow queue, or this machine's clock")
@@ -173,6 +167,10 @@ def _skew(error: TimestampOutOfTolerance) -> Explanation:
 
 def _missing(delivery: _Delivery, error: MissingSignature) -> Explanation:
     sent = delivery.headers
+    for name, _ in sent.items():
+        header = renamed(name, delivery.scheme.headers)
+        if header:
+            return Explanation("missing_header", f"{header} stands under {name}: pass the request's headers, by name")
     if not any(header in sent for header in delivery.scheme.headers):
         for name in schemes():
             if any(header in sent for header in lookup(name).headers):
@@ -186,23 +184,22 @@ def _malformed(delivery: _Delivery, error: MalformedHeader) -> Explanation:
         other = replace(time, unit="ms" if time.unit == "s" else "s")
         if delivery.fits(scheme=replace(delivery.scheme, timestamp=other)):
             return Explanation("timestamp_unit", f"the timestamp is in {'milli' * (time.unit == 's')}seconds")
+    for header in delivery.scheme.headers:
+        first, mark, second = (delivery.headers.get(header) or "").partition(",")
+        if mark and first.strip() == second.strip():
+            return Explanation(
+                "duplicate_header", f"{header} came twice and was joined by a comma: does a proxy repeat it?"
+            )
     return Explanation("malformed_header", ": ".join(filter(None, (error.detail, error.hint))))
 
 
 def _newline(delivery: _Delivery) -> Explanation | None:
-    body = delivery.body
-    bare = body.rstrip(b"\r\n")
-    bodies = [
-        bare,
-        body.strip(),
-        body + b"\n",
-        body + b"\r\n",
-        bare + b"\n",
-        bare + b"\r\n",
-        *(body.replace(*pair) for pair in _LINES),
-    ]
     return _first(
-        delivery, "body", bodies, "body_newline", "line ends were changed on the way: hand over the raw bytes untouched"
+        delivery,
+        "body",
+        line_ends(delivery.body),
+        "body_newline",
+        "line ends were changed on the way: hand over the raw bytes untouched",
     )
 
 
@@ -210,25 +207,10 @@ def _reserialised(delivery: _Delivery) -> Explanation | None:
     return _first(
         delivery,
         "body",
-        _spellings(delivery.body),
+        spellings(delivery.body),
         "body_reserialised",
-        "the JSON was parsed and written again: hand over the raw bytes, before any parser has seen them",
+        "the body was decoded and written again: hand over the raw bytes, before any parser has seen them",
     )
-
-
-def _spellings(body: bytes) -> Iterator[bytes]:
-    """What the provider may have sent, if this is what became of it."""
-    yield body.removeprefix(b"\xef\xbb\xbf")
-    with suppress(UnicodeError):
-        yield body.decode("utf-8").encode("latin-1")  # read as Latin-1 and written as UTF-8
-    try:
-        document = load_json(body)
-        for layout, ascii_only, ordered in product(_LAYOUTS, (False, True), (False, True)):
-            text = json.dumps(document, ensure_ascii=ascii_only, sort_keys=ordered, **layout)
-            for spelled in (text, text.replace("/", "\\/"), text.translate(_GO)):
-                yield spelled.encode("utf-8", "surrogatepass")
-    except (MalformedBody, RecursionError):
-        return
 
 
 def _url(delivery: _Delivery) -> Explanation | None:
@@ -237,51 +219,25 @@ def _url(delivery: _Delivery) -> Explanation | None:
     return _first(
         delivery,
         "url",
-        _addresses(delivery.url, delivery.headers),
+        addresses(delivery.url, delivery.headers),
         "wrong_url",
         lambda found: f"the provider signs {found}: configure the URL exactly as entered there",
     )
 
 
-def _addresses(url: str, headers: Headers) -> Iterator[str]:
-    """The usual slips: scheme, port, slash, query, and the names that proxies hide (tried here, never trusted)."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return
-    hosts = [host, headers.get("x-forwarded-host") or host, headers.get("host") or host]
-    forwarded = headers.get("x-forwarded-port") or ""
-    ports = ["", f":{port}" if port else "", ":443", ":80", f":{forwarded}" if forwarded else ""]
-    prefix = (headers.get("x-forwarded-prefix") or "").rstrip("/")
-    paths = [parts.path, parts.path.rstrip("/"), parts.path + "/", prefix + parts.path]
-    queries = ["", f"?{parts.query}" if parts.query else ""]
-    for scheme, name, suffix, path, query in product(("https", "http"), hosts, ports, paths, queries):
-        yield f"{scheme}://{name}{suffix}{path}{query}"
-
-
 def _codec(delivery: _Delivery) -> Explanation | None:
     mac = delivery.scheme.mac
-    if not mac.algorithm.startswith("hmac"):
+    if mac.algorithm not in _SHARED:
         return None
-    for codec in _CODECS:
+    for codec in dict.fromkeys((mac.codec, *_CODECS) if mac.algorithm != "token" else (mac.codec,)):
         scheme = replace(delivery.scheme, mac=replace(mac, codec=codec), also=())
         for secret in delivery.secrets:
-            for text, change in _texts(secret):
+            for text, change in texts(secret):
                 if (codec, change) != (mac.codec, "") and delivery.fits(scheme=scheme, secrets=(text,)):
                     return Explanation(
                         "wrong_secret_codec", f"the secret fits read as {codec}{change}: see Mac(codec=)"
                     )
     return None
-
-
-def _texts(secret: SecretText) -> Iterator[tuple[str, str]]:
-    value = secret.reveal() if isinstance(secret, Secret) else secret
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    yield text, ""
-    yield text.strip(), " without the whitespace around it"
-    yield text.strip().removeprefix("whsec_"), " without its prefix"
-    yield f"whsec_{text.strip()}", " with the prefix whsec_"
 
 
 def _scheme(delivery: _Delivery) -> Explanation | None:
@@ -291,6 +247,15 @@ def _scheme(delivery: _Delivery) -> Explanation | None:
     return None
 
 
+def _lossy(delivery: _Delivery) -> Explanation | None:
+    """What nobody can undo, so that no change fits: the mark that decoders leave where they gave up."""
+    if b"\xef\xbf\xbd" not in delivery.body or "body" not in delivery.scheme.signed:
+        return None
+    return Explanation(
+        "body_reserialised", "the body was decoded with errors replaced (U+FFFD stands in it): hand over the raw bytes"
+    )
+
+
 def _first(
     delivery: _Delivery, field: str, values: Iterable[Any], cause: str, hint: str | Callable[[Any], str]
 ) -> Explanation | None:
@@ -298,3 +263,13 @@ def _first(
         if value != getattr(delivery, field) and delivery.fits(**{field: value}):
             return Explanation(cause, hint if isinstance(hint, str) else hint(value))
     return None
+
+
+_JUDGES: Final[dict[type[WebhookError], Callable[[_Delivery, Any], Explanation]]] = {
+    SignatureMismatch: _mismatch,
+    MalformedBody: _unfit,
+    TimestampOutOfTolerance: _skew,
+    MissingSignature: _missing,
+    MalformedHeader: _malformed,
+    WeakSecret: _weak,
+}

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from hmac import compare_digest
 from hmac import digest as hmac_digest
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ..core.clock import aware, to_micros
 from ..core.errors import WeakSecret
 from .codecs import SecretText, claims, decode_signature, encode, key_octets, secret_text
 from .scheme import Encoding, Mac, Scheme
@@ -20,7 +24,7 @@ from .scheme import Encoding, Mac, Scheme
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["Key", "PublicKey", "SharedKey", "build_keys", "secret_texts", "shared_code"]
+__all__ = ["Key", "KeyRing", "PublicKey", "SharedKey", "SigningSecret", "build_keys", "key_ring", "shared_code"]
 
 Code = Callable[[bytes, bytes, bytes], str]
 
@@ -32,8 +36,21 @@ _HASHES: Final[dict[str, Callable[[bytes], _Hash]]] = {
 }
 _INNER: Final = bytes(octet ^ 0x36 for octet in range(256))
 _OUTER: Final = bytes(octet ^ 0x5C for octet in range(256))
-_SMALL: Final = 2_048  # below this a copy costs less than a second call
 _LABEL: Final = b"wellstreak_trust webhook key id"
+
+
+@dataclass(frozen=True, slots=True)
+class SigningSecret:
+    """One secret of a key ring: accepted until then, or for as long as it is configured.
+
+    While a secret is replaced, the ring is ``[new, SigningSecret(old, until=the end of the overlap)]``.
+    """
+
+    secret: SecretText = field(repr=False)
+    until: datetime | None = None
+
+
+KeyRing = Sequence[SecretText | SigningSecret]
 
 
 class Key(Protocol):
@@ -90,20 +107,25 @@ class PublicKey:
         return any(octets is not None and self._verify(octets, message) for octets in decoded)
 
 
-def build_keys(scheme: Scheme, secrets: Sequence[SecretText], *, allow_weak: bool = False) -> tuple[Key, ...]:
-    """The keys in the order given: newest first, so that the common case costs one MAC.
+def key_ring(name: str, secrets: KeyRing) -> tuple[tuple[str, int | None], ...]:
+    """The configured texts, each with the microsecond from which it is refused.
+
+    Those that live longest stand first: newest first, so that the common case costs one MAC; and where several fit,
+    the first one has ended only if all have.
 
     Raises:
-        WeakSecret: none or more than 4, too short, or not of the scheme's form.
+        WeakSecret: none or more than 4, or text with what nobody sees. UsageError: an end without a timezone.
     """
-    return tuple(_build(scheme, text, allow_weak) for text in secret_texts(scheme, secrets))
-
-
-def secret_texts(scheme: Scheme, secrets: Sequence[SecretText]) -> tuple[str, ...]:
-    """The configured texts, checked for number and for what nobody sees; raises `WeakSecret`."""
     if isinstance(secrets, str | bytes) or not 1 <= len(secrets) <= MAX_SECRETS:
-        raise WeakSecret(f"{scheme.name}: 1 to {MAX_SECRETS} secrets", hint="secrets=[newest, previous]")
-    return tuple(secret_text(secret) for secret in secrets)
+        raise WeakSecret(f"{name}: 1 to {MAX_SECRETS} secrets", hint="secrets=[newest, previous]")
+    ring = [each if isinstance(each, SigningSecret) else SigningSecret(each) for each in secrets]
+    found = [(secret_text(each.secret), to_micros(aware(each.until, "until")) if each.until else None) for each in ring]
+    return tuple(sorted(found, key=lambda entry: (entry[1] is not None, -(entry[1] or 0))))
+
+
+def build_keys(scheme: Scheme, texts: Sequence[str], *, allow_weak: bool = False) -> tuple[Key, ...]:
+    """The keys in the order given; raises `WeakSecret` for a text that is too short, or not of the scheme's form."""
+    return tuple(_build(scheme, text, allow_weak) for text in texts)
 
 
 def _build(scheme: Scheme, text: str, allow_weak: bool) -> Key:
@@ -131,23 +153,21 @@ def _hmac(octets: bytes, hash_of: Callable[[bytes], _Hash], encoding: Encoding) 
     block = (octets if len(octets) <= size else hash_of(octets).digest()).ljust(size, b"\0")
     inner, outer = hash_of(block.translate(_INNER)).copy, hash_of(block.translate(_OUTER)).copy
 
-    def hexadecimal(before: bytes, body: bytes, after: bytes = b"") -> str:
-        state = inner()
-        if len(body) < _SMALL:
-            state.update(before + body)
-        else:
-            state.update(before)
-            state.update(body)
+    def code(before: bytes, body: bytes, after: bytes) -> str:
+        state, result = inner(), outer()
+        state.update(before)
+        state.update(body)
         if after:
             state.update(after)
-        result = outer()
         result.update(state.digest())
-        return result.hexdigest()
+        return text(result)
 
-    def other(before: bytes, body: bytes, after: bytes = b"") -> str:
-        return encode(bytes.fromhex(hexadecimal(before, body, after)), encoding)
+    text: Callable[[_Hash], str] = methodcaller("hexdigest") if encoding == "hex" else _encoding(encoding)
+    return code
 
-    return hexadecimal if encoding == "hex" else other
+
+def _encoding(encoding: Encoding) -> Callable[[_Hash], str]:
+    return lambda result: encode(result.digest(), encoding)
 
 
 def _verifier(octets: bytes, mac: Mac) -> Callable[[bytes, bytes], bool]:

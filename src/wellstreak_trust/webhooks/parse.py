@@ -47,6 +47,7 @@ def gatherer(
 
     def gather(headers: HeaderSource) -> Fields:
         found: Fields = {}
+        repeated: list[str] = []
         try:
             pairs: Iterable[tuple[Any, Any]]
             if type(headers) is dict:
@@ -63,9 +64,13 @@ def gatherer(
                         raise DuplicateHeader(f"{key} came more than once", hint="does a proxy repeat it?")
                     if len(text) > MAX_HEADER or not text.isascii():
                         raise MalformedHeader(f"{key} is not ASCII of at most {MAX_HEADER} characters")
-                found[key] = "" if key in found else text
+                elif key in found:
+                    repeated.append(key)
+                found[key] = text
         except (TypeError, ValueError, AttributeError):
             raise MalformedHeader("headers are not pairs of text", hint="a mapping or (name, value) pairs") from None
+        for key in repeated:
+            found.pop(key, None)
         return found
 
     return gather

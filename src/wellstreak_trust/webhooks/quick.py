@@ -51,7 +51,7 @@ def quick(
 
 def _fits(scheme: Scheme) -> bool:
     """HMAC of one header's signature, with nothing behind the body and the time where it is read without parsing it."""
-    if scheme.rule is not None or len(scheme.headers) != 1 or scheme.mac.algorithm not in _HMAC:
+    if scheme.rule is not None or scheme.opening or len(scheme.headers) != 1 or scheme.mac.algorithm not in _HMAC:
         return False
     content, fields = Content.parse(scheme.content)
     time = scheme.timestamp
@@ -73,65 +73,61 @@ def _reader(scheme: Scheme, length: int) -> _Read:
     template = content.before.replace("%(timestamp)s", "%s").replace("%(id)s", "%s")
     parser, time = scheme.parser, scheme.timestamp
     lead = f"{scheme.mac.tag}{parser.assign}" if isinstance(parser, Pairs) else parser.prefix
+    form = f"{re.escape(lead)}(.{{{length}}})"
     header = scheme.headers[0].lower()
     if time is None:
-        return _bare(header, lead, template, length)
+        return _bare(header, form, (template % ()).encode())
     if not time.header:
         assert isinstance(parser, Pairs)
-        marks = f"{parser.timestamp}{parser.assign}", f"{parser.separator}{lead}"
-        return _tagged(header, marks, template, time.unit, length=length)
+        stamp = f"{re.escape(parser.timestamp + parser.assign)}([0-9]{{{_SCALES[time.unit][0]}}})"
+        return _tagged(header, f"{stamp}{re.escape(parser.separator)}{form}", template, time.unit)
     id = scheme.id.header.lower() if scheme.id and "id" in fields else ""
-    return _timed((header, time.header.lower(), id), lead, template, time.unit, length=length)
+    return _timed((header, time.header.lower(), id), form, template, time.unit)
 
 
-def _bare(header: str, lead: str, template: str, length: int) -> _Read:
-    before, start, whole = (template % ()).encode(), len(lead), len(lead) + length
+def _bare(header: str, form: str, before: bytes) -> _Read:
+    match = re.compile(form, re.DOTALL).fullmatch
 
     def read(found: dict[str, str]) -> tuple[str, bytes, int | None]:
         value = found[header]
-        if len(value) != whole or not value.startswith(lead) or not value.isascii():
+        fits = match(value)
+        if fits is None or not value.isascii():
             raise LookupError
-        return value[start:], before, None
+        return fits[1], before, None
 
     return read
 
 
-def _tagged(header: str, marks: tuple[str, str], template: str, unit: str, *, length: int) -> _Read:
-    digits, scale = _SCALES[unit]
-    lead, tag = marks
-    begins, ends = len(lead), len(lead) + digits
-    start = ends + len(tag)
-    whole = start + length
+def _tagged(header: str, form: str, template: str, unit: str) -> _Read:
+    match, scale = re.compile(form, re.DOTALL).fullmatch, _SCALES[unit][1]
+    front, behind = (part.replace("%%", "%") for part in template.split("%s"))
 
     def read(found: dict[str, str]) -> tuple[str, bytes, int | None]:
         value = found[header]
-        stamp = value[begins:ends]
-        if len(value) != whole or value[:begins] != lead or value[ends:start] != tag:
+        fits = match(value)
+        if fits is None or not value.isascii():
             raise LookupError
-        if not (stamp.isdigit() and value.isascii()):
-            raise LookupError
-        return value[start:], (template % stamp).encode(), int(stamp) * scale
+        stamp, signature = fits.groups()
+        return signature, f"{front}{stamp}{behind}".encode(), int(stamp) * scale
 
     return read
 
 
-def _timed(names: tuple[str, str, str], lead: str, template: str, unit: str, *, length: int) -> _Read:
-    digits, scale = _SCALES[unit]
+def _timed(names: tuple[str, str, str], form: str, template: str, unit: str) -> _Read:
+    match, (digits, scale) = re.compile(form, re.DOTALL).fullmatch, _SCALES[unit]
     header, time, id = names
-    start, whole = len(lead), len(lead) + length
 
     def read(found: dict[str, str]) -> tuple[str, bytes, int | None]:
         value, stamp = found[header], found[time]
-        if len(value) != whole or not value.startswith(lead) or not value.isascii():
-            raise LookupError
-        if len(stamp) != digits or not (stamp.isdigit() and stamp.isascii()):
+        fits = match(value)
+        if fits is None or len(stamp) != digits or not (value.isascii() and stamp.isdigit() and stamp.isascii()):
             raise LookupError
         if not id:
-            return value[start:], (template % stamp).encode(), int(stamp) * scale
+            return fits[1], (template % stamp).encode(), int(stamp) * scale
         label = found[id]
         if is_id(label) is None:
             raise LookupError
-        return value[start:], (template % (label, stamp)).encode(), int(stamp) * scale
+        return fits[1], (template % (label, stamp)).encode(), int(stamp) * scale
 
     return read
 
@@ -155,23 +151,21 @@ def _accepting(
         found: dict[str, str] = {}
         try:
             for name in headers:
-                if lengths[len(name)]:
-                    key = name.lower()
-                    if key in wanted:
-                        value = headers[name]
-                        if key in found or type(value) is not str:
-                            return None
-                        found[key] = value
+                if lengths[len(name)] and (key := name.lower()) in wanted:
+                    value = headers[name]
+                    if key in found or type(value) is not str:
+                        return None
+                    found[key] = value
             signature, before, at = read(found)
         except (LookupError, TypeError, AttributeError):
             return None
         for key_id, code in ring:
             if compare_digest(code(before, body, b""), signature):
                 if at is not None:
-                    age = (clock() if now is None else to_micros(aware(now, "now"))) - at
-                    if age > past or -age > future:
+                    moment = clock() if now is None else to_micros(aware(now, "now"))
+                    if not moment - past <= at <= moment + future:
                         return None
-                return VerifiedWebhook(origin, body, key_id, at, (before, b"", found, None))
+                return VerifiedWebhook(origin, body, (key_id, at, before, b"", found, None))
         return None
 
     return accept

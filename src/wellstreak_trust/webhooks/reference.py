@@ -10,7 +10,7 @@ from typing import Final
 
 from .scheme import Mac, Pairs, Scheme
 from .schemes import lookup, schemes
-from .sources import SOURCES
+from .sources import CODE, SOURCES
 
 __all__ = ["page"]
 
@@ -24,8 +24,8 @@ What `webhooks.verifier(name, secrets)` knows, written from the schemes themselv
 binds; whatever is not named there, somebody who has seen one delivery may change. *Time* is where the timestamp stands,
 its unit, and the tolerance in seconds (past / future); without one, freshness comes from the replay guard alone. An
 *id* in italics is not signed: a label for logs, never a key. *Source* is where the provider documents it, *confirmed*
-what the row was checked against: a published `vector`, a live `peer` library, the provider's `docs`, or `memory` (not
-confirmed yet).
+what the row was checked against: a published `vector`, a live `peer` library in the tests, public `code` (linked), or
+the provider's `docs` alone.
 
 | name | signature header | content | signed | algorithm | secret | time | id | handshake | source | confirmed |
 |--|--|--|--|--|--|--|--|--|--|--|
@@ -49,7 +49,7 @@ def _cells(scheme: Scheme) -> tuple[str, ...]:
         _id(scheme),
         scheme.challenge,
         f"[docs]({SOURCES[scheme.name]})",
-        scheme.confirmed,
+        f"[{scheme.confirmed}]({CODE[scheme.name]})" if scheme.name in CODE else scheme.confirmed,
     )
 
 

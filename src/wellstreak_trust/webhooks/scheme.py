@@ -136,7 +136,8 @@ class Scheme:
         rule: what of this data cannot say; `parser` and `content` are then unused.
         reads: further headers that a rule reads.
         challenge: the handshake the provider opens an endpoint with; empty for none.
-        confirmed: what this row was checked against: ``vector``, ``peer``, ``docs``, or ``memory`` (unconfirmed).
+        confirmed: what this row was checked against: a published ``vector``, a live ``peer`` in the tests, public
+            ``code``, or the provider's ``docs``.
 
     Raises:
         ConfigurationError: fields that contradict each other, or a content whose borders could be shifted.
@@ -152,7 +153,7 @@ class Scheme:
     id: Source | None = None
     type: Source | None = None
     challenge: str = ""
-    confirmed: Literal["vector", "peer", "docs", "memory"] = "docs"
+    confirmed: Literal["vector", "peer", "code", "docs"] = "docs"
     rule: Rule | None = None
     reads: tuple[str, ...] = ()
 
@@ -195,6 +196,11 @@ class Scheme:
     def needs_url(self) -> bool:
         """Whether the public URL is signed."""
         return self.rule.needs_url if self.rule is not None else "{url}" in self.content
+
+    @property
+    def opening(self) -> bytes:
+        """What every body begins with, where the handshake signs any other text for anybody who asks."""
+        return b"{" if self.challenge == "x" else b""
 
     @property
     def signed(self) -> frozenset[str]:

@@ -79,8 +79,8 @@ _BODY_HEX: Final = (
     _hex("cal_com", "X-Cal-Signature-256", type=Source(body="triggerEvent")),
     _hex("checkr", "X-Checkr-Signature", id=_IN_BODY, type=_TYPE_IN_BODY),
     _hex("gitea", "X-Gitea-Signature", type=Source(header="X-Gitea-Event")),
-    _hex("forgejo", "X-Forgejo-Signature", type=Source(header="X-Forgejo-Event"), confirmed="memory"),
-    _hex("gogs", "X-Gogs-Signature", type=Source(header="X-Gogs-Event"), confirmed="memory"),
+    _hex("forgejo", "X-Forgejo-Signature", type=Source(header="X-Forgejo-Event"), confirmed="code"),
+    _hex("gogs", "X-Gogs-Signature", type=Source(header="X-Gogs-Event"), confirmed="code"),
     _hex("dropbox", "X-Dropbox-Signature", challenge="dropbox"),
     _hex("asana", "X-Hook-Signature", challenge="asana"),
     _hex("sentry", "Sentry-Hook-Signature", type=Source(header="Sentry-Hook-Resource")),
@@ -95,8 +95,8 @@ _BODY_HEX: Final = (
     _hex("paystack", "x-paystack-signature", algorithm="hmac-sha512", type=Source(body="event")),
     _hex("terraform_cloud", "X-TFE-Notification-Signature", algorithm="hmac-sha512"),
     _hex("convoy_simple", "X-Convoy-Signature", confirmed="vector"),
-    _hex("gocardless", "Webhook-Signature", confirmed="memory"),
-    _hex("airtable", "X-Airtable-Content-MAC", "hmac-sha256=", codec="base64", confirmed="memory"),
+    _hex("gocardless", "Webhook-Signature", confirmed="code"),
+    _hex("airtable", "X-Airtable-Content-MAC", "hmac-sha256=", codec="base64", confirmed="code"),
     Scheme("pagerduty", ("X-PagerDuty-Signature",), Pairs(), mac=_V1, id=Source(body="event.id")),
     Scheme("circleci", ("circleci-signature",), Pairs(), mac=_V1, id=_IN_BODY, type=_TYPE_IN_BODY),
     Scheme("outpost", ("x-outpost-signature",), Plain("v0=", ",")),
@@ -116,6 +116,7 @@ _BODY_BASE64: Final = (
     ),
     _base64("x", "x-twitter-webhooks-signature", prefix="sha256=", challenge="x"),
     _base64("xero", "x-xero-signature"),
+    _base64("flutterwave_v4", "flutterwave-signature", type=_TYPE_IN_BODY, confirmed="code"),
     _base64("jobber", "X-Jobber-Hmac-SHA256"),
     _base64("heroku", "Heroku-Webhook-Hmac-SHA256", id=_IN_BODY),
     _base64("hookdeck", "X-Hookdeck-Signature", "X-Hookdeck-Signature-2"),
@@ -123,7 +124,7 @@ _BODY_BASE64: Final = (
     _base64("adyen_platform", "HmacSignature", codec="hex", type=_TYPE_IN_BODY, confirmed="vector"),
     Scheme("autotask", ("X-Hook-Signature",), Plain("sha1="), mac=Mac("hmac-sha1", "base64")),
     _base64("connectwise", "x-content-signature", codec="sha256"),
-    _base64("teams", "Authorization", prefix="HMAC ", codec="base64", type=_TYPE_IN_BODY, confirmed="memory"),
+    _base64("teams", "Authorization", prefix="HMAC ", codec="base64", type=_TYPE_IN_BODY, confirmed="code"),
 )
 
 _TIMED: Final = (
@@ -228,7 +229,7 @@ _TIMED: Final = (
         "{timestamp}.{body}",
         Mac(encoding="base64url", tag="v1"),
         timestamp=Timestamp(unit="ms"),
-        confirmed="memory",
+        confirmed="vector",
     ),
     Scheme(
         "convoy",
@@ -319,7 +320,7 @@ _TOKENS: Final = (
     _token("chargebee", "Authorization", "Basic ", "base64", id=_IN_BODY, type=Source(body="event_type")),
     _token("postmark", "Authorization", "Basic ", "base64", type=Source(body="RecordType")),
     _token("deepgram", "dg-token"),
-    _token("flutterwave", "verif-hash", type=Source(body="event"), confirmed="memory"),
+    _token("flutterwave", "verif-hash", type=Source(body="event"), confirmed="code"),
 )
 
 _ALL: Final = (*_BODY_HEX, *_BODY_BASE64, *_TIMED, *_WITH_URL, *_RSA, *_TOKENS, *SPECIAL)

@@ -29,7 +29,8 @@ from ..core.entropy import SYSTEM_ENTROPY, Entropy, random_hex
 from ..core.errors import Unavailable, UsageError, WeakSecret, WebhookStoreUnavailable
 from ..core.event import AuditEvent, EventSink
 from ..core.sansio import suspends, synced
-from .codecs import SecretText, key_octets, secret_text
+from .codecs import SecretText, key_octets
+from .keys import KeyRing, SigningSecret, key_ring
 from .parse import is_id
 from .recipients import MemoryRecipientStore, RecipientHealth, RecipientStore
 
@@ -54,13 +55,14 @@ class Recipient:
 
     Args:
         id: names its health in the store.
-        secrets: ``whsec_…`` (v1) and ``whsk_…`` (v1a), newest first; while one is replaced both sign.
+        secrets: ``whsec_…`` (v1) and ``whsk_…`` (v1a), newest first; while one is replaced both sign, and one that is a
+            `SigningSecret` stops at its end.
     """
 
     id: str
     tenant_id: str
     url: str
-    secrets: tuple[SecretText, ...] = field(repr=False)
+    secrets: tuple[SecretText | SigningSecret, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,17 +235,19 @@ class WebhookSender:
         return wait * (0.9 + 0.2 * share)
 
 
-def standard_headers(message: Message, secrets: Sequence[SecretText], at: datetime) -> dict[str, str]:
-    """The three headers of Standard Webhooks, with one signature for each secret.
+def standard_headers(message: Message, secrets: KeyRing, at: datetime) -> dict[str, str]:
+    """The three headers of Standard Webhooks, with one signature for each secret that lives.
 
     Raises:
         WeakSecret: none, or not of the form ``whsec_`` or ``whsk_``.
     """
-    if isinstance(secrets, str | bytes) or not secrets:
-        raise WeakSecret("a recipient has no signing secret", hint="secrets=('whsec_…',)")
-    stamp = str(to_micros(at) // 1_000_000)
+    now = to_micros(at)
+    living = [text for text, end in key_ring("a recipient", secrets) if end is None or now < end]
+    if not living:
+        raise WeakSecret("all signing secrets of a recipient have ended", hint="secrets=('whsec_…',)")
+    stamp = str(now // 1_000_000)
     content = f"{message.id}.{stamp}.".encode() + message.body
-    signatures = " ".join(_signature(secret_text(secret), content) for secret in secrets)
+    signatures = " ".join(_signature(text, content) for text in living)
     return {"webhook-id": message.id, "webhook-timestamp": stamp, "webhook-signature": signatures}
 
 

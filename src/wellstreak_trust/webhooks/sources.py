@@ -1,16 +1,27 @@
-"""Where each provider documents how it signs; read by the reference table and by nobody else."""
+"""Where each provider documents how it signs, and code that does it; read by the reference table and by nobody else."""
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["SOURCES"]
+__all__ = ["CODE", "SOURCES"]
 
 _STANDARD: Final = "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"
 _HUBSPOT: Final = (
     "https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation"
 )
 _SVIX: Final = "https://docs.svix.com/receiving/verifying-payloads/how-manual"
+
+CODE: Final[dict[str, str]] = {
+    "airtable": "https://github.com/gtalarico/pyairtable/blob/main/pyairtable/models/webhook.py",
+    "flutterwave": "https://dev.to/ayopee/how-to-verify-paystack-flutterwave-monnify-and-squad-webhooks-correctly-in-nodejs-and-python-684",
+    "flutterwave_v4": "https://flutterwave.toneflix.net/guide/webhooks.html",
+    "forgejo": "https://codeberg.org/forgejo/forgejo/src/branch/forgejo/services/webhook/shared/payloader.go",
+    "gocardless": "https://github.com/gocardless/gocardless-pro-python/blob/master/gocardless_pro/webhooks.py",
+    "gogs": "https://github.com/gogs/gogs/blob/main/internal/database/webhook.go",
+    "sanity": "https://github.com/sanity-io/webhook-toolkit/blob/main/src/signature.ts",
+    "teams": "https://github.com/OfficeDev/Microsoft-Teams-Samples/blob/main/samples/outgoing-webhook/nodejs/app.js",
+}
 
 SOURCES: Final[dict[str, str]] = {
     "adyen_payments": "https://docs.adyen.com/development-resources/webhooks/verify-hmac-signatures",
@@ -46,7 +57,8 @@ SOURCES: Final[dict[str, str]] = {
     "dropbox_sign": "https://developers.hellosign.com/docs/events/walkthrough/",
     "elevenlabs": "https://elevenlabs.io/docs/product-guides/administration/webhooks",
     "fal": "https://docs.fal.ai/model-endpoints/webhooks",
-    "flutterwave": "https://developer.flutterwave.com/docs/webhooks",
+    "flutterwave": "https://developer.flutterwave.com/v3.0/docs/webhooks",
+    "flutterwave_v4": "https://developer.flutterwave.com/docs/webhooks",
     "forgejo": "https://forgejo.org/docs/latest/user/webhooks/",
     "fusionauth": "https://fusionauth.io/docs/extend/events-and-webhooks/signing",
     "gitea": "https://docs.gitea.com/usage/webhooks",
@@ -100,7 +112,7 @@ SOURCES: Final[dict[str, str]] = {
     "standard_webhooks": _STANDARD,
     "stripe": "https://docs.stripe.com/webhooks/signature",
     "svix": _SVIX,
-    "teams": "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/",
+    "teams": "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-outgoing-webhook",
     "telegram": "https://core.telegram.org/bots/api#setwebhook",
     "terraform_cloud": "https://developer.hashicorp.com/terraform/cloud-docs/api-docs/notification-configurations",
     "trello": "https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/",

@@ -10,7 +10,7 @@ learns about skew. Nothing but a `WebhookError` leaves `verify`, whatever bytes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -23,6 +23,7 @@ from ..core.errors import (
     MalformedBody,
     MalformedHeader,
     RawBodyRequired,
+    SignatureMismatch,
     TimestampOutOfTolerance,
     UrlRequired,
 )
@@ -32,7 +33,7 @@ from .challenge import ACKNOWLEDGED, CHALLENGES, ChallengeResponse, Opening
 from .codecs import SecretText, secret_text
 from .event import Origin, VerifiedWebhook, dig, load_json
 from .key_source import HttpsKeys, KeySource
-from .keys import build_keys, secret_texts
+from .keys import KeyRing, build_keys, key_ring
 from .parse import Fields, HeaderSource, gatherer, time_reader
 from .prove import Prover
 from .quick import Quick, quick
@@ -44,6 +45,7 @@ __all__ = ["MAX_BODY", "WebhookVerifier", "verifier"]
 
 _SECOND: Final = 1_000_000  # in microseconds
 _MICROSECOND: Final = timedelta(microseconds=1)
+RETIRED: Final = "the secret that made this signature has ended"
 # Where URL and body stand side by side, the body must begin as no URL goes on (RFC 3986, 2): else bytes could move
 # from a query that the sender chooses to the body, under the same signature.
 _OPENS: Final = frozenset(b'{["\r\n\t ')
@@ -60,6 +62,7 @@ class Settings:
     verify_token: str | None
     max_body: int
     pending: bool
+    ends: tuple[int | None, ...] = ()
 
 
 class VerifyOptions(TypedDict, total=False):
@@ -83,9 +86,13 @@ class WebhookVerifier:
         self.scheme: Scheme = scheme
         self.keys: tuple[Any, ...] = keys
         self.settings: Settings = settings
+        self._ends: dict[str, int] = {
+            key.id: end for key, end in zip(keys, settings.ends, strict=False) if end is not None
+        }
         self._clock: Callable[[], int] = micros(settings.clock)
         self._max_body: int = settings.max_body
         self._needs_url: bool = scheme.needs_url
+        self._opening: bytes = scheme.opening
         self._joins_url: bool = scheme.rule is None and "{url}{body}" in scheme.content
         self._prover: Prover | None = Prover(scheme, keys) if scheme.rule is None else None
         self._gather: Callable[[HeaderSource], Fields] = _gatherer(scheme)
@@ -103,6 +110,8 @@ class WebhookVerifier:
         )
         limits = settings.max_body, self._past, self._future
         self._quick: Quick = quick(scheme, keys, self._origin, limits=limits, clock=self._clock) or _never
+        if self._ends:
+            self._quick = _never  # for the days of an overlap, one way that looks at ends is enough
 
     def verify(
         self,
@@ -129,7 +138,7 @@ class WebhookVerifier:
 
     async def averify(self, headers: HeaderSource, body: bytes, **options: Unpack[VerifyOptions]) -> VerifiedWebhook:
         """As `verify`; where a key may have to be fetched, in a worker thread."""
-        if self.scheme.rule is None or not self.scheme.rule.fetches:
+        if not self.fetches:
             return self.verify(headers, body, **options)
         from asyncio import to_thread
 
@@ -155,17 +164,25 @@ class WebhookVerifier:
         octets = body if type(body) is bytes else _octets(body)
         if len(octets) > self._max_body:
             raise BodyTooLarge(f"over {self._max_body} bytes", hint="max_body=, if the provider really sends more")
+        if not octets.startswith(self._opening):
+            raise MalformedBody("the body does not begin as this provider's do")
         found = self._gather(headers)
         if self._prover is None:
             return self._by_rule(found, octets, url, method, now=now)
         key_id, at, before, after = self._prover.prove(found, octets, self._address(url, method, octets))
         if self._body_time:
             at = self._read_time(dig(load_json(octets), self._body_time))
-        if at is not None:
-            age = (self._clock() if now is None else to_micros(aware(now, "now"))) - at
-            if age > self._past or -age > self._future:
-                raise _late(age)
-        return VerifiedWebhook(self._origin, octets, key_id, at, (before, after, found, None))
+        if at is not None or self._ends:
+            moment = self._clock() if now is None else to_micros(aware(now, "now"))
+            self._check_living(key_id, moment)
+            if at is not None and (moment - at > self._past or at - moment > self._future):
+                raise _late(moment - at)
+        return VerifiedWebhook(self._origin, octets, (key_id, at, before, after, found, None))
+
+    @property
+    def fetches(self) -> bool:
+        """Whether a key may have to be fetched, so that verifying may block."""
+        return self.scheme.rule is not None and self.scheme.rule.fetches
 
     @property
     def acknowledgement(self) -> ChallengeResponse:
@@ -181,11 +198,16 @@ class WebhookVerifier:
         moment = self._clock() if now is None else to_micros(aware(now, "now"))
         address = self._address(url, method, body)
         proof = rule.prove(self.keys, Arrived(found, body, address.get("url", ""), method, moment))
+        self._check_living(proof.key_id, moment)
         if proof.at is not None and (moment - proof.at > self._past or proof.at - moment > self._future):
             raise _late(moment - proof.at)
         if proof.until is not None and moment > proof.until:
             raise _late(moment - proof.until)
-        return VerifiedWebhook(self._origin, body, proof.key_id, proof.at, (b"", b"", found, proof))
+        return VerifiedWebhook(self._origin, body, (proof.key_id, proof.at, b"", b"", found, proof))
+
+    def _check_living(self, key_id: str, moment: int) -> None:
+        if moment >= self._ends.get(key_id, moment + 1):
+            raise SignatureMismatch(RETIRED, hint="does the provider still sign with the old secret?")
 
     def _address(self, url: str | None, method: str, body: bytes) -> Fields:
         """What the signature takes from the request line."""
@@ -212,7 +234,7 @@ class WebhookVerifier:
 
 def verifier(
     name: str | Scheme,
-    secrets: Sequence[SecretText],
+    secrets: KeyRing,
     tolerance: timedelta | None = None,
     *,
     clock: Clock = SystemClock(),
@@ -228,7 +250,8 @@ def verifier(
 
     Args:
         name: one of `schemes()`, or a scheme made by `custom`.
-        secrets: 1 to 4, newest first; all are accepted, which is how a rotation goes.
+        secrets: 1 to 4, newest first; all are accepted, which is how a rotation goes. One that is to end by itself
+            is a `SigningSecret`.
         tolerance: how old a delivery may be, in place of the scheme's own; zero means zero. The future follows where
             the scheme treats both alike, and never exceeds it. Without effect where no time is signed.
         allow_weak: take secrets under 16 bytes, for published examples.
@@ -251,15 +274,13 @@ def verifier(
             "an unknown handshake", hint=f"one of {', '.join(CHALLENGES)}", reason="webhook_scheme"
         )
     token = secret_text(verify_token) if verify_token is not None else None
-    settings = Settings(tolerance, clock, url, endpoint, token, max_body, pending)
-    return WebhookVerifier(scheme, _keys(scheme, secrets, allow_weak, keys), settings)
-
-
-def _keys(scheme: Scheme, secrets: Sequence[SecretText], allow_weak: bool, source: KeySource | None) -> tuple[Any, ...]:
-    if scheme.rule is None:
-        return build_keys(scheme, secrets, allow_weak=allow_weak)
-    texts = secret_texts(scheme, secrets)
-    return scheme.rule.build(scheme, texts, allow_weak=allow_weak, source=source or _shared_source())
+    texts, ends = zip(*key_ring(scheme.name, secrets), strict=True)
+    built: tuple[Any, ...] = (
+        build_keys(scheme, texts, allow_weak=allow_weak)
+        if scheme.rule is None
+        else scheme.rule.build(scheme, texts, allow_weak=allow_weak, source=keys or _shared_source())
+    )
+    return WebhookVerifier(scheme, built, Settings(tolerance, clock, url, endpoint, token, max_body, pending, ends))
 
 
 @cache

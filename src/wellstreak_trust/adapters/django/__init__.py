@@ -13,9 +13,20 @@ except ImportError:
         "the Django adapter needs Django", hint="pip install 'wellstreak-trust[django]'", reason="extra"
     ) from None
 
-from .middleware import TrustMiddleware, edge, facts_of
+from .hooks import webhook
+from .middleware import TrustMiddleware, csp, csp_nonce, edge, facts_of
 from .routes import assert_all_routes_declared
 from .views import guarded, public
 
-__all__ = ["TrustMiddleware", "assert_all_routes_declared", "edge", "facts_of", "guarded", "public"]
+__all__ = [
+    "TrustMiddleware",
+    "assert_all_routes_declared",
+    "csp",
+    "csp_nonce",
+    "edge",
+    "facts_of",
+    "guarded",
+    "public",
+    "webhook",
+]
 del _django

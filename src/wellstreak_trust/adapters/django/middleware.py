@@ -11,16 +11,19 @@ from django.conf import settings
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.functional import SimpleLazyObject
 from django.utils.module_loading import import_string
 
 from ...core.errors import ConfigurationError, TrustError
 from ...core.http import RequestFacts
+from ...origin import new_nonce
 from ...trust import Trust
 from ..shared import Edge
 
-__all__ = ["TrustMiddleware", "edge", "facts_of"]
+__all__ = ["TrustMiddleware", "csp", "csp_nonce", "edge", "facts_of"]
 
 _FACTS: Final = "_wellstreak_trust_facts"
+_NONCE: Final = "_wellstreak_trust_nonce"
 _REFUSAL: Final = "_wellstreak_trust_refusal"
 
 
@@ -75,6 +78,20 @@ def facts_of(request: HttpRequest) -> RequestFacts:
         held = reader.asgi(scope, route=route) if scope is not None else reader.wsgi(request.META, route=route)
         setattr(request, _FACTS, held)
     return held
+
+
+def csp_nonce(request: HttpRequest) -> str:
+    """The nonce of this response's content security policy; the same at every call of one request."""
+    found: str | None = getattr(request, _NONCE, None)
+    if found is None:
+        found = new_nonce()
+        setattr(request, _NONCE, found)
+    return found
+
+
+def csp(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: templates write ``<script nonce="{{ csp_nonce }}">``; nothing is made unless they do."""
+    return {"csp_nonce": SimpleLazyObject(lambda: csp_nonce(request))}
 
 
 def _remember(sender: object, request: HttpRequest | None = None, **kwargs: object) -> None:
@@ -139,7 +156,7 @@ class TrustMiddleware:
         refusal: TrustError | None = getattr(request, _REFUSAL, None)
         if refusal is not None and response.status_code == 500:
             response = self._render(refusal)
-        pairs = self.edge.decorate(facts_of(request), list(response.items()))
+        pairs = self.edge.decorate(facts_of(request), list(response.items()), getattr(request, _NONCE, None))
         kept = {name.lower() for name, _ in pairs}
         for name in [name for name, _ in response.items() if name.lower() not in kept]:
             del response[name]

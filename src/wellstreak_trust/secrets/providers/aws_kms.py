@@ -19,8 +19,9 @@ _DISABLED: Final = frozenset(("DisabledException", "KMSInvalidStateException"))
 _TAMPERED: Final = frozenset(("InvalidCiphertextException", "IncorrectKeyException", "ValidationException"))
 _REFUSED: Final = frozenset(
     """AccessDeniedException UnrecognizedClientException InvalidClientTokenId ExpiredTokenException
-    IncompleteSignature InvalidSignatureException MissingAuthenticationToken OptInRequired InvalidKeyUsageException
-    InvalidGrantTokenException ValidationException NoCredentialsError ParamValidationError""".split()
+    IncompleteSignature InvalidSignatureException MissingAuthenticationToken InvalidArnException OptInRequired
+    InvalidKeyUsageException InvalidGrantTokenException ValidationException NoCredentialsError
+    ParamValidationError""".split()
 )
 _DENIED: Final = "KMS: AccessDeniedException"
 _PROBE: Final = bytes(32)
@@ -48,9 +49,8 @@ class AwsKmsProvider:
 
     def wrap(self, key: bytes, context: KeyContext, /) -> bytes:
         """``Encrypt``. Raises `KeyUnavailable`, `KeyDisabled`, `KeyUnknown`."""
-        with _SAYS.told(_wrapping):
-            answer = self._client.encrypt(KeyId=self._key_id, Plaintext=key, EncryptionContext=_bound(context))
-            return bytes(answer["CiphertextBlob"])
+        at = {"KeyId": self._key_id, "EncryptionContext": _bound(context)}
+        return _SAYS.told(_wrapping, lambda: bytes(self._client.encrypt(**at, Plaintext=key)["CiphertextBlob"]))
 
     def unwrap(self, blob: bytes, context: KeyContext, /) -> bytes:
         """``Decrypt``. Raises as `wrap`, and `SecretTampered` for what KMS says is no ciphertext of this key."""
@@ -65,16 +65,15 @@ class AwsKmsProvider:
     def status(self) -> KeyStatus:
         """``DescribeKey``."""
         try:
-            with _SAYS.told(_wrapping):
-                state = str(self._client.describe_key(KeyId=self._key_id)["KeyMetadata"]["KeyState"])
+            found = _SAYS.told(_wrapping, lambda: self._client.describe_key(KeyId=self._key_id)["KeyMetadata"])
         except TrustError as error:
             return KeyStatus.of(self.uri, error)
+        state = str(found.get("KeyState"))
         return KeyStatus(self.uri, "ready" if state == "Enabled" else "disabled", state)
 
     def _decrypt(self, blob: bytes, context: KeyContext) -> bytes:
-        with _SAYS.told(_opening):
-            answer = self._client.decrypt(KeyId=self._key_id, CiphertextBlob=blob, EncryptionContext=_bound(context))
-            return bytes(answer["Plaintext"])
+        at = {"KeyId": self._key_id, "EncryptionContext": _bound(context)}
+        return _SAYS.told(_opening, lambda: bytes(self._client.decrypt(**at, CiphertextBlob=blob)["Plaintext"]))
 
     def _allowed(self, context: KeyContext) -> bool:
         """Whether this key opens what it has just wrapped: then it is not the policy that says no."""

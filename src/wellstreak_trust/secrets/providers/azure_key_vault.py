@@ -52,15 +52,13 @@ class AzureKeyVaultProvider:
     def wrap(self, key: bytes, context: KeyContext, /) -> bytes:
         """``wrapKey`` of a one-time key. Raises `KeyUnavailable`, `KeyDisabled`, `KeyUnknown`."""
         once = SYSTEM_ENTROPY.octets(KEY_BYTES)
-        with _SAYS.told(_wrapping):
-            wrapped = bytes(self._client.wrap_key(self._named(), once).encrypted_key)
+        wrapped = _SAYS.told(_wrapping, lambda: bytes(self._client.wrap_key(self._named(), once).encrypted_key))
         return length_prefixed(wrapped, seal(once, key, bound(context)))
 
     def unwrap(self, blob: bytes, context: KeyContext, /) -> bytes:
         """``unwrapKey``. Raises as `wrap`, and `SecretTampered` or `EnvelopeUnsupported`."""
         wrapped, envelope = _parts(blob)
-        with _SAYS.told(_opening):
-            once = bytes(self._client.unwrap_key(self._named(), wrapped).key)
+        once = _SAYS.told(_opening, lambda: bytes(self._client.unwrap_key(self._named(), wrapped).key))
         if len(once) != KEY_BYTES:
             raise _SAYS.tampered()
         return open(once, envelope, bound(context))

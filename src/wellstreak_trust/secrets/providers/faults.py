@@ -1,17 +1,20 @@
 """What a key service says, as errors of ours: one place where foreign errors end.
 
-A service's own texts hold ARNs, projects, vaults and tenants, so only a kind goes on, and nothing is chained.
+A service's own texts hold ARNs, projects, vaults and tenants, and the frames below hold the key that was being
+wrapped. So only a kind goes on: nothing is chained, and no frame of the client is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ...core.errors import KeyDisabled, KeyUnavailable, KeyUnknown, MissingExtra, SecretTampered, TrustError
 
 __all__ = ["Faults"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +23,13 @@ class Faults:
 
     service: str
 
-    @contextmanager
-    def told(self, translate: Callable[[Exception], TrustError | None]) -> Iterator[None]:
-        """Whatever is raised inside becomes what `translate` makes of it; None is an outage, as is all that is new."""
+    def told(self, translate: Callable[[Exception], TrustError | None], ask: Callable[[], T]) -> T:
+        """What `ask` answers; what it raises, as `translate` puts it. None is an outage, as is all that is new."""
         try:
-            yield
+            return ask()
         except Exception as error:  # network, TLS, time-outs: whatever it is, there is no key
             fault = translate(error) or self.unavailable(type(error).__name__)
-        else:
-            return
-        raise fault from None
+        raise fault.with_traceback(None)
 
     def tampered(self) -> SecretTampered:
         """Nothing that this key and context have wrapped."""

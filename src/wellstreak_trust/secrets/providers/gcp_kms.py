@@ -68,10 +68,9 @@ class GcpKmsProvider:
             **{"name": self._name, "plaintext": key, "additional_authenticated_data": aad},
             **{"plaintext_crc32c": crc32c(key), "additional_authenticated_data_crc32c": crc32c(aad)},
         }
-        with _SAYS.told(_wrapping):
-            answer = self._client.encrypt(request=request, **self._how)
+        answer = _SAYS.told(_wrapping, lambda: self._client.encrypt(request=request, **self._how))
         received = answer.verified_plaintext_crc32c and answer.verified_additional_authenticated_data_crc32c
-        _sound(received and answer.name.startswith(self._name), answer.ciphertext, answer.ciphertext_crc32c)
+        _sound(received and answer.name.startswith(f"{self._name}/"), answer.ciphertext, answer.ciphertext_crc32c)
         return bytes(answer.ciphertext)
 
     def unwrap(self, blob: bytes, context: KeyContext, /) -> bytes:
@@ -81,18 +80,19 @@ class GcpKmsProvider:
             **{"name": self._name, "ciphertext": blob, "additional_authenticated_data": aad},
             **{"ciphertext_crc32c": crc32c(blob), "additional_authenticated_data_crc32c": crc32c(aad)},
         }
-        with _SAYS.told(_opening):
-            answer = self._client.decrypt(request=request, **self._how)
+        answer = _SAYS.told(_opening, lambda: self._client.decrypt(request=request, **self._how))
         _sound(True, answer.plaintext, answer.plaintext_crc32c)
         return bytes(answer.plaintext)
 
     def status(self) -> KeyStatus:
         """``GetCryptoKey``: the state of its primary version."""
         try:
-            with _SAYS.told(_wrapping):
-                state = self._client.get_crypto_key(request={"name": self._name}, **self._how).primary.state.name
+            found = _SAYS.told(
+                _wrapping, lambda: self._client.get_crypto_key(request={"name": self._name}, **self._how)
+            )
         except TrustError as error:
             return KeyStatus.of(self.uri, error)
+        state = found.primary.state.name
         return KeyStatus(self.uri, "ready" if state == "ENABLED" else "disabled", state)
 
     def __repr__(self) -> str:

@@ -120,13 +120,21 @@ def _unlocked(found: dict[str, Any], passphrase: Secret[str]) -> Secret[bytes]:
 
 
 def _derived(found: dict[str, Any], passphrase: Secret[str]) -> EnvelopeKey:
-    from argon2.low_level import Type, hash_secret_raw  # here, because few processes need it
+    from argon2.exceptions import HashingError  # here, because few processes need it
+    from argon2.low_level import Type, hash_secret_raw
 
     if len(passphrase.reveal()) < _SHORTEST:
         raise refusal(f"a passphrase has at least {_SHORTEST} characters", "five random words")
-    time_cost, memory_kib, lanes = (_checked(found, name) for name in ("time_cost", "memory_kib", "lanes"))
-    salt, plain = _checked(found, "salt"), passphrase.reveal().encode()
-    return EnvelopeKey(hash_secret_raw(plain, salt, time_cost, memory_kib, lanes, KEY_BYTES, Type.ID))
+    salt = _checked(found, "salt")
+    time, memory, lanes = (_checked(found, name) for name in ("time_cost", "memory_kib", "lanes"))
+    try:
+        plain = Secret(passphrase.reveal().encode())
+        return EnvelopeKey(hash_secret_raw(plain.reveal(), salt, time, memory, lanes, KEY_BYTES, Type.ID))
+    except HashingError:
+        fault = refusal("argon2id could not run", "a machine with more memory, or a file that asks for less")
+    except UnicodeEncodeError:  # raised out here: a codec's own error holds the text
+        fault = refusal("a passphrase with a lone surrogate", "type it in a UTF-8 locale")
+    raise fault
 
 
 def _checked(found: dict[str, Any], name: str) -> Any:

@@ -83,7 +83,10 @@ class Pkcs11Provider:
         if self._process != os.getpid():  # the lock may be held by a thread that does not exist here
             self._process, self._turn, self._session = os.getpid(), threading.Lock(), None
             self._library.reinitialize()
-        with _SAYS.told(self._fault), self._turn:
+        return _SAYS.told(self._fault, lambda: self._in_turn(work))
+
+    def _in_turn(self, work: Callable[[Any], T]) -> T:
+        with self._turn:
             return work(self._key())
 
     def _fault(self, error: Exception) -> TrustError | None:

@@ -6,9 +6,10 @@
     info = LP("wellstreak-trust/hpke/v1", first 9 bytes, sender, context)
     DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM
 
-A process with the public half makes tenant keys and seals new secrets under those that it made itself; it reads nothing
-that another process wrote, and nothing of its own once the key has left its cache. An existing secret is replaced by a
-worker, because replacing builds on what has verified.
+A process with the public half makes tenant keys and seals under those that it made itself; it reads nothing that
+another process wrote, and nothing of its own once the key has left its cache. It may `put` a new version over any
+secret: that takes over nothing of what stands but the numbers of version and revision, which it cannot verify. To
+rotate, disable or destroy is a worker's, because that builds on what has verified.
 
 HPKE's base mode tells nothing of the sender, so whoever had the public key could plant a tenant key. Both halves
 therefore hold `sender`, 32 secret bytes that enter the key schedule with `info`: keep the public half's file private.

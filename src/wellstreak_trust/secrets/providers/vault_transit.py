@@ -40,9 +40,9 @@ class VaultTransitProvider:
 
     def wrap(self, key: bytes, context: KeyContext, /) -> bytes:
         """``encrypt``. Raises `KeyUnavailable`, `KeyDisabled`, `KeyUnknown`."""
-        with _SAYS.told(_wrapping):
-            answer = self._transit.encrypt_data(**self._at, plaintext=_text(key), associated_data=_aad(context))
-            return str(answer["data"]["ciphertext"]).encode("ascii")
+        at = {**self._at, "associated_data": _aad(context)}
+        answer = _SAYS.told(_wrapping, lambda: self._transit.encrypt_data(**at, plaintext=_text(key))["data"])
+        return str(answer["ciphertext"]).encode("ascii")
 
     def unwrap(self, blob: bytes, context: KeyContext, /) -> bytes:
         """``decrypt``. Raises as `wrap`, and `SecretTampered` for what Transit says is no ciphertext of this key."""
@@ -52,15 +52,15 @@ class VaultTransitProvider:
             text = ""
         if not text.startswith("vault:v"):  # or Vault would answer with an error that it also has for other causes
             raise _SAYS.tampered()
-        with _SAYS.told(_opening):
-            answer = self._transit.decrypt_data(**self._at, ciphertext=text, associated_data=_aad(context))
-            return b64decode(answer["data"]["plaintext"], validate=True)
+        at = {**self._at, "associated_data": _aad(context), "ciphertext": text}
+        return _SAYS.told(
+            _opening, lambda: b64decode(self._transit.decrypt_data(**at)["data"]["plaintext"], validate=True)
+        )
 
     def status(self) -> KeyStatus:
         """Reads the key's description."""
         try:
-            with _SAYS.told(_wrapping):
-                found = self._transit.read_key(**self._at)["data"]
+            found = _SAYS.told(_wrapping, lambda: self._transit.read_key(**self._at)["data"])
         except TrustError as error:
             return KeyStatus.of(self.uri, error)
         return KeyStatus(self.uri, "ready", f"version {found.get('latest_version', '?')}")

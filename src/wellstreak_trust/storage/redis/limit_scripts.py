@@ -4,7 +4,9 @@ The server's clock decides, so callers need no synchronised hosts. All numbers s
 ``%.0f``: Lua's own format keeps 14 digits, which loses 100 microseconds of an epoch time. Every key expires when its
 bucket is full again, so a counter cannot lose its time to live and deny for ever.
 
-Each charge arrives packed: kind, a, b, c, enforced, units (and for a settlement: actual units and three marks).
+All charges of a check arrive packed in one argument, and the levels come back as one text of numbers, because a client
+spends more on each argument and each element of a reply than on the decision. One charge is: kind, a, b, c, enforced,
+units (and for a settlement: actual units and three marks).
 Kinds: 1 gcra (a = emission, b = tolerance); 2 exact (a = period, b = limit); 3 calendar of fixed length (a = length,
 b = limit, c = offset); 4 calendar month (a = first day, b = limit).
 """
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["CLEAR", "SETTLE", "TAKE"]
+__all__ = ["CLEAR", "SETTLE", "TAKE", "TAKE_GCRA"]
 
 _COMMON: Final = """
 local clock = redis.call('TIME')
@@ -157,16 +159,17 @@ function calendar.level(s, r) return math.max(r.b - s[2], 0), s[2] > 0 and s[3] 
 TAKE: Final = (
     _COMMON
     + """
-local commit, admitted, seen = ARGV[1] == '1', true, {}
+local commit, admitted, seen, at = ARGV[1] == '1', true, {}, 1
 for i, key in ipairs(KEYS) do
-  local kind, a, b, c, enforced, units = struct.unpack('<dddddd', ARGV[i + 1])
+  local kind, a, b, c, enforced, units
+  kind, a, b, c, enforced, units, at = struct.unpack('<dddddd', ARGV[2], at)
   local r = {kind = kind, a = a, b = b, c = c}
   local state = meters[kind].read(key, r)
   local wait = meters[kind].wait(state, r, units)
   if wait ~= 0 and enforced == 1 then admitted = false end
   seen[i] = {r, state, wait, units}
 end
-local reply = {admitted and 1 or 0}
+local reply = {admitted and '1' or '0'}
 for i, key in ipairs(KEYS) do
   local r, state, wait, units = unpack(seen[i])
   local meter, taken, m1, m2, m3 = meters[r.kind], 0, 0, 0, 0
@@ -176,11 +179,57 @@ for i, key in ipairs(KEYS) do
     taken = 1
   end
   local remaining, reset = meter.level(state, r)
-  for _, number in ipairs({wait, remaining, reset, taken, m1, m2, m3}) do reply[#reply + 1] = number end
+  reply[i + 1] = string.format('%.0f:%.0f:%.0f:%d:%.0f:%.0f:%.0f', wait, remaining, reset, taken, m1, m2, m3)
 end
-return reply
+return table.concat(reply, ':')
 """
 )
+
+TAKE_GCRA: Final = """
+local clock, commit, admitted, at = redis.call('TIME'), ARGV[1] == '1', true, 1
+local now = clock[1] * 1000000 + clock[2]
+local needs, arrivals, givens, latests, reply = {}, {}, {}, {}, {}
+for i = 1, #KEYS do
+  local emission, tolerance, enforced, units
+  emission, tolerance, enforced, units, at = struct.unpack('<dddd', ARGV[2], at)
+  local held = redis.call('GET', KEYS[i]) -- MGET would take a value of another type for none
+  local arrival, given, latest = tonumber(held or 0), 0
+  if not arrival then
+    arrival, given, latest = string.match(held, '^(%d+):(%d+):(%d+)$')
+    arrival, given, latest = tonumber(arrival), tonumber(given), tonumber(latest)
+  end
+  local need = emission * units
+  local depth = arrival > now and arrival - now or 0
+  local wait = need > tolerance and -1 or need > 0 and depth + need - tolerance or 0
+  if wait < 0 and need <= tolerance then wait = 0 end
+  if wait ~= 0 and enforced == 1 then admitted = false end
+  needs[i], arrivals[i], givens[i], latests[i] = wait == 0 and need or 0, arrival, given, latest or arrival
+  reply[i] = wait
+end
+local format = string.format
+for i = 1, #KEYS do
+  local need, arrival, given = needs[i], arrivals[i], givens[i]
+  if admitted and commit and need > 0 then
+    local latest = latests[i]
+    if latest <= now then given = 0 end
+    arrival = (arrival > now and arrival or now) + need
+    if given == 0 then
+      redis.call('SET', KEYS[i], format('%.0f', arrival), 'PX', format('%.0f', (arrival - now) / 1000 + 1))
+    else
+      if latest < arrival then latest = arrival end
+      local value = format('%.0f:%.0f:%.0f', arrival, given, latest)
+      redis.call('SET', KEYS[i], value, 'PX', format('%.0f', (latest - now) / 1000 + 1))
+    end
+  end
+  reply[i] = format('%.0f:%.0f:%.0f', reply[i], arrival > now and arrival - now or 0, given)
+end
+return format('%d:%.0f:', admitted and 1 or 0, now) .. table.concat(reply, ':')
+"""
+"""`TAKE` where all rules are gcra, as most are: without functions, which Lua would make anew in every call.
+
+A charge is emission, tolerance, enforced, units. The reply is admitted and now, then for each rule wait, time to full
+and what was given back; the caller computes the rest.
+"""
 
 SETTLE: Final = (
     _COMMON

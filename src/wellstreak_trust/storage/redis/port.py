@@ -16,10 +16,8 @@ from typing import Any, Final
 from ...core.errors import ConfigurationError, MissingExtra, StoreMisconfigured, StoreUnavailable, TrustError
 
 try:
-    from redis import Redis
-    from redis.asyncio import Redis as AsyncRedis
-    from redis.asyncio.retry import Retry as AsyncRetry
-    from redis.backoff import NoBackoff
+    from redis import RedisCluster
+    from redis.asyncio import RedisCluster as AsyncRedisCluster
     from redis.exceptions import (
         AuthenticationError,
         AuthorizationError,
@@ -27,9 +25,12 @@ try:
         MasterDownError,
         NoPermissionError,
         NoScriptError,
+        RedisClusterException,
+        RedisError,
         ResponseError,
     )
-    from redis.retry import Retry
+
+    from .clients import client_from_url
 except ImportError:
     raise MissingExtra("Redis needs redis-py", hint="pip install 'wellstreak-trust[redis]'", reason="extra") from None
 
@@ -37,7 +38,6 @@ __all__ = ["Argument", "RedisPort", "translated"]
 
 Argument = bytes | str | int
 
-_TIMEOUT: Final = 0.05
 _PASSING: Final = re.compile(
     r"\b(READONLY|OOM|LOADING|BUSY|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|NOREPLICAS|MISCONF|UNBLOCKED)\b"
 )
@@ -55,7 +55,7 @@ class RedisPort:
         ConfigurationError: no time-out (`reason` is ``redis_timeout``), or no client.
     """
 
-    __slots__ = ("client", "suspends")
+    __slots__ = ("client", "clustered", "suspends")
 
     def __init__(self, client: Any) -> None:
         if not callable(getattr(client, "execute_command", None)):
@@ -69,24 +69,26 @@ class RedisPort:
             )
         self.client: Any = client
         self.suspends: bool = iscoroutinefunction(client.execute_command)
+        self.clustered: bool = isinstance(client, RedisCluster | AsyncRedisCluster)
 
     @classmethod
     def from_url(cls, url: str, *, asynchronous: bool = False, **options: Any) -> RedisPort:
         """A port with 50 ms to connect and to answer, and no retries: the circuit of the caller does better.
 
         Args:
-            url: ``redis://``, ``rediss://`` or ``unix://``.
+            url: ``redis://``, ``rediss://`` or ``unix://``; ``redis+cluster://host:port,host:port`` and
+                ``redis+sentinel://host:port,host:port/service``, with ``rediss+`` for TLS.
             asynchronous: over `redis.asyncio`.
             options: further options of the client, such as `socket_timeout` in seconds.
 
         Raises:
             ConfigurationError: a URL that redis-py does not read.
+            StoreUnavailable: a cluster, which is asked for its nodes at once, did not answer.
         """
-        retry = AsyncRetry(NoBackoff(), 0) if asynchronous else Retry(NoBackoff(), 0)
-        settings = {"socket_timeout": _TIMEOUT, "socket_connect_timeout": _TIMEOUT, "retry": retry, **options}
-        kind: Any = AsyncRedis if asynchronous else Redis
         try:
-            return cls(kind.from_url(url, **settings))
+            return cls(client_from_url(url, asynchronous=asynchronous, **options))
+        except (RedisError, RedisClusterException) as error:
+            raise translated(error) from None
         except (ValueError, TypeError, AttributeError):
             raise ConfigurationError(
                 "not a Redis URL, or an option that the client does not take",

@@ -2,7 +2,8 @@
 
 The guard's clock decides what has ended, as in every store; the server's expiry only clears away, a minute later, so
 that hosts whose clocks differ a little agree with each other. A key that the server evicts before its end would let a
-delivery act twice: run it with ``maxmemory-policy noeviction``, or give replay keys a server of their own.
+delivery act twice: run it with ``maxmemory-policy noeviction``, or give replay keys a server of their own. A fail-over
+forgets the keys that were not replicated yet; what must never act twice belongs into `SqlReplayStore`.
 """
 
 from __future__ import annotations

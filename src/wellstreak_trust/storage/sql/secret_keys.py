@@ -1,4 +1,9 @@
-"""Tenant keys in SQL, wrapped. Who seals under a key holds a share of its row's lock, so a key turns between writes."""
+"""Tenant keys in SQL, wrapped.
+
+Who seals under a key, or adds one, holds a share of the locks of the tenant's key rows; who turns, retires or shreds
+holds them alone. So a key turns between writes, and no key comes while a tenant is shredded. PostgreSQL shows who
+waited for a lock the changed rows and not those that were added meanwhile: what must see all looks a second time.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +37,11 @@ _REWRAP: Final = (
 
 def locked_keys(connection: Connection, tenant_id: str) -> tuple[TenantKeyRow, ...]:
     """All keys of a tenant, which stay as they are until the transaction ends."""
-    return tuple(TenantKeyRow._make(row) for row in connection.execute(_LOCK, {"tenant": tenant_id}))
+    at = {"tenant": tenant_id}
+    rows = connection.execute(_LOCK, at).all()
+    if rows and not any(row.state == "active" for row in rows):  # turned while we waited: the new one is not among them
+        rows = connection.execute(_LOCK, at).all()
+    return tuple(map(TenantKeyRow._make, rows))
 
 
 class SqlKeyBackend:
@@ -61,6 +70,9 @@ class SqlKeyBackend:
         here = (_K.tenant_id == row.tenant_id) & (_K.version == row.version)
 
         def claim(connection: Connection) -> TenantKeyRow:
+            standing = locked_keys(connection, row.tenant_id)
+            if standing and not any(_lives(each) for each in standing):
+                return standing[-1]
             connection.execute(insert(connection, KEY).values(row._asdict()).on_conflict_do_nothing())
             return TenantKeyRow._make(connection.execute(select(KEY).where(here)).one())
 
@@ -101,7 +113,7 @@ class SqlKeyBackend:
 
         def turn(connection: Connection) -> bool:
             standing = connection.execute(_TURN, {"tenant": fresh.tenant_id}).all()
-            if not standing or standing[-1].version != fresh.version - 1:
+            if not any(map(_lives, standing)) or standing[-1].version != fresh.version - 1:
                 return False
             new = insert(connection, KEY).values(fresh._asdict()).on_conflict_do_nothing().returning(_K.version)
             if connection.execute(new).one_or_none() is None:
@@ -138,9 +150,14 @@ class SqlKeyBackend:
         held = select(func.count()).select_from(HEAD).where(HEAD.c.tenant_id == tenant_id)
 
         def work(connection: Connection) -> tuple[tuple[int, ...], int]:
+            connection.execute(_TURN, {"tenant": tenant_id}).all()
             return tuple(sorted(connection.execute(gone_now).scalars())), connection.execute(held).scalar_one()
 
         return await self._database.run(work)
+
+
+def _lives(row: Any) -> bool:
+    return bool(row.state != "destroyed")
 
 
 def _rewrap(connection: Connection, steps: list[dict[str, Any]]) -> int:

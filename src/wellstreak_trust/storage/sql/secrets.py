@@ -178,6 +178,8 @@ def _lock(connection: Connection, at: dict[str, str], version: int | None) -> Lo
     head = Head._make(found)
     standing = {"standing": head.current, "asked": head.current if version is None else version}
     rows = {row.version: row for row in map(SecretRow._make, connection.execute(_LOCKED_ROWS, {**at, **standing}))}
+    if not {head.key_version, *(row.key_version for row in rows.values())} <= {key.version for key in keys}:
+        keys = locked_keys(connection, at["tenant"])  # one was added while we waited for the head
     return Locked(keys, head, rows.get(head.current), rows.get(standing["asked"]))
 
 
@@ -206,13 +208,13 @@ def _inserted(connection: Connection, table: Table, values: dict[str, Any]) -> b
 
 
 def _rewrite(connection: Connection, at: dict[str, Any], rule: Rewrite) -> str | None:
-    heads = [Head._make(row) for row in connection.execute(_LOCK_NEXT, at)]
+    heads = list(map(Head._make, connection.execute(_LOCK_NEXT, at).all()))
     if not heads:
         return None
     last = heads[-1].name
     rows: dict[str, list[SecretRow]] = {}
-    for found in connection.execute(_SPAN, {"tenant": at["tenant"], "called": at["called"], "last": last}):
-        row = SecretRow._make(found)
+    span = {"tenant": at["tenant"], "called": at["called"], "last": last}
+    for row in map(SecretRow._make, connection.execute(_SPAN, span).all()):
         rows.setdefault(row.name, []).append(row)
     turned = [(head, rule(Whole(head.name, head, tuple(rows.get(head.name, ()))))) for head in heads]
     new_heads, new_rows = [], []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import ClassVar, Final
 
 from .detector import DONE, Absence, Detector
 from .finding import AnomalyConfig, Finding
@@ -19,8 +19,8 @@ _GRANTS: Final = frozenset(("member.joined", "member.roles_changed", "member.ser
 class UseAfterRevoke(Detector):
     """An event of a session, key or member after its revocation, sign-out or removal."""
 
-    rule_id = "wst.use_after_revoke"
-    actions = None
+    rule_id: ClassVar[str] = "wst.use_after_revoke"
+    actions: ClassVar[frozenset[str] | None] = None
     _ENDS: Final = {
         "session.revoked": "session", "session.closed": "session", "api_key.revoked": "key", "apikey.revoked": "key",
         "refresh.family_revoked": "session", "agent.revoked": "key", "member.removed": "member",
@@ -66,8 +66,8 @@ class UseAfterRevoke(Detector):
 class RoleBeforeGrant(Detector):
     """A permission used that no grant recorded so far allows; only in trails that are seen from their first event."""
 
-    rule_id = "wst.role_before_grant"
-    actions = None
+    rule_id: ClassVar[str] = "wst.role_before_grant"
+    actions: ClassVar[frozenset[str] | None] = None
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._allows: Callable[[frozenset[str], str], bool] | None = config.allows
@@ -119,8 +119,8 @@ class RoleBeforeGrant(Detector):
 class CrossTenantDenials(Detector):
     """Denials for resources of other tenants by one principal: probing, whatever was guessed."""
 
-    rule_id = "wst.cross_tenant_denials"
-    actions = frozenset(("access.denied",))
+    rule_id: ClassVar[str] = "wst.cross_tenant_denials"
+    actions: ClassVar[frozenset[str] | None] = frozenset(("access.denied",))
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._most: int = config.cross_tenant
@@ -144,8 +144,8 @@ class CrossTenantDenials(Detector):
 class DenialBurst(Detector):
     """Many denials of one principal at once, and far above what is usual for that principal."""
 
-    rule_id = "wst.denial_burst"
-    actions = frozenset(("access.denied",))
+    rule_id: ClassVar[str] = "wst.denial_burst"
+    actions: ClassVar[frozenset[str] | None] = frozenset(("access.denied",))
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._most: int = config.denials
@@ -175,8 +175,10 @@ class DenialBurst(Detector):
 class BreakGlassLong(Detector):
     """Emergency access without a ticket, or used past its minutes."""
 
-    rule_id = "wst.break_glass_long"
-    actions = frozenset(("tenancy.elevated", "tenancy.elevation_ended", "authz.break_glass"))
+    rule_id: ClassVar[str] = "wst.break_glass_long"
+    actions: ClassVar[frozenset[str] | None] = frozenset(
+        ("tenancy.elevated", "tenancy.elevation_ended", "authz.break_glass")
+    )
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._open: Subjects[str, list[int]] = Subjects(config.subjects, lambda: [0, 0, 0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import ClassVar, Final
 
 from .detector import DONE, Absence, Detector
 from .finding import AnomalyConfig, Finding
@@ -25,8 +25,8 @@ _DAY: Final = 86_400_000_000
 class CredentialSpray(Detector):
     """Failed sign-ins to many accounts from one network, few at each: one password tried everywhere."""
 
-    rule_id = "wst.credential_spray"
-    actions = frozenset(("signin.failed",))
+    rule_id: ClassVar[str] = "wst.credential_spray"
+    actions: ClassVar[frozenset[str] | None] = frozenset(("signin.failed",))
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._accounts: int = config.spray_accounts
@@ -55,8 +55,8 @@ class CredentialSpray(Detector):
 class NewNetworkPrivileged(Detector):
     """An owner, or an operator who enters tenants, from a /24 or /48 not seen for a month; the first one is no news."""
 
-    rule_id = "wst.new_network_privileged"
-    actions = None
+    rule_id: ClassVar[str] = "wst.new_network_privileged"
+    actions: ClassVar[frozenset[str] | None] = None
     _OPERATORS: Final = frozenset(("tenancy.elevated", "authz.break_glass", "workspace.created"))
     _RAISE: Final = _OPERATORS | {"workspace.ownership_transferred", "member.roles_changed"}
 
@@ -102,8 +102,8 @@ class NewNetworkPrivileged(Detector):
 class SecretReadUnused(Detector):
     """A secret that was read with nothing going out afterwards, by people; workers read to work."""
 
-    rule_id = "wst.secret_read_unused"
-    actions = None
+    rule_id: ClassVar[str] = "wst.secret_read_unused"
+    actions: ClassVar[frozenset[str] | None] = None
     _USES: Final = ("connection.", "webhook.", "integration.", "outgoing.", "secret.refreshed", "secret.rotated")
 
     def __init__(self, config: AnomalyConfig) -> None:
@@ -141,8 +141,8 @@ class SecretReadUnused(Detector):
 class WebhookForgery(Detector):
     """Signature mismatches at one endpoint."""
 
-    rule_id = "wst.webhook_forgery"
-    actions = frozenset(("webhook.refused",))
+    rule_id: ClassVar[str] = "wst.webhook_forgery"
+    actions: ClassVar[frozenset[str] | None] = frozenset(("webhook.refused",))
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._most: int = config.forgeries
@@ -165,8 +165,8 @@ class WebhookForgery(Detector):
 class ConnectionFlapping(Detector):
     """A connection that does not stay as it is."""
 
-    rule_id = "wst.connection_flapping"
-    actions = frozenset(("connection.state_changed",))
+    rule_id: ClassVar[str] = "wst.connection_flapping"
+    actions: ClassVar[frozenset[str] | None] = frozenset(("connection.state_changed",))
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._most: int = config.flaps
@@ -186,8 +186,8 @@ class ConnectionFlapping(Detector):
 class ExportVolume(Detector):
     """More exported in a day than three times the most of the thirty days before."""
 
-    rule_id = "wst.export_volume"
-    actions = frozenset(("audit.exported", "data.exported", "export.created"))
+    rule_id: ClassVar[str] = "wst.export_volume"
+    actions: ClassVar[frozenset[str] | None] = frozenset(("audit.exported", "data.exported", "export.created"))
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._factor: float = config.export_factor

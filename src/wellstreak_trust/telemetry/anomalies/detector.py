@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import ClassVar, Final
 
 from .finding import RULES, AnomalyConfig, Finding
 from .record import Record, moment
@@ -20,8 +20,8 @@ Absence = tuple[str, str, str, tuple[int, ...], int]
 class Detector:
     """One rule. Subclasses keep bounded memory, and judge time by what the log recorded."""
 
-    rule_id: str = ""
-    actions: frozenset[str] | None = None
+    rule_id: ClassVar[str] = ""
+    actions: ClassVar[frozenset[str] | None] = None
     """What it wants to see; None for all."""
 
     def __init__(self, config: AnomalyConfig) -> None:

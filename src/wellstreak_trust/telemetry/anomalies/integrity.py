@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import ClassVar, Final
 
 from .detector import Absence, Detector
 from .finding import AnomalyConfig, Finding
@@ -18,8 +18,8 @@ _HEARTBEATS: Final = 3
 class ClockRegression(Detector):
     """`recorded_at` goes back while `seq` goes on."""
 
-    rule_id = "wst.clock_regression"
-    actions = None
+    rule_id: ClassVar[str] = "wst.clock_regression"
+    actions: ClassVar[frozenset[str] | None] = None
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._tolerance: int = micros(config.clock_tolerance)
@@ -41,8 +41,8 @@ class ClockRegression(Detector):
 class DanglingIntent(Detector):
     """An ``attempted`` without an outcome: the work, or its record, was cut short."""
 
-    rule_id = "wst.dangling_intent"
-    actions = None
+    rule_id: ClassVar[str] = "wst.dangling_intent"
+    actions: ClassVar[frozenset[str] | None] = None
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._span: int = micros(config.intent)
@@ -85,8 +85,10 @@ class DanglingIntent(Detector):
 class AuditGap(Detector):
     """An ``audit.gap`` event, or no event of the log's own for three heartbeats."""
 
-    rule_id = "wst.audit_gap"
-    actions = frozenset(("audit.gap", "audit.heartbeat", "audit.tree_head", "audit.tail_cut"))
+    rule_id: ClassVar[str] = "wst.audit_gap"
+    actions: ClassVar[frozenset[str] | None] = frozenset(
+        ("audit.gap", "audit.heartbeat", "audit.tree_head", "audit.tail_cut")
+    )
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._silence: int = micros(config.heartbeat) * _HEARTBEATS if config.heartbeat is not None else 0

@@ -259,7 +259,7 @@ async def secrets_are_rewritten_in_batches(backend: SecretBackend) -> None:
 
 
 async def shredding_destroys_keys_only(backend: SecretBackend) -> None:
-    """Wrapped bytes are gone, rows stay as tombstones, a second call finds nothing to do."""
+    """Wrapped bytes are gone, rows stay as tombstones, a second call finds nothing to do, and no new key comes."""
     tenant_id, name = "check-shred", "a"
     key = await backend.claim_key(_key(tenant_id))
     await backend.change(tenant_id, name, None, _adds(tenant_id, name))
@@ -270,6 +270,10 @@ async def shredding_destroys_keys_only(backend: SecretBackend) -> None:
     assert found.current == _row(tenant_id, name)
     assert await backend.shred(tenant_id) == ((), 1)
     assert await backend.claim_key(key) == key._replace(wrapped=None, state="destroyed")
+    for late in (_key(tenant_id, 2), _key(tenant_id, 7)):
+        assert await backend.claim_key(late) == key._replace(wrapped=None, state="destroyed")
+        assert not await backend.turn_key_if(late)
+    assert len(await backend.keys_of(tenant_id)) == 1
 
 
 CHECKS: Final = (

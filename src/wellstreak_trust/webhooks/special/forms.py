@@ -16,10 +16,12 @@ from ...core.errors import MalformedBody
 __all__ = ["field", "multipart", "pairs"]
 
 _MOST: Final = 1_000
-_SPELLING: Final = re.compile(r"(?:[!-$'-<>-~]|%[0-9A-F]{2})*")  # printable ASCII without % & =
+# Printable ASCII without % & =; possessive, so that a long value is read in one go and never again.
+_SPELLING: Final = re.compile(r"(?:[!-$'-<>-~]++|%[0-9A-F]{2})*+")
 _BOUNDARY: Final = re.compile(
     r'multipart/form-data\s*;\s*boundary=(?:"([!-~]{1,70})"|([!-~]{1,70}))', re.IGNORECASE | re.ASCII
 )
+_HEAD: Final = 1_024  # of a part; a search over more of it could be made quadratic
 _NAME: Final = re.compile(rb'(?i)content-disposition:\s*form-data;[^\r\n]*?\bname="([^"\r\n]*)"')
 
 
@@ -60,7 +62,7 @@ def multipart(content_type: str, body: bytes, name: str) -> bytes:
     found = []
     for part in parts[1:-1]:
         head, mark, content = part.partition(b"\r\n\r\n")
-        named = _NAME.search(head)
+        named = _NAME.search(head) if len(head) <= _HEAD else None
         if mark and named and named[1] == name.encode():
             found.append(content)
     if len(found) > 1:

@@ -15,12 +15,14 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import Any, ClassVar, Final
 
+from ...core.canonical import length_prefixed
 from ...core.errors import (
     MalformedBody,
     MalformedHeader,
@@ -31,10 +33,10 @@ from ...core.errors import (
     WeakSecret,
 )
 from ..codecs import decode_signature
-from ..event import load_json
+from ..event import dig, load_json
 from ..key_source import KeySource
 from ..rule import Arrived, Proof, Rule
-from ..scheme import Mac, Scheme, Timestamp
+from ..scheme import Mac, Scheme, Source, Timestamp
 from .pinned import Pinned, build
 
 __all__ = ["SCHEMES", "Token"]
@@ -105,6 +107,7 @@ class JwtRule(Rule):
         hashed: how the claim ``request_body_sha256`` is written; None where the body is not bound.
         says: the address of the keys, given the configured identity and the token; raises where a claim is wrong.
         fits, hint: the form of the identity.
+        about: where the body, which is not bound, says what it is about; retries differ in the rest.
     """
 
     fetches: ClassVar[bool] = True
@@ -116,6 +119,7 @@ class JwtRule(Rule):
     hint: str
     hashed: Callable[[bytes], str] | None = None
     prefix: str = ""
+    about: tuple[str, ...] = ()
 
     @property
     def content(self) -> str:  # type: ignore[override]  # one class for schemes that bind the body and that do not
@@ -181,8 +185,17 @@ class JwtRule(Rule):
             claim = token.text("request_body_sha256").encode("utf-8", "surrogatepass")
             if not compare_digest(claim, self.hashed(body).encode()):
                 raise SignatureMismatch("the body is not the one whose hash was signed")
-        content = sha256(token.signed).digest() if self.hashed else body
+        content = sha256(token.signed).digest() if self.hashed else self._about(body)
         return Proof(key.id, content, at, token.time("exp"))
+
+    def _about(self, body: bytes) -> bytes:
+        """What tells an unbound body from another one."""
+        with suppress(MalformedBody):
+            document = load_json(body, once=True)
+            found = [dig(document, path) for path in self.about]
+            if found and all(found):
+                return length_prefixed(*found)
+        return body
 
 
 def _of(keys: list[dict[str, Any]], kid: str | None) -> list[dict[str, Any]]:
@@ -310,7 +323,8 @@ SCHEMES: Final = (
             re.compile(r"[!-~]{1,512} [!-~]{1,256}@[a-z0-9.-]{1,253}").fullmatch,
             "'audience account@project.iam.gserviceaccount.com'",
             prefix="Bearer ",
+            about=("subscription", "message.messageId"),
         ),
-        confirmed="memory",
+        id=Source(body="message.messageId"),
     ),
 )

@@ -15,6 +15,7 @@ from hashlib import sha1
 from hmac import compare_digest
 from typing import Any, ClassVar, Final
 
+from ...core.canonical import length_prefixed
 from ...core.errors import MalformedBody, MalformedHeader, MissingSignature, SignatureMismatch, WeakSecret
 from ..event import dig, load_json
 from ..key_source import KeySource
@@ -24,12 +25,13 @@ from ..rule import Arrived, Proof, Rule, matched
 from ..scheme import Mac, Scheme, Source, Timestamp
 from .forms import field, multipart, pairs
 
-__all__ = ["SCHEMES"]
+__all__ = ["CHALLENGE", "SCHEMES", "BraintreeKey"]
 
 _HEX: Final = Mac()
 _HEX1: Final = Mac("hmac-sha1")
 _seconds: Final = time_reader("s")
 _TOKEN: Final = re.compile(r"[0-9a-f]{50}")
+CHALLENGE: Final = re.compile(r"[a-f0-9]{20,32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +57,34 @@ class BraintreeRule(Rule):
         presented = dict(entry.split("|") for entry in entries if entry.count("|") == 1)
         if len(presented) != len(entries):
             raise MissingSignature("bt_signature is not a list of public_key|signature")
-        mine = [(public, key) for public, key in keys if public in presented]
+        mine = [key for key in keys if key.public in presented]
         if not mine:
             raise SignatureMismatch("signed for another public key", hint="the secret is 'public_key|private_key'")
-        public, key = mine[0]
+        if CHALLENGE.fullmatch(payload.rstrip("\n")):
+            # The handshake signs such texts for whoever asks (`challenge`), so here they prove nothing.
+            raise MalformedBody("the payload is what a handshake signs, and no notification")
         # The provider's own libraries also take the payload with the line feed that some stacks strip.
-        matched([key], _HEX1, (payload.encode(), payload.encode() + b"\n"), presented[public])
-        return Proof(key.id, payload.rstrip("\n").encode())
+        matched(mine[:1], _HEX1, (payload.encode(), payload.encode() + b"\n"), presented[mine[0].public])
+        return Proof(mine[0].id, payload.rstrip("\n").encode())
 
 
-def _braintree_key(text: str, allow_weak: bool) -> tuple[str, SharedKey]:
+class BraintreeKey(SharedKey):
+    """The pair of the control panel; `public` names it in requests."""
+
+    __slots__ = ("public",)
+
+    def __init__(self, public: str, private: str) -> None:
+        super().__init__(sha1(private.encode(), usedforsecurity=False).digest(), _HEX1)
+        self.public: str = public
+
+
+def _braintree_key(text: str, allow_weak: bool) -> BraintreeKey:
     public, mark, private = text.partition("|")
     if not mark or not public or not private or "|" in private:
         raise WeakSecret("not public_key|private_key", hint="both from the control panel, joined by |")
     if len(private) < 16 and not allow_weak:
         raise WeakSecret("the private key has under 16 characters", hint="allow_weak=True only for examples")
-    return public, SharedKey(sha1(private.encode(), usedforsecurity=False).digest(), _HEX1)
+    return BraintreeKey(public, private)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +110,12 @@ class MailgunRule(Rule):
 
 @dataclass(frozen=True, slots=True)
 class DropboxSignRule(Rule):
-    """An event's time and type; the body may be JSON, a form, or multipart with the JSON in its field."""
+    """An event's time and type; the body may be JSON, a form, or multipart with the JSON in its field.
+
+    Two customers may sign within one second, so time and type do not tell events apart. The replay key adds what the
+    event is about. That is not signed, which costs nothing: who can make a delivery pass once can choose its body
+    anyway, until the time is over.
+    """
 
     content: ClassVar[str] = "body `event.event_time` and `event.event_type`; the rest is NOT signed"
     signed: ClassVar[frozenset[str]] = frozenset(("timestamp",))
@@ -112,7 +131,17 @@ class DropboxSignRule(Rule):
         if not re.fullmatch(r"[a-z_]{1,64}", kind):
             raise MalformedHeader("the event type is not lower-case words")
         key, content = matched(keys, _HEX, [(stamp + kind).encode()], signature)
-        return Proof(key.id, content, at, type=kind)
+        return Proof(key.id, length_prefixed(content, *(dig(document, path) for path in _ABOUT)), at, type=kind)
+
+
+_ABOUT: Final = (
+    "event.event_metadata.related_signature_id",
+    "event.event_metadata.reported_for_account_id",
+    "event.event_metadata.reported_for_app_id",
+    "signature_request.signature_request_id",
+    "template.template_id",
+    "account.account_id",
+)
 
 
 def _json_part(arrived: Arrived) -> bytes:
@@ -165,7 +194,7 @@ SCHEMES: Final = (
         "dropbox_sign",
         (),
         rule=DropboxSignRule(),
-        timestamp=Timestamp(body="event.event_time"),
+        timestamp=Timestamp(body="event.event_time", past=3 * 86_400),  # of the event: retries for three days carry it
         reads=("Content-Type",),
     ),
     Scheme("msgraph", (), mac=Mac("token", "text"), rule=ClientStateRule(), challenge="msgraph"),

@@ -22,9 +22,10 @@ from ..rule import Arrived, Proof, Rule
 from ..scheme import Mac, Scheme, Source, Timestamp
 from .pinned import Pinned, build, public_key, rsa_verifies
 
-__all__ = ["SCHEMES", "signed_lines"]
+__all__ = ["HOST", "SCHEMES", "signed_lines"]
 
-_HOST: Final = re.compile(r"sns\.[a-z0-9-]{3,32}\.amazonaws\.com(\.cn)?")
+# A region and nothing else: `sns.s3-us-west-2.amazonaws.com` is a bucket of whoever took the name.
+HOST: Final = re.compile(r"sns\.[a-z]{2}(-[a-z]{2,16}){1,3}-[0-9]{1,2}\.amazonaws\.com(\.cn)?")
 _PATH: Final = re.compile(r"/SimpleNotificationService-[0-9a-zA-Z]{1,64}\.pem")
 _TOPIC: Final = re.compile(r"arn:aws(-[a-z-]+)?:sns:[a-z0-9-]{3,32}:\d{12}:[A-Za-z0-9_.-]{1,256}", re.ASCII)
 _MESSAGE: Final = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
@@ -66,7 +67,7 @@ class SnsRule(Rule):
         mine = [key for key in keys if key.identity == document["TopicArn"]]
         if octets is None or not mine:
             raise SignatureMismatch("signed for another topic", hint="the secret is the topic's ARN")
-        url = trusted(document.get("SigningCertURL"), _HOST, _PATH)
+        url = trusted(document.get("SigningCertURL"), HOST, _PATH)
         digest = "sha256" if document["SignatureVersion"] == "2" else "sha1"
         if not rsa_verifies(_certified(mine[0], url, arrived.now), octets, lines, digest):
             raise SignatureMismatch("the certificate's key did not make this signature")
