@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 
 class Quiet(BaseHTTPRequestHandler):
@@ -30,3 +31,19 @@ def serving(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = 
     httpd.shutdown()
     httpd.server_close()
     thread.join()
+
+
+class _QuietWsgi(WSGIRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        return None
+
+
+@contextmanager
+def serving_wsgi(app: Any) -> Iterator[str]:
+    """Serves a WSGI application in a thread; yields its base URL."""
+    with make_server("127.0.0.1", 0, app, handler_class=_QuietWsgi) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()

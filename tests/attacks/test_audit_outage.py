@@ -38,7 +38,7 @@ from wellstreak_trust.audit import (
 from wellstreak_trust.core.sansio import drive
 from wellstreak_trust.storage.sql import Database, SqlAuditStore
 
-KILLS = int(os.environ.get("WT_AUDIT_KILLS", "6"))
+KILLS = int(os.environ.get("WT_AUDIT_KILLS", "4"))
 FAULTS = int(os.environ.get("WT_AUDIT_FAULTS", "0"))
 
 SETUP = """
@@ -370,7 +370,7 @@ def test_threads_that_emit_while_the_disk_is_taken_away_and_given_back(engine: E
 
     def write(worker: int) -> list[str]:
         stored = []
-        for number in range(60):
+        for number in range(25):
             one = event(id=f"w{worker}-{number}")
             try:
                 stored.append(log.emit(one).id)
@@ -388,8 +388,8 @@ def test_threads_that_emit_while_the_disk_is_taken_away_and_given_back(engine: E
 
     thief = Thread(target=takes_away)
     thief.start()
-    with ThreadPoolExecutor(8) as pool:
-        stored = {id for ids in pool.map(write, range(8)) for id in ids}
+    with ThreadPoolExecutor(6) as pool:
+        stored = {id for ids in pool.map(write, range(6)) for id in ids}
     stop.append(True)
     thief.join()
     leaves = drive(log.store.leaves("t1", 0, 10_000))

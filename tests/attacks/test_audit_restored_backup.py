@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 
 from audit_trails import ORIGIN, SIGNER, events, opened
+from local_http import serving_wsgi
 from wellstreak_trust.audit import (
     AuditUnavailable,
     CheckpointRegression,
@@ -27,20 +26,11 @@ from wellstreak_trust.core import SystemClock
 from wellstreak_trust.core.egress import Egress
 
 
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        return None
-
-
 @pytest.fixture
 def witness() -> Iterator[tuple[str, Witness]]:
     eye = Witness(MemoryWitnessStore(), Ed25519Signer.from_seed(bytes([9]) * 32), "w", [SIGNER.key(ORIGIN)])
-    with make_server("127.0.0.1", 0, WitnessApp(eye).wsgi, handler_class=Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", eye
-        server.shutdown()
-        thread.join(5)
+    with serving_wsgi(WitnessApp(eye).wsgi) as url:
+        yield url, eye
 
 
 def two_histories(path: Path, sinks: Any) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine
 
@@ -18,6 +21,7 @@ from wellstreak_trust.audit.store import Leaf
 from wellstreak_trust.core import FixedClock
 from wellstreak_trust.core.errors import StoreUnavailable
 from wellstreak_trust.storage.sql import Database, SqlAuditStore
+from wellstreak_trust.storage.sql.audit_tables import CURSOR, DISCLOSURE, HEAD, HOLD, LEAF, SIGNED, SUBJECT, TILE
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SIGNER = Ed25519Signer.from_seed(bytes(range(32)))
@@ -88,23 +92,39 @@ def make() -> Callable[..., AuditEvent]:
     return event
 
 
+@pytest.fixture(scope="session")
+def audit_database(postgres_server: str) -> Iterator[Database]:
+    """One database for all of these tests; each empties the tables, which is quicker than making them."""
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "wt_audit_{os.getpid()}"')
+        url = urlsplit(postgres_server)._replace(scheme="postgresql+psycopg", path=f"/wt_audit_{os.getpid()}").geturl()
+        engine = create_engine(url)
+        database = Database(engine)
+        database.create_all()
+        yield database
+        engine.dispose()
+        connection.execute(f'DROP DATABASE "wt_audit_{os.getpid()}" WITH (FORCE)')
+
+
 @pytest.fixture(params=["memory", "sqlite", "postgresql", "directory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """Every store of this package, empty."""
     if request.param == "memory":
         yield MemoryAuditStore()
-        return
-    if request.param == "directory":
+    elif request.param == "directory":
         yield DirectoryAuditStore(tmp_path / "trail")
-        return
-    url = f"sqlite:///{tmp_path / 'trail.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(url)
-    database = Database(engine)
-    database.create_all()
-    yield SqlAuditStore(database)
-    engine.dispose()
+    elif request.param == "postgresql":
+        database = request.getfixturevalue("audit_database")
+        with database.engine.begin() as connection:
+            for table in (LEAF, HEAD, TILE, SIGNED, DISCLOSURE, SUBJECT, HOLD, CURSOR):
+                connection.execute(table.delete())
+        yield SqlAuditStore(database)
+    else:
+        engine = create_engine(f"sqlite:///{tmp_path / 'trail.db'}")
+        database = Database(engine)
+        database.create_all()
+        yield SqlAuditStore(database)
+        engine.dispose()
 
 
 @pytest.fixture

@@ -11,14 +11,15 @@ import subprocess
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from local_http import serving_wsgi
 from wellstreak_trust.audit import (
     AuditEvent,
     AuditLog,
@@ -30,6 +31,7 @@ from wellstreak_trust.audit import (
     MemoryWitnessStore,
     Witness,
     WitnessApp,
+    averify,
     note,
     verify,
 )
@@ -49,6 +51,7 @@ from wellstreak_trust.core import FixedClock, SystemClock, UsageError
 from wellstreak_trust.core.egress import Egress
 from wellstreak_trust.core.errors import ConfigurationError
 from wellstreak_trust.core.sansio import drive
+from wellstreak_trust.storage.sql import AsyncDatabase, SqlAuditStore
 
 LOG = Ed25519Signer.from_seed(bytes(32))
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -324,6 +327,53 @@ def test_one_line_a_note(transport: Any, kind: int, tmp_path: Path) -> None:
     assert latest(anchor) is None
 
 
+def test_over_tls_the_collector_is_known_by_its_name(tmp_path: Path) -> None:
+    server, trusting = tls_pair(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        arrived: list[bytes] = []
+
+        def collect() -> None:
+            for _ in range(2):
+                plain, _ = listening.accept()
+                with suppress(OSError), server.wrap_socket(plain, server_side=True) as link:
+                    arrived.append(link.recv(65_536))
+
+        thread = threading.Thread(target=collect)
+        thread.start()
+        port = listening.getsockname()[1]
+        publish(SyslogAnchor(("localhost", port), tls=trusting), signed(3))
+        with pytest.raises(AuditUnavailable) as caught:
+            publish(SyslogAnchor(("localhost", port), tls=ssl.create_default_context()), signed(3))
+        thread.join(5)
+    assert "SSLCertVerificationError" in caught.value.detail
+    assert arrived[0].partition(b" ")[2].startswith(b"<109>1 ")
+
+
+def tls_pair(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server of a name, and a client that trusts it and nobody else."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(Encoding.PEM)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "both.pem").write_bytes(secret + pem)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "both.pem")
+    return server, ssl.create_default_context(cadata=pem.decode())
+
+
 def test_no_origin_breaks_out_of_its_value() -> None:
     hostile = 'a"]\\[x'
     line = SyslogAnchor(("h", 1), hostname="web-1", clock=FixedClock(NOW)).line(Checkpoint(hostile, 3, bytes(32)), "n")
@@ -387,21 +437,6 @@ def test_what_was_not_delivered_counts() -> None:
 # --- witness -------------------------------------------------------------------------------------------------------
 
 
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        return None
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    with make_server("127.0.0.1", 0, app, handler_class=Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join(5)
-
-
 def eye(number: int, store: Any = None) -> Witness:
     signer = Ed25519Signer.from_seed(bytes([number]) * 32)
     name = f"witness.test/w{number}"
@@ -421,7 +456,7 @@ def emit(log: AuditLog, count: int = 1, actor: str = "u") -> None:
 
 def test_a_witness_lifts_a_whole_store() -> None:
     witness, store = eye(1), MemoryAuditStore()
-    with served(WitnessApp(witness).wsgi) as url:
+    with serving_wsgi(WitnessApp(witness).wsgi) as url:
         log, sink = watched(store, url, witness)
         for _ in range(3):
             emit(log, 2)
@@ -438,7 +473,7 @@ def test_a_witness_lifts_a_whole_store() -> None:
 
 def test_two_witnesses_and_a_quorum() -> None:
     first, second, store = eye(1), eye(2), MemoryAuditStore()
-    with served(WitnessApp(first).wsgi) as one, served(WitnessApp(second).wsgi) as two:
+    with serving_wsgi(WitnessApp(first).wsgi) as one, serving_wsgi(WitnessApp(second).wsgi) as two:
         log, sink = watched(store, one, first)
         _, other = watched(store, two, second)
         log = AuditLog(store, LOG, ORIGIN, sinks=[sink, other], clock=CLOCK)
@@ -454,7 +489,7 @@ def test_two_witnesses_and_a_quorum() -> None:
 def test_a_log_behind_its_witness_is_refused() -> None:
     """Toy 22: the backup is restored together with everything on the log's machine; the witness is elsewhere."""
     witness = eye(1)
-    with served(WitnessApp(witness).wsgi) as url:
+    with serving_wsgi(WitnessApp(witness).wsgi) as url:
         log, _ = watched(MemoryAuditStore(), url, witness)
         emit(log, 3)
         log.checkpoint()
@@ -472,7 +507,7 @@ def test_a_log_behind_its_witness_is_refused() -> None:
 
 def test_a_new_process_asks_the_witness_where_it_stands() -> None:
     witness, store = eye(1), MemoryAuditStore()
-    with served(WitnessApp(witness).wsgi) as url:
+    with serving_wsgi(WitnessApp(witness).wsgi) as url:
         for _ in range(3):
             log, sink = watched(store, url, witness)
             emit(log, 2)
@@ -488,10 +523,32 @@ def test_a_witness_that_is_down_holds_nothing_up() -> None:
         log.tick()
     assert log.checkpoint()
     assert sink.health.in_a_row == 2
-    with served(WitnessApp(witness).wsgi) as url:
+    with serving_wsgi(WitnessApp(witness).wsgi) as url:
         log, sink = watched(store, url, witness, clock)
         log.tick()
     assert verify(store, keys=[log.vkey(), witness.vkey]).level == "witnessed"
+
+
+def test_an_asynchronous_log_is_witnessed_and_verified(sqlite_path: Path) -> None:
+    witness = eye(1)
+
+    async def run(url: str) -> tuple[str, str, int]:
+        engine = create_async_engine(f"sqlite+aiosqlite:///{sqlite_path}")
+        database = AsyncDatabase(engine)
+        await database.acreate_all()
+        store = SqlAuditStore(database)
+        log, sink = watched(store, url, witness)
+        for tenant in ("t1", "t2"):
+            await log.aemit(AuditEvent("a.b", "success", tenant, {"id": "u"}))
+        await log.atick()
+        report = await averify(store, keys=[log.vkey(), witness.vkey])
+        with pytest.raises(ConfigurationError, match="await"):
+            verify(store, keys=[log.vkey()])
+        await engine.dispose()
+        return report.level, report.tenants["t2"].level, sink.health.published
+
+    with serving_wsgi(WitnessApp(witness).wsgi) as url:
+        assert asyncio.run(run(url)) == ("witnessed", "witnessed", 1)
 
 
 def test_an_anchor_that_keeps_nothing() -> None:

@@ -283,3 +283,19 @@ def test_an_action_may_hold_personal_values(log: AuditLog) -> None:
     assert outcome["data"] == {"email": EMAIL, "name": "Ada", "attempt": attempt["id"]}
     assert act.receipt is not None
     assert act.receipt.seq == 1
+
+
+def test_an_outbox_masks_secrets_and_takes_no_personal_value(sqlite_path: Path, make: Any) -> None:
+    """Sealing needs a transaction of its own, and a value in clear must not wait in a row."""
+    engine = create_engine(f"sqlite:///{sqlite_path}")
+    Database(engine).create_all()
+    log = AuditLog(SqlAuditStore(Database(engine)))
+    with engine.begin() as connection:
+        log.outbox(connection).emit(make(data={"token": Secret("hunter2"), "n": 1}))
+    with engine.begin() as connection, pytest.raises(AuditEventRejected) as caught:
+        log.outbox(connection).emit(make(data={"email": Personal(EMAIL, subject=ADA)}))
+    assert caught.value.detail.startswith("data.email: ")
+    assert b"hunter2" not in sqlite_path.read_bytes()
+    log.relay()
+    assert [event["data"] for event in log.events("t1")] == [{"token": "***", "n": 1}]
+    engine.dispose()

@@ -158,6 +158,36 @@ def test_who_waits_too_long_leaves_and_holds_up_nobody() -> None:
     assert [leaf.id for leaf in drive(store.leaves("t1", 0, 9))] == ["slow", "next"]
 
 
+def test_who_gives_up_early_takes_nobody_with_it() -> None:
+    """A denial waits a moment while the store hangs; a critical event in the same queue waits to its deadline."""
+    store = Slow(0)
+    sequencer = Sequencer(store, SystemClock())
+    deadlines: dict[str, timedelta] = {}
+    real = store.append_batch
+
+    async def noting(drafts: Any, *, now: Any, deadline: timedelta) -> list[Leaf]:
+        deadlines.update({one.id: deadline for one in drafts})
+        return await real(drafts, now=now, deadline=deadline)
+
+    store.append_batch = noting  # type: ignore[method-assign]  # to see what it is given
+    store.gate.clear()
+    patience = {"first": LONG, "short": LONG / 5, "long": LONG, "short too": LONG / 5}
+    threads = [
+        Thread(target=lambda id=id, wait=wait: drive(sequencer.append([one(id)], wait)))  # type: ignore[misc]  # bound
+        for id, wait in patience.items()
+    ]
+    for number, thread in enumerate(threads):
+        thread.start()
+        assert store.inside.wait(10)
+        while len(sequencer._queues.here.waiting) < number:
+            time.sleep(0.001)
+    store.gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert deadlines["short"] <= LONG / 5 < deadlines["long"] == deadlines["short too"]
+    assert store.commits == [1, 1, 2]
+
+
 def test_an_interrupted_leader_passes_the_lead() -> None:
     """KeyboardInterrupt, or a worker that is told to stop: the others are committed all the same."""
     store = Slow(0)

@@ -119,6 +119,19 @@ def test_a_thousand_events_do_not_wait_for_a_second(log: AuditLog, make: Make) -
     assert noted(log) == [("t1", 1_000)]
 
 
+def test_an_emit_looks_after_a_hundred_trees_and_the_next_one_after_more(
+    log: AuditLog, make: Make, clock: FixedClock
+) -> None:
+    log.emit_many([make(tenant_id=f"x{n}") for n in range(250)])
+    clock.advance(SECOND)
+    sizes = []
+    for _ in range(4):
+        log.emit(make(tenant_id="x0"))
+        sizes.append(len(spine(log)))
+    assert sizes == [100, 200, 252, 252]  # x0 grew each time
+    assert log.tick().noted == 1
+
+
 def test_ticks_note_at_once_and_beat_after_a_minute_of_silence(log: AuditLog, make: Make, clock: FixedClock) -> None:
     assert log.tick() == Tick(1, 0, 0)
     log.emit(make())

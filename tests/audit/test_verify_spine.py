@@ -127,7 +127,7 @@ def test_entries_slipped_in_behind_the_spine(filled: AuditLog, make: Make, tampe
     """A tree, or a tail, that is older than the spine's last leaf and that the spine never saw."""
     for tenant_id in ("t1", "ghost"):
         AuditLog(filled.store, clock=clock).emit(make(tenant_id=tenant_id))
-    tamper("UPDATE wst_audit_head SET noted = size")  # as if they had been noted: later ticks pass over them
+    tamper("UPDATE wst_audit_head SET grown = 0")  # as if they had been noted: later ticks pass over them
     clock.advance(timedelta(minutes=5))
     filled.emit(make(tenant_id="t0"))
     filled.tick()

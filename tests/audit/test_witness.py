@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from local_http import serving_wsgi
 from wellstreak_trust.audit import (
     AuditUnavailable,
     Checkpoint,
@@ -370,21 +370,6 @@ def test_lifespan_and_other_scopes() -> None:
 # --- the client, over real HTTP ------------------------------------------------------------------------------------
 
 
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        return None
-
-
-@contextmanager
-def served(wsgi: Any) -> Iterator[str]:
-    with make_server("127.0.0.1", 0, wsgi, handler_class=Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join(5)
-
-
 def client(url: str, eye: str, timeout: float = 5) -> WitnessClient:
     way = Egress(SystemClock(), timedelta(seconds=timeout), allow_private=True)
     return WitnessClient(url, eye, way=way)
@@ -392,7 +377,7 @@ def client(url: str, eye: str, timeout: float = 5) -> WitnessClient:
 
 def test_client_and_witness_speak_over_http() -> None:
     eye = witness()
-    with served(WitnessApp(eye).wsgi) as url:
+    with serving_wsgi(WitnessApp(eye).wsgi) as url:
         asking = client(url, eye.vkey)
         first = drive(asking.asubmit(Submission(0, (), signed(3))))
         assert isinstance(first, Cosigned)
@@ -455,7 +440,7 @@ def test_a_witness_is_not_trusted(name: str) -> None:
         start(f"{answer.status} X", headers)
         return [answer.body.encode()]
 
-    with served(wsgi) as url, pytest.raises(AuditUnavailable):
+    with serving_wsgi(wsgi) as url, pytest.raises(AuditUnavailable):
         drive(client(url, str(WitnessKey("witness.test/w1", EYE.public_key))).asubmit(Submission(0, (), signed(3))))
 
 
@@ -464,7 +449,7 @@ def test_lines_of_unknown_keys_are_left_out() -> None:
         start("200 OK", [("Content-Type", "text/plain")])
         return [(FOREIGN + LINE).encode()]
 
-    with served(wsgi) as url:
+    with serving_wsgi(wsgi) as url:
         eye = str(WitnessKey("witness.test/w1", EYE.public_key))
         assert drive(client(url, eye).asubmit(Submission(0, (), signed(3)))) == Cosigned((LINE,))
 
@@ -482,7 +467,7 @@ def test_private_addresses_and_slow_witnesses_are_refused() -> None:
             threading.Event().wait(0.1)
             yield b"\xe2"
 
-    with served(slow) as url, pytest.raises(AuditUnavailable) as caught:
+    with serving_wsgi(slow) as url, pytest.raises(AuditUnavailable) as caught:
         drive(client(url, eye, 0.3).asubmit(Submission(0, (), signed(3))))
     assert caught.value.detail.endswith("timeout")
     assert repr(WitnessClient("https://w.test", eye)) == "WitnessClient('witness.test/w1')"

@@ -69,6 +69,20 @@ def test_levels_decide_between_zero_and_three(run: Run, log: AuditLog, export: P
     assert "not checked   no key of a witness was given" in run("verify", export, *key).output
 
 
+def test_a_terminal_sees_a_bar(run: Run, log: AuditLog, export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from wellstreak_trust.cli import audit_verify
+
+    seen = StringIO()
+    monkeypatch.setattr(audit_verify, "ERR", Console(file=seen, force_terminal=True, width=100))
+    assert run("verify", export, "--key", log.vkey("acme")).exit_code == 3
+    assert "verifying" in seen.getvalue()
+    assert "5/5" in seen.getvalue()
+
+
 def test_what_was_changed_is_named(run: Run, log: AuditLog, export: Path) -> None:
     bundle = export / "tile/entries/000.p/5"
     bundle.write_bytes(bundle.read_bytes().replace(b"u3", b"u7"))

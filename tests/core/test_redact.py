@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from wellstreak_trust.core import Secret
-from wellstreak_trust.core.redact import CUT, MASKED, MAX_TEXT, redact, redact_text
+from wellstreak_trust.core.redact import CUT, MASKED, MAX_TEXT, redact, redact_text, suspicious
 
 SENTINEL = "eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl"
 
@@ -293,3 +293,14 @@ def test_a_planted_sentinel_never_comes_out_and_the_input_stays(tree: Any) -> No
 def test_redacted_text_has_nothing_left_to_redact(text: str) -> None:
     once = redact_text(text)
     assert redact_text(once) == once
+
+
+@pytest.mark.parametrize("text", ["sent Bearer abc", "BASIC", "see https://x", "ghp_", "x" * 9_000])
+def test_what_may_hold_a_credential_is_suspicious(text: str) -> None:
+    assert suspicious(text)
+
+
+def test_what_is_not_suspicious_stays_as_it_is() -> None:
+    text = "a plain reason, asked for by mail; eyes and skin"
+    assert not suspicious(text)
+    assert redact_text(text) == text

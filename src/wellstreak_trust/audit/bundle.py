@@ -10,13 +10,10 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
-from zipfile import ZIP_DEFLATED, ZipFile
 
 from ..core.clock import rfc3339
 from ..core.errors import ConfigurationError, UsageError
@@ -79,13 +76,15 @@ async def keep_bundle(
         ConfigurationError: it cannot be written.
         AuditForkDetected: the store lacks a part of the signed tree.
     """
+    from tempfile import TemporaryDirectory  # here, because few processes ever make a parcel
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as draft:
             folder = Path(draft, "bundle")
             count = await _fill(store, tenant_id, note, folder, made_at=made_at, progress=progress)
             _place(folder, target)
-    except (OSError, shutil.Error) as error:
+    except OSError as error:
         raise ConfigurationError(
             f"the bundle cannot be written ({type(error).__name__})", hint="a writable folder", reason="audit_export"
         ) from None
@@ -119,6 +118,8 @@ def _place(folder: Path, target: Path) -> None:
     if target.suffix != ".zip":
         folder.replace(target)
         return
+    from zipfile import ZIP_DEFLATED, ZipFile
+
     draft = folder.with_suffix(".zip")
     with ZipFile(draft, "w", ZIP_DEFLATED) as packed:
         for file in sorted(folder.rglob("*")):

@@ -11,19 +11,14 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
-from typing import Final
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from typing import ClassVar, Final
 
 from ..core.clock import from_micros, to_micros
 from ..core.errors import NoteInvalid, UsageError
-from .note import Ed25519Signer, VerifierKey, check_name, split, strict_base64
+from .note import Ed25519Signer, NamedKey, VerifierKey, split, strict_base64
 
 __all__ = ["Cosignature", "Key", "WitnessKey", "cosign", "cosignatures", "key_of", "with_lines"]
 
-_TYPE: Final = b"\x04"  # of a timestamped Ed25519 cosignature
 _KEY_ID, _TIME, _SIGNATURE = 4, 8, 64
 _SECOND: Final = 1_000_000
 _LATEST: Final = 253_402_300_799  # the end of the year 9999: what a datetime holds
@@ -38,50 +33,18 @@ class Cosignature:
 
 
 @dataclass(frozen=True, slots=True)
-class WitnessKey:
-    """A witness: its name and its Ed25519 key; `str()` is its verifier key (type 0x04).
+class WitnessKey(NamedKey):
+    """The key of a witness: timestamped Ed25519 cosignatures (type 0x04)."""
 
-    Raises:
-        UsageError: a name with a space or plus sign, a key that is not 32 bytes.
-    """
-
-    name: str
-    public_key: bytes
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        if not isinstance(self.public_key, bytes) or len(self.public_key) != 32:
-            raise UsageError("an Ed25519 public key is 32 bytes")
-
-    @property
-    def id(self) -> bytes:
-        """The first 4 bytes of SHA-256(name || 0x0A || 0x04 || key)."""
-        return sha256(self.name.encode() + b"\n" + _TYPE + self.public_key).digest()[:_KEY_ID]
-
-    def __str__(self) -> str:
-        return f"{self.name}+{self.id.hex()}+{b64encode(_TYPE + self.public_key).decode()}"
-
-    @classmethod
-    def parse(cls, text: str) -> WitnessKey:
-        """The inverse of `str()`; raises `UsageError` for anything that does not give the same text again."""
-        parts = text.split("+", 2) if isinstance(text, str) else []
-        packed = strict_base64(parts[2]) if len(parts) == 3 else None
-        if packed and packed[:1] == _TYPE and len(packed) == 33:
-            key = cls(parts[0], packed[1:])
-            if str(key) == text:
-                return key
-        raise UsageError("not a verifier key of a witness", hint="name+key id+base64 of type 0x04")
+    KIND: ClassVar[bytes] = b"\x04"
 
     def seen_at(self, packed: bytes, text: str) -> datetime | None:
         """When this witness cosigned `text`, by the time and signature behind the key id; None if it did not."""
         seconds = int.from_bytes(packed[:_TIME], "big")
         if len(packed) != _TIME + _SIGNATURE or seconds > _LATEST:
             return None
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public_key).verify(packed[_TIME:], _message(text, seconds))
-        except (InvalidSignature, ValueError):
-            return None
-        return from_micros(seconds * _SECOND)
+        signed = self.verifies(packed[_TIME:], _message(text, seconds))
+        return from_micros(seconds * _SECOND) if signed else None
 
 
 Key = VerifierKey | WitnessKey
@@ -94,7 +57,7 @@ def key_of(key: str | Key) -> Key:
     if not isinstance(key, str):
         raise UsageError("a verifier key is text, as log.vkey() gives it")
     packed = strict_base64(key.split("+", 2)[-1])
-    return WitnessKey.parse(key) if packed and packed[:1] == _TYPE else VerifierKey.parse(key)
+    return WitnessKey.parse(key) if packed and packed[:1] == WitnessKey.KIND else VerifierKey.parse(key)
 
 
 def cosign(text: str, name: str, signer: Ed25519Signer, at: datetime) -> str:

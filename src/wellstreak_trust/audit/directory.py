@@ -41,8 +41,8 @@ from .journal import Journal, store_file, sync_directory, unavailable
 from .processes import PerProcess
 from .sealed import SealedFiles
 from .store import SPINE, Batch, Head, Leaf, Signed, by_tenant, prunable, require_free, sequence, split_known
-from .tiles import TILE_HEIGHT, bundle, unbundle
-from .tree import HASH_OCTETS, Frontier, leaf_hash
+from .tiles import bundle, unbundle
+from .tree import HASH_OCTETS, leaf_hash
 
 __all__ = ["DirectoryAuditStore"]
 
@@ -330,15 +330,17 @@ def _take_appended(state: _State, at: int, payload: bytes) -> None:
     entries = unbundle(payload[len(_APPENDED) :])
     for row, octets in zip(_rows(at + len(_APPENDED), entries), entries, strict=True):
         try:
-            leaf = _parsed(octets, None, leaf_hash(octets))
+            fields = json.loads(octets)
+            tree = state.trees.setdefault(fields["tenant_id"], _tree())
+            seq, id, actor = fields["seq"], fields["id"], fields["actor"]["id"]
+            recorded_at = to_micros(datetime.fromisoformat(fields["recorded_at"]))
         except (ValueError, TypeError, KeyError):
             raise AuditForkDetected("an entry of the journal is no event", hint="run verify on this log") from None
-        tree = state.trees.setdefault(leaf.tenant_id, _tree())
-        if leaf.seq != tree.size:
-            raise AuditForkDetected(f"leaf {leaf.seq} stands where the tree ends", hint="run verify on this log")
-        frontier = Frontier(tree.size, tree.edge)
-        moment = to_micros(datetime.fromisoformat(json.loads(octets)["recorded_at"]))
-        tree.grow(Batch([leaf], frontier, moment, _completed(frontier, leaf.leaf_hash)), [row])
+        if seq != tree.size:
+            raise AuditForkDetected("a leaf stands elsewhere than where the tree ends", hint="run verify on this log")
+        tree.places[id] = tree.lasts[actor] = seq
+        tree.rows.append(row)
+        tree.add(leaf_hash(octets), recorded_at)
 
 
 def _take_pruned(state: _State, payload: bytes) -> None:
@@ -346,27 +348,16 @@ def _take_pruned(state: _State, payload: bytes) -> None:
     tree = state.trees.setdefault(payload[3 : 3 + length].decode(), _tree())
     hashes = payload[3 + length :]
     for at in range(0, len(hashes), HASH_OCTETS):
-        frontier = Frontier(tree.size, tree.edge)
-        hashed = hashes[at : at + HASH_OCTETS]
-        tree.grow(Batch([], frontier, 0, _completed(frontier, hashed)), [])
-        tree.hashes += hashed
+        tree.add(hashes[at : at + HASH_OCTETS], 0)
     tree.first = tree.size
 
 
-def _completed(frontier: Frontier, hashed: bytes) -> list[tuple[int, int, bytes]]:
-    return [
-        (height // TILE_HEIGHT, index, node)
-        for (height, index), node in frontier.append(hashed)
-        if height % TILE_HEIGHT == 0
-    ]
-
-
-def _parsed(octets: bytes, seq: int | None, hashed: bytes) -> Leaf:
+def _parsed(octets: bytes, seq: int, hashed: bytes) -> Leaf:
     fields: dict[str, Any] = json.loads(octets)
     occurred_at = to_micros(datetime.fromisoformat(fields["occurred_at"]))
     return Leaf(
         fields["tenant_id"],
-        fields["seq"] if seq is None else seq,
+        seq,
         fields["id"],
         fields["action"],
         fields["actor"]["id"],

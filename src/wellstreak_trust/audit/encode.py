@@ -10,7 +10,7 @@ tells nobody what they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib import import_module
 from typing import Any, Final
@@ -44,22 +44,12 @@ def plain(fields: Mapping[str, Any]) -> bool:
 
 
 def _plain_mapping(fields: Mapping[str, Any], depth: int, unseen: list[str]) -> bool:
-    for key, item in fields.items():
-        if key not in _KEYS and not _learns(key):
-            return False
-        kind = type(item)
-        if kind is str:
-            if hash(item) not in _TEXTS:
-                unseen.append(item)
-        elif kind is dict:
-            if depth + 1 >= CANONICAL_DEPTH or not _plain_mapping(item, depth + 1, unseen):
-                return False
-        elif not _plain_item(item, kind, depth, unseen):
-            return False
-    return True
+    if not _KEYS.issuperset(fields) and not all(key in _KEYS or _learns(key) for key in fields):
+        return False
+    return _plain_items(fields.values(), depth, unseen)
 
 
-def _plain_list(items: Sequence[Any], depth: int, unseen: list[str]) -> bool:
+def _plain_items(items: Iterable[Any], depth: int, unseen: list[str]) -> bool:
     for item in items:
         kind = type(item)
         if kind is str:
@@ -68,17 +58,15 @@ def _plain_list(items: Sequence[Any], depth: int, unseen: list[str]) -> bool:
         elif kind is dict:
             if depth + 1 >= CANONICAL_DEPTH or not _plain_mapping(item, depth + 1, unseen):
                 return False
-        elif not _plain_item(item, kind, depth, unseen):
+        elif kind is list or kind is tuple:
+            if depth + 1 >= CANONICAL_DEPTH or not _plain_items(item, depth + 1, unseen):
+                return False
+        elif kind is int:
+            if not -CANONICAL_INT <= item <= CANONICAL_INT:
+                return False
+        elif item is not None and kind is not bool:
             return False
     return True
-
-
-def _plain_item(item: Any, kind: type, depth: int, unseen: list[str]) -> bool:
-    if kind is int:
-        return bool(-CANONICAL_INT <= item <= CANONICAL_INT)
-    if kind is list or kind is tuple:
-        return depth + 1 < CANONICAL_DEPTH and _plain_list(item, depth + 1, unseen)
-    return item is None or kind is bool
 
 
 def _learns(key: Any) -> bool:

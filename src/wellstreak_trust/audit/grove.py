@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Iterable, MutableSequence, Sequence
 from typing import Generic, TypeVar
 
 from .store import Batch, Head
-from .tiles import TILE_WIDTH
+from .tiles import TILE_HEIGHT, TILE_WIDTH
 from .tree import HASH_OCTETS, Frontier
 
 __all__ = ["Tree"]
@@ -51,7 +51,20 @@ class Tree(Generic[R]):
             self.hashes += leaf.leaf_hash
         self.rows.extend(rows)
         self.grown = True
-        for level, index, node in batch.tiles:
+        self._keep(batch.tiles)
+
+    def add(self, hashed: bytes, recorded_at: int) -> None:
+        """Takes the hash of one leaf that was sequenced before; its row and its index are the caller's."""
+        frontier = Frontier(self.size, self.edge)
+        completed = frontier.append(hashed)
+        self.size, self.edge, self.recorded_at = frontier.size, frontier.edge, recorded_at
+        self.hashes += hashed
+        self._keep(
+            [(height // TILE_HEIGHT, index, node) for (height, index), node in completed if not height % TILE_HEIGHT]
+        )
+
+    def _keep(self, tiles: Iterable[tuple[int, int, bytes]]) -> None:
+        for level, index, node in tiles:
             home = level, index // TILE_WIDTH
             self.tiles[home] = self.tiles.get(home, b"") + node
 

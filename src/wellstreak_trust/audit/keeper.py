@@ -2,7 +2,8 @@
 
 When:
 
-* an `emit` that finds a second gone since the last look, or 1,000 events recorded, notes the trees that grew and signs;
+* an `emit` that finds a second gone since the last look, or 1,000 events recorded, notes up to 100 trees that grew and
+  signs; it does not wait for a lock that somebody else holds;
 * a `tick` does so whenever anything grew, writes a heartbeat after a minute of silence, and publishes;
 * `checkpoint()` does all of it at once, for who wants to hold the present state.
 
@@ -27,13 +28,15 @@ from .event import Draft
 from .processes import PerProcess
 from .signing import Notary
 from .spine import head_draft, heartbeat_draft, tree_id
-from .store import SPINE, AuditStore, Head, Leaf
+from .store import SPINE, AuditStore, Head
 
 __all__ = ["Keeper"]
 
 _PAUSE_NS: Final = 1_000_000_000
 _MANY: Final = 1_000
 _PAGE: Final = 1_000
+_FEW: Final = 100  # trees that one emit looks after
+_QUICK: Final = timedelta(milliseconds=100)
 _SILENCE: Final = timedelta(seconds=60)
 
 
@@ -64,7 +67,7 @@ class Keeper:
         if not turn.acquire(blocking=False):
             return  # somebody is at it
         try:
-            _, fault = await self._note(pages=1)
+            _, fault = await self._note(_FEW, _QUICK)
             if self._notary.may_sign_quietly():
                 await self._notary.checkpoint(SPINE)
             self.fault = fault
@@ -85,7 +88,7 @@ class Keeper:
         """
         self._notary.require_signer()
         try:
-            count, fault = await self._note(pages=None)
+            count, fault = await self._note(None, self._deadline)
             if heartbeat and not count:
                 count = await self._beat()
             text = await self._notary.checkpoint(SPINE)
@@ -95,17 +98,18 @@ class Keeper:
         self.fault = fault
         return count, text, fault
 
-    async def _note(self, pages: int | None) -> tuple[int, IntegrityError | None]:
+    async def _note(self, most: int | None, patience: timedelta) -> tuple[int, IntegrityError | None]:
+        """Notes trees that grew, in pages; no more than `most` of them where somebody waits for it."""
         self._looked, self._recorded = self._clock.monotonic_ns(), 0
         count, after, fault = 0, "", None
-        while pages is None or pages > 0:
-            heads = await self._store.heads(after, _PAGE, unnoted=True)
-            if not heads:
-                break
+        while heads := await self._store.heads(after, most or _PAGE, unnoted=True):
             sound, wrong = await self._checked(heads)
             fault = fault or wrong
-            count += await self._append(sound)
-            after, pages = heads[-1][0], None if pages is None else pages - 1
+            count += await self._append(sound, patience)
+            after = heads[-1][0]
+            if most is not None:
+                self._recorded = _MANY if len(heads) == most else 0  # the rest is for the next who comes
+                break
         return count, fault
 
     async def _checked(self, heads: list[tuple[str, Head]]) -> tuple[list[tuple[str, Head]], IntegrityError | None]:
@@ -119,24 +123,23 @@ class Keeper:
                 sound.append((tenant_id, head))
         return sound, fault
 
-    async def _append(self, heads: list[tuple[str, Head]]) -> int:
+    async def _append(self, heads: list[tuple[str, Head]], patience: timedelta) -> int:
         if heads:
-            leaves = await self._stand([head_draft(tree_id(self._origin, name), head) for name, head in heads])
+            await self._stand([head_draft(tree_id(self._origin, name), head) for name, head in heads], patience)
             await self._store.noted({name: head.size for name, head in heads})
-            return len(leaves)
-        return 0
+        return len(heads)
 
     async def _beat(self) -> int:
         now = self._clock.now()
         last = (await self._store.head(SPINE)).recorded_at
         if timedelta() <= now - from_micros(last) < _SILENCE:
             return 0
-        await self._stand([heartbeat_draft(now)])
+        await self._stand([heartbeat_draft(now)], self._deadline)
         return 1
 
-    async def _stand(self, drafts: list[Draft]) -> list[Leaf]:
+    async def _stand(self, drafts: list[Draft], patience: timedelta) -> None:
         try:
-            return await self._store.append_batch(drafts, now=self._clock.now, deadline=self._deadline)
+            await self._store.append_batch(drafts, now=self._clock.now, deadline=patience)
         except AuditConflict:
             raise AuditForkDetected(
                 "a tree shows another root than the spine noted at this size", hint="run verify on this log"

@@ -11,7 +11,7 @@ from typing import ClassVar
 from .event import Draft, Sealed
 from .grove import Tree
 from .processes import PerProcess
-from .query import Query, fits
+from .query import Query, Span, fits
 from .store import (
     EVERYBODY,
     SPINE,
@@ -110,6 +110,10 @@ class MemoryAuditStore:
         """As `query.search.Searchable.find`; exact, for there is no column to narrow by."""
         window = await self.leaves(tenant_id, start, stop)
         return list(islice((leaf for leaf in reversed(window) if fits(query, leaf)), limit))
+
+    async def reach(self, tenant_id: str, times: Span, most: int) -> tuple[int, int] | None:
+        """As `query.Searchable.reach`; nothing is indexed by time here."""
+        return None
 
     async def latest(self, tenant_id: str, actor: str) -> Leaf | None:
         """As `AuditStore.latest`."""

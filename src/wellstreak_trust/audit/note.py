@@ -11,7 +11,7 @@ from binascii import Error as NotBase64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import ClassVar, Final, Self
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from ..core.entropy import SYSTEM_ENTROPY, Entropy
 from ..core.errors import NoteInvalid, UsageError
 
-__all__ = ["Ed25519Signer", "Note", "VerifierKey", "check_name", "open", "sign", "split", "strict_base64"]
+__all__ = ["Ed25519Signer", "NamedKey", "Note", "VerifierKey", "check_name", "open", "sign", "split", "strict_base64"]
 
 _ED25519: Final = b"\x01"  # the signature type of c2sp.org/signed-note
 _KEY_ID_OCTETS: Final = 4
@@ -73,12 +73,17 @@ class Ed25519Signer:
 
 
 @dataclass(frozen=True, slots=True)
-class VerifierKey:
+class NamedKey:
     """A name and the Ed25519 key that may sign under it; `str()` is ``name+hex(key id)+base64(type || key)``.
+
+    The type tells what the key signs, so that a signature of one kind is none of another.
 
     Raises:
         UsageError: a name with a space or plus sign, a key that is not 32 bytes.
     """
+
+    KIND: ClassVar[bytes] = b""
+    """The signature type, one byte."""
 
     name: str
     public_key: bytes
@@ -91,29 +96,36 @@ class VerifierKey:
     @property
     def id(self) -> bytes:
         """The first 4 bytes of SHA-256(name || 0x0A || type || key): a hint that finds the key, no proof of it."""
-        return sha256(self.name.encode() + b"\n" + _ED25519 + self.public_key).digest()[:_KEY_ID_OCTETS]
+        return sha256(self.name.encode() + b"\n" + self.KIND + self.public_key).digest()[:_KEY_ID_OCTETS]
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.id.hex()}+{b64encode(_ED25519 + self.public_key).decode()}"
+        return f"{self.name}+{self.id.hex()}+{b64encode(self.KIND + self.public_key).decode()}"
 
     @classmethod
-    def parse(cls, text: str) -> VerifierKey:
+    def parse(cls, text: str) -> Self:
         """The inverse of `str()`; raises `UsageError` for anything that does not give the same text again."""
         parts = text.split("+", 2) if isinstance(text, str) else []
         packed = strict_base64(parts[2]) if len(parts) == 3 else None
-        if packed and packed[:1] == _ED25519 and len(packed) == 33 and _is_name(parts[0]):
+        if packed and packed[:1] == cls.KIND and len(packed) == 33 and _is_name(parts[0]):
             key = cls(parts[0], packed[1:])
             if str(key) == text:
                 return key
-        raise UsageError("not a verifier key of type Ed25519", hint="name+key id+base64, as log.vkey(tenant_id) gives")
+        raise UsageError("not a verifier key of this type", hint="name+key id+base64, as log.vkey(tenant_id) gives")
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
-        """Whether this key made the signature."""
+        """Whether this key made the signature over these very bytes."""
         try:
             Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
         except (InvalidSignature, ValueError):
             return False
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierKey(NamedKey):
+    """The key of a log: Ed25519 signatures of c2sp.org/signed-note (type 0x01)."""
+
+    KIND: ClassVar[bytes] = _ED25519
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
-from ..core.errors import ConfigurationError
+from ..core.errors import AuditEventRejected, ConfigurationError
 from ..core.event import AuditEvent
 from ..core.outbox import Outbox
 from ..core.sansio import suspends, synced
 from .event import masked
+from .personal import Personal, Place, is_marked, veiled
 from .registry import ActionRegistry
 
 __all__ = ["AuditOutbox", "OutboxStore", "require_outbox"]
@@ -51,12 +52,20 @@ class AuditOutbox:
         """Appends an event; an id that waits already stays as it is.
 
         Raises:
-            AuditEventRejected, AuditEventTooLarge: it could never be recorded; roll back.
+            AuditEventRejected, AuditEventTooLarge: it could never be recorded, or it holds a `Personal`, which cannot
+                be sealed in somebody else's transaction; roll back.
             StoreUnavailable: the row was not written; roll back.
         """
         spec = self._registry.spec(getattr(event, "action", ""))
-        clean = masked(event)
+        clean = masked(veiled(event, _not_here) if is_marked(event) else event)
         spec.check(event)
         await self._outbox.aemit(clean)
 
     emit: Final = synced(aemit)
+
+
+def _not_here(personal: Personal, place: Place) -> object:
+    raise AuditEventRejected(
+        f"{'.'.join(place)}: a personal value cannot wait in an outbox",
+        hint="name the person by an opaque id here, and emit the value after the commit",
+    )

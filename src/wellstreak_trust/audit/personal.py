@@ -40,6 +40,7 @@ __all__ = [
     "Disclosure",
     "PersonKey",
     "Personal",
+    "Place",
     "checked",
     "disclosed",
     "is_marked",

@@ -19,13 +19,12 @@ from .query import Page, Query, parse, search
 from .query.search import parsed
 from .recording import Actor, Recording
 from .report import SecurityReport, Tally
-from .store import leaves_of
+from .store import SPINE, leaves_of
 from .verdict import VerifyReport
 
 __all__ = ["Reading"]
 
 _LIMIT: Final = 1_000
-_BUDGET: Final = 200_000
 
 
 class Reading(Recording):
@@ -52,7 +51,9 @@ class Reading(Recording):
         Raises:
             AuditForkDetected: a stored leaf is not what was hashed.
             AuditUnavailable: the read could not be recorded; nothing is handed out.
+            UsageError: an empty tenant id.
         """
+        _require_tenant(tenant_id)
         size = (await self.store.head(tenant_id)).size
         stop = size if before is None else min(before, size)
         found = await self.store.leaves(tenant_id, max(0, stop - limit), stop)
@@ -69,7 +70,7 @@ class Reading(Recording):
         tenant_id: str,
         limit: int = _LIMIT,
         before: int | None = None,
-        budget: int = _BUDGET,
+        budget: int | None = None,
         disclose: bool = False,
         actor: Actor | None = None,
         reason: str | None = None,
@@ -79,7 +80,8 @@ class Reading(Recording):
         Args:
             limit: events on a page, at most 10,000.
             before: `Page.next` of the page before.
-            budget: places of the tree that one page may go over; a page that ends early has a `next`.
+            budget: places of the tree that one page may go over, 200,000 or, where an index leads to the matches,
+                10,000,000; a page that ends early has a `next`.
             disclose, actor, reason: as for `aevents`; the query is recorded.
 
         Raises:
@@ -88,8 +90,7 @@ class Reading(Recording):
             AuditUnavailable: the read could not be recorded; nothing is handed out.
         """
         query = text if isinstance(text, Query) else parse(text)
-        if not isinstance(tenant_id, str) or not tenant_id:
-            raise UsageError("a query is about one tenant", hint="tenant_id='acme'")
+        _require_tenant(tenant_id)
         page = await search(self.store, tenant_id, query, before=before, limit=limit, budget=budget)
         asked = {"form": "query", "query": text if isinstance(text, str) else "", "found": len(page)}
         page[:] = await self._handed_out(tenant_id, page, actor, reason, asked, disclose=disclose)
@@ -161,3 +162,9 @@ class Reading(Recording):
         shown = {seq: known[seq] for seq in places if seq in known}
         asked["values"] = sum(map(len, shown.values()))
         return [disclosed(event, shown[event["seq"]]) if event["seq"] in shown else event for event in events]
+
+
+def _require_tenant(tenant_id: str) -> None:
+    """A lost tenant must not read how much every other one does: the tree of no tenant is the spine."""
+    if not isinstance(tenant_id, str) or tenant_id == SPINE:
+        raise UsageError("this is about one tenant", hint="tenant_id='acme'; the spine is read by export and verify")

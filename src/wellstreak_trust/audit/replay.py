@@ -16,7 +16,8 @@ __all__ = ["Replay", "Watch"]
 Watch = Callable[[int, Sequence[bytes]], object]
 """Handed the place of the first entry, and entries, as they come."""
 
-_ERASED: Final = b'{"action":"audit.subject_erased",'  # `action` is the first key of every leaf
+_OURS: Final = b'{"action":"audit.'  # `action` is the first key of every leaf
+_ERASED: Final = b'{"action":"audit.subject_erased",'
 _PRUNED: Final = b'{"action":"audit.pruned",'
 
 
@@ -76,7 +77,7 @@ class Replay:
         self.tree.add(hashes)
         for seq, reason in self._frames.faults(entries, start):
             self.fault(reason, seq)
-        for entry in entries:
+        for entry in [entry for entry in entries if entry.startswith(_OURS)]:
             if entry.startswith(_ERASED):
                 self.erased += _number(entry, "count")
             elif entry.startswith(_PRUNED):

@@ -146,9 +146,12 @@ class Sequencer:
 
     async def _lead(self, queue: _Queue, caller: _Caller) -> list[Leaf]:
         callers = [caller]
-        with queue.lock:
+        with queue.lock:  # who gives up early takes nobody who would not
             room = _MOST_DRAFTS - len(caller.drafts)
-            while queue.waiting and (room := room - len(queue.waiting[0].drafts)) >= 0:
+            while queue.waiting and queue.waiting[0].patience <= caller.patience:
+                room -= len(queue.waiting[0].drafts)
+                if room < 0:
+                    break
                 callers.append(queue.waiting.popleft())
                 callers[-1].taken = True
         try:
@@ -176,7 +179,7 @@ class Sequencer:
     async def _commit(self, callers: list[_Caller]) -> None:
         drafts = callers[0].drafts if len(callers) == 1 else [draft for one in callers for draft in one.drafts]
         try:
-            leaves = await self._store.append_batch(drafts, now=self._clock.now, deadline=self._patience(callers))
+            leaves = await self._store.append_batch(drafts, now=self._clock.now, deadline=self._left(callers[0]))
         except Exception as error:
             if len(callers) > 1 and isinstance(error, TrustError) and not isinstance(error, StoreUnavailable):
                 for one in callers:
@@ -193,11 +196,9 @@ class Sequencer:
             one.leaves = leaves[at : at + len(one.drafts)]
             at += len(one.drafts)
 
-    def _patience(self, callers: list[_Caller]) -> timedelta:
-        """What is left of it, for the least patient."""
-        now = self._clock.monotonic_ns()
-        left = (one.patience - timedelta(microseconds=(now - one.begun) // 1_000) for one in callers)
-        return max(min(left), _LEAST_PATIENCE)
+    def _left(self, caller: _Caller) -> timedelta:
+        gone = timedelta(microseconds=(self._clock.monotonic_ns() - caller.begun) // 1_000)
+        return max(caller.patience - gone, _LEAST_PATIENCE)
 
 
 # --- waiting ---------------------------------------------------------------------------------------------------------

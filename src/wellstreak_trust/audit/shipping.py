@@ -16,13 +16,11 @@ sink, and is counted.
 
 from __future__ import annotations
 
-import socket
-import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import O_APPEND, O_CREAT, O_RDWR, PathLike, fdopen, fsync, open
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from ..core.errors import ConfigurationError, StoreUnavailable, UsageError
 from ..core.sansio import suspends, synced
@@ -30,6 +28,10 @@ from .checkpoint import tree_origin
 from .formats import Format, Record, format_named
 from .query.search import parsed
 from .store import AuditStore
+
+if TYPE_CHECKING:
+    from socket import socket
+    from ssl import SSLContext
 
 __all__ = ["AuditSink", "CallableSink", "CursorStore", "FileSink", "Shipped", "Shipper", "SyslogSink"]
 
@@ -60,6 +62,7 @@ class AuditSink(Protocol):
         ...
 
 
+@runtime_checkable
 class CursorStore(Protocol):
     """How far each sink has come; every `AuditStore` of this package is one."""
 
@@ -249,7 +252,7 @@ class SyslogSink:
         address: tuple[str, int],
         form: str = "syslog",
         *,
-        context: ssl.SSLContext | None = None,
+        context: SSLContext | None = None,
         timeout: float = 5.0,
         name: str | None = None,
     ) -> None:
@@ -258,14 +261,16 @@ class SyslogSink:
         self.name: str = f"syslog:{address[0]}:{address[1]}" if name is None else name
         self._address: tuple[str, int] = address
         self._form: Format = format_named(form)
-        self._context: ssl.SSLContext | None = context
+        self._context: SSLContext | None = context
         self._timeout: float = timeout
 
     async def asend(self, records: Sequence[Record], /) -> None:
         """As `AuditSink.asend`."""
+        from socket import create_connection  # here, because few processes ship
+
         frames = [line.encode() for line in map(self._form.line, records)]
         try:
-            with socket.create_connection(self._address, self._timeout) as plain:
+            with create_connection(self._address, self._timeout) as plain:
                 if self._context is None:
                     self._write(plain, frames)
                 else:
@@ -275,6 +280,8 @@ class SyslogSink:
             raise StoreUnavailable(f"the collector did not take the batch ({type(error).__name__})") from None
 
     @staticmethod
-    def _write(connection: socket.socket, frames: Sequence[bytes]) -> None:
+    def _write(connection: socket, frames: Sequence[bytes]) -> None:
+        from socket import SHUT_WR
+
         connection.sendall(b"".join(b"%d %b" % (len(frame), frame) for frame in frames))
-        connection.shutdown(socket.SHUT_WR)
+        connection.shutdown(SHUT_WR)

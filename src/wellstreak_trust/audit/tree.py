@@ -11,7 +11,6 @@ Proofs are lists of spans first and of hashes second, so that one rule serves a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
 from hashlib import sha256
 from typing import Final
 
@@ -102,7 +101,10 @@ def _fold(subtrees: Sequence[bytes]) -> bytes:
     """Joins complete subtrees of falling size: the ragged right side hangs below the left one."""
     if not subtrees:
         return EMPTY_ROOT
-    return reduce(lambda right, left: node_hash(left, right), reversed(subtrees))
+    node = subtrees[-1]
+    for left in subtrees[-2::-1]:
+        node = sha256(b"\x01" + left + node).digest()  # `node_hash`, whose call would be a third of the price
+    return node
 
 
 # --- which subtrees a proof is made of -----------------------------------------------------------------------------

@@ -102,9 +102,9 @@ class Egress:
         try:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request(method, path, body=body, headers=headers)
-            with connection.getresponse() as response:  # which holds the socket open where its body goes on
-                octets = _read(response, self.max_body + 1)
-                lines = Headers(response.getheaders())
+            response = connection.getresponse()
+            octets = _read(response, self.max_body + 1)
+            lines = Headers(response.getheaders())
             return EgressResponse(response.status, lines, octets[: self.max_body], len(octets) <= self.max_body)
         finally:
             connection.end()

@@ -257,3 +257,23 @@ def test_stars_take_no_more_than_there_is() -> None:
 def test_a_pattern_costs_no_more_than_its_text() -> None:
     query = parse("reason:" + "*a" * MAX_STARS + "b")
     assert not query.matches({"reason": "a" * 60_000})  # a regular expression would not come back
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("actor:u1", None, None),
+        ("-created:2026-11", None, None),
+        ("created:2026-11-01 created:2026-11-03", (2026, 11, 1), (2026, 11, 4)),
+        ("created:2026-11-01..* created:2026-10-01", (2026, 10, 1), None),
+        ("created:*..2026-11-01 created:2026-12-01", None, (2026, 12, 2)),
+        ("created:>=2026-11-01 created:<2026-12-01 created:2026-11-05", (2026, 11, 5), (2026, 11, 6)),
+        ("created:>=2026-11-01 created:2026-10-01..*", (2026, 11, 1), None),
+    ],
+)
+def test_where_matches_can_be(text: str, low: tuple[int, ...] | None, high: tuple[int, ...] | None) -> None:
+    found = parse(text).created
+    if low is high is None:
+        assert found is None
+    else:
+        assert found == Span(micros(*low) if low else None, micros(*high) if high else None)

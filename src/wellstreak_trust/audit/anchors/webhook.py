@@ -26,7 +26,7 @@ class WebhookAnchor(Anchor):
 
     def __init__(self, send: Callable[[bytes], Awaitable[Any] | Any], *, suspends: bool = False) -> None:
         super().__init__()
-        self.suspends = suspends
+        self.suspends: bool = suspends
         self._send: Callable[[bytes], Awaitable[Any] | Any] = send
 
     async def _keep(self, found: Checkpoint, note: str) -> None:

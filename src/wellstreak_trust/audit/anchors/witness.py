@@ -36,7 +36,7 @@ class WitnessAnchor(Anchor):
 
     def __init__(self, store: AuditStore, origin: str, client: WitnessClient) -> None:
         super().__init__()
-        self.suspends = suspends(store)
+        self.suspends: bool = suspends(store)
         self._store: AuditStore = store
         self._origin: str = origin
         self._client: WitnessClient = client

@@ -23,7 +23,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from ...core.clock import to_micros
@@ -147,6 +146,8 @@ def _key(term: _Term) -> tuple[str, tuple[str, ...]]:
     column = term.column - len(term.key) - 1
     found = QUALIFIERS.get(name)
     if found is None:
+        from difflib import get_close_matches  # here, because only a mistake needs it
+
         near = get_close_matches(name, QUALIFIERS, 1)
         raise AuditQueryInvalid(
             "an unknown key",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from .fields import QUALIFIERS, Scalar
 
@@ -58,6 +58,7 @@ class Span:
 
 
 Test = Glob | Span
+_INDEXED: Final = ("actor", "action", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,17 @@ class Clause:
         values = QUALIFIERS[self.name].read(event, self.path)
         return any(self._holds(value) for value in values) is not self.negated
 
+    def hull(self) -> Span:
+        """A span around all numbers for which the clause can hold."""
+        tests = [test for test in self.tests if isinstance(test, Span)]
+        lows = [bound.low for bound in self.bounds]
+        highs = [bound.high for bound in self.bounds]
+        if tests:
+            lows.append(min((test.low for test in tests), key=lambda low: (low is not None, low)))
+            highs.append(max((test.high for test in tests), key=lambda high: (high is None, high or 0)))
+        ends = [low for low in lows if low is not None], [high for high in highs if high is not None]
+        return Span(max(ends[0], default=None), min(ends[1], default=None))
+
     def _holds(self, value: Scalar) -> bool:
         inside = all(bound.matches(value) for bound in self.bounds)
         return inside and (not self.tests or any(test.matches(value) for test in self.tests))
@@ -92,6 +104,28 @@ class Query:
     """Clauses that must all hold; none at all matches every event."""
 
     clauses: tuple[Clause, ...] = ()
+
+    @property
+    def by_column(self) -> bool:
+        """Whether columns alone decide."""
+        return all(QUALIFIERS[clause.name].column is not None for clause in self.clauses)
+
+    @property
+    def by_index(self) -> bool:
+        """Whether an index leads to every match: an actor, an action or an id is named in full."""
+        return any(
+            clause.name in _INDEXED
+            and not clause.negated
+            and bool(clause.tests)
+            and all(isinstance(test, Glob) and test.exact for test in clause.tests)
+            for clause in self.clauses
+        )
+
+    @property
+    def created(self) -> Span | None:
+        """The span of times that every match lies in; None where there is no bound."""
+        spans = [clause.hull() for clause in self.clauses if clause.name == "created" and not clause.negated]
+        return spans[0] if spans and (spans[0].low, spans[0].high) != (None, None) else None
 
     def matches(self, event: Mapping[str, Any]) -> bool:
         """Whether a parsed leaf fits. The one definition of what a query means."""

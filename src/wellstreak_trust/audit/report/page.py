@@ -59,17 +59,21 @@ def findings(summary: Summary, verification: VerifyReport | None) -> list[str]:
     elif summary.totals["gaps"]:
         found.append("The trail reports gaps")
     if summary.totals["regressions"]:
-        found.append(f"The clock went back {summary.totals['regressions']:,} times")
+        found.append(f"The clock went back {_times(summary.totals['regressions'])}")
     if summary.totals["dangling"]:
-        found.append(f"{summary.totals['dangling']:,} actions were begun and nobody can say how they ended")
+        found.append(f"Begun, and nobody can say how it ended: {_times(summary.totals['dangling'])}")
     found += [
-        f"{actor} was denied {count:,} times"
+        f"{actor} was denied {_times(count)}"
         for actor, count in summary.denied_actors.most_common(5)
         if count >= _MANY_DENIALS
     ]
     if verification is None:
         found.append("Nobody has verified the trail for this report")
     return found
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _span(summary: Summary, made_at: datetime) -> Markup:
@@ -141,7 +145,7 @@ def _judgement(verification: VerifyReport) -> tuple[str, str, str]:
 
 def _figures(verification: VerifyReport) -> Iterator[str]:
     yield f"{verification.size:,} events; {verification.covers:,} vouched for; "
-    yield f"{verification.erased_count:,} values erased on purpose."
+    yield f"{verification.erased_count:,} personal values erased on purpose."
     if verification.pruned:
         yield f" {verification.pruned:,} events are archived and known by their hashes."
 

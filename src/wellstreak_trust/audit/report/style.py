@@ -63,6 +63,7 @@ tbody th{min-width:6rem}.wide tbody th{min-width:0}
 time,.mono{font-variant-numeric:tabular-nums}
 summary{cursor:pointer;color:var(--accent);padding:.25rem 0}
 footer{padding-bottom:2rem;font-size:.875rem}
+@media (max-width:60rem){.tiles{grid-template-columns:repeat(3,1fr)}}
 @media (max-width:32rem){.card{padding:1rem}h1{font-size:1.4rem}.tiles{grid-template-columns:1fr 1fr}
 table{font-size:.875rem}td:has(.meter),thead th:empty{display:none}}
 @media print{:root{color-scheme:light;--bg:#fff;--card:#fff;--ink:#000;--dim:#444;--line:#bbb;--accent:#123c8f;

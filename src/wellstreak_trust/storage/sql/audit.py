@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, literal_colu
 from sqlalchemy.exc import IntegrityError
 
 from ...audit.event import Draft
-from ...audit.query import Query
+from ...audit.query import Query, Span
 from ...audit.store import SPINE, Batch, Head, Leaf, Signed, by_tenant, prunable, require_free, sequence, split_known
 from ...audit.tiles import TILE_WIDTH
 from ...audit.tree import HASH_OCTETS
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["SqlAuditStore"]
 
 _COLUMNS: Final = tuple(LEAF.c[name] for name in Leaf._fields)
-_PLACE: Final = ("tenant_id", "level", "idx")
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_BRIEF: Final = timedelta(seconds=1)  # for what can be done the next time
 _STEP: Final = timedelta(milliseconds=50)  # ports are kept by how long they wait, so not for every microsecond
 _FORK: Final = "run verify on this log"
 _IDS: Final = 500  # in one IN (...); databases bound the number of parameters
@@ -43,6 +43,19 @@ _STATE: Final = (HEAD.c.size, HEAD.c.root, HEAD.c.edge, HEAD.c.recorded_at, HEAD
 _HEAD_OF: Final = select(*_STATE).where(HEAD.c.tenant_id == bindparam("tenant"))
 _READ_HEAD: Final = Prepared(_HEAD_OF)
 _LOCK_HEAD: Final = Prepared(_HEAD_OF.with_for_update())
+_THIS_TILE: Final = (
+    TILE.c.tenant_id == bindparam("tenant"),
+    TILE.c.level == bindparam("at_level"),
+    TILE.c.idx == bindparam("at"),
+)
+_READ_TILE: Final = Prepared(select(TILE.c.hashes).where(*_THIS_TILE))
+_GROW_TILE: Final = Prepared(update(TILE).where(*_THIS_TILE).values(hashes=bindparam("new_hashes")))
+_ADD_TILE: Final = PreparedInsert(TILE.insert())
+_READ_HASHES: Final = Prepared(
+    select(LEAF.c.leaf_hash)
+    .where(LEAF.c.tenant_id == bindparam("tenant"), LEAF.c.seq >= bindparam("start"), LEAF.c.seq < bindparam("stop"))
+    .order_by(LEAF.c.seq)
+)
 _LAST_SEQ: Final = Prepared(select(func.max(LEAF.c.seq)).where(LEAF.c.tenant_id == bindparam("tenant")))
 _ADD_LEAVES: Final = PreparedInsert(LEAF.insert())
 _ADD_SEALED: Final = PreparedInsert(DISCLOSURE.insert())
@@ -66,6 +79,7 @@ class SqlAuditStore(SqlSubjects):
         self.suspends: bool = suspends(database)
         self._database: SqlPort = database
         self._patient: dict[int, SqlPort] = {}
+        self._brief: SqlPort = self._waiting_for(_BRIEF)
 
     async def append_batch(
         self, drafts: Sequence[Draft], *, now: Callable[[], datetime], deadline: timedelta
@@ -129,7 +143,7 @@ class SqlAuditStore(SqlSubjects):
                 connection.execute(update(HEAD).where(*same).values(grown=0))
 
         if sizes:
-            await self._database.run(work)
+            await self._brief.run(work)
 
     async def leaves(self, tenant_id: str, start: int, stop: int) -> list[Leaf]:
         """As `AuditStore.leaves`."""
@@ -152,6 +166,24 @@ class SqlAuditStore(SqlSubjects):
                 .limit(limit)
             )
             return _leaves(connection, narrowed)
+
+        return await self._database.run(work, read=True)
+
+    async def reach(self, tenant_id: str, times: Span, most: int) -> tuple[int, int] | None:
+        """As `audit.query.Searchable.reach`."""
+        ends = []
+        if times.low is not None:
+            ends.append(LEAF.c.occurred_at >= times.low)
+        if times.high is not None:
+            ends.append(LEAF.c.occurred_at < times.high)
+        inside = select(LEAF.c.seq).where(LEAF.c.tenant_id == tenant_id, *ends).limit(most + 1).subquery()
+        wanted = select(func.count(), func.min(inside.c.seq), func.max(inside.c.seq)).select_from(inside)
+
+        def work(connection: Connection) -> tuple[int, int] | None:
+            count, low, high = connection.execute(wanted).one()
+            if count > most:
+                return None
+            return (low, high + 1) if count else (0, 0)
 
         return await self._database.run(work, read=True)
 
@@ -193,7 +225,7 @@ class SqlAuditStore(SqlSubjects):
             same = (SIGNED.c.origin == origin, SIGNED.c.size == old.size, SIGNED.c.note == old.note)
             return connection.execute(update(SIGNED).where(*same).values(**values)).rowcount == 1
 
-        return await self._database.run(work)
+        return await self._brief.run(work)
 
     # --- retention and subjects --------------------------------------------------------------------------------------
 
@@ -304,13 +336,15 @@ def _keep_tiles(connection: Connection, tenant_id: str, batch: Batch) -> None:
     """Full tiles of level 0 as one row each, so that a proof reads a few rows; upper levels grow in place."""
     first = batch.leaves[0].seq // TILE_WIDTH
     for index in range(first, batch.frontier.size // TILE_WIDTH):
-        hashes = _leaf_hashes(connection, tenant_id, index)
-        connection.execute(TILE.insert().values(tenant_id=tenant_id, level=0, idx=index, hashes=hashes))
+        _ADD_TILE.run(connection, [(tenant_id, 0, index, _leaf_hashes(connection, tenant_id, index))])
     for level, place, node in batch.tiles:
         index = place // TILE_WIDTH
-        hashes = (_stored_tile(connection, tenant_id, level, index) or b"") + node
-        grown = insert(connection, TILE).values(tenant_id=tenant_id, level=level, idx=index, hashes=hashes)
-        connection.execute(grown.on_conflict_do_update(index_elements=_PLACE, set_={"hashes": hashes}))
+        standing = _stored_tile(connection, tenant_id, level, index)
+        if standing is None:
+            _ADD_TILE.run(connection, [(tenant_id, level, index, node)])
+        else:
+            grown = {"tenant": tenant_id, "at_level": level, "at": index, "new_hashes": standing + node}
+            _GROW_TILE.run(connection, grown)
 
 
 def _tile(connection: Connection, tenant_id: str, level: int, index: int) -> bytes:
@@ -321,12 +355,11 @@ def _tile(connection: Connection, tenant_id: str, level: int, index: int) -> byt
 
 
 def _stored_tile(connection: Connection, tenant_id: str, level: int, index: int) -> bytes | None:
-    here = (TILE.c.tenant_id == tenant_id, TILE.c.level == level, TILE.c.idx == index)
-    found: bytes | None = connection.scalar(select(TILE.c.hashes).where(*here))
-    return found
+    row = _READ_TILE.first(connection, {"tenant": tenant_id, "at_level": level, "at": index})
+    return None if row is None else row[0]
 
 
 def _leaf_hashes(connection: Connection, tenant_id: str, index: int) -> bytes:
     start = index * TILE_WIDTH
-    here = (LEAF.c.tenant_id == tenant_id, LEAF.c.seq >= start, LEAF.c.seq < start + TILE_WIDTH)
-    return b"".join(connection.scalars(select(LEAF.c.leaf_hash).where(*here).order_by(LEAF.c.seq)))
+    rows = _READ_HASHES.all(connection, {"tenant": tenant_id, "start": start, "stop": start + TILE_WIDTH})
+    return b"".join([row[0] for row in rows])

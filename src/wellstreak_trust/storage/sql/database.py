@@ -259,8 +259,9 @@ def _ours(engine: Engine, lock_timeout: timedelta) -> Engine:
     """The same pool behind an engine of our own, so that our transaction rules do not touch the host's sessions."""
     if lock_timeout < timedelta():
         raise ConfigurationError("lock_timeout is negative", hint="lock_timeout=timedelta(seconds=5)")
-    if not isinstance(engine.pool, StaticPool | SingletonThreadPool):  # those hold a database of this process alone
-        _INHERITED.add(engine)
+    in_memory = "memory" in str(engine.url) and engine.dialect.name == "sqlite"
+    if not in_memory and not isinstance(engine.pool, StaticPool | SingletonThreadPool):
+        _INHERITED.add(engine)  # the others hold a database of this process alone, which closing would delete
     if engine.dialect.name == "postgresql":
         return engine.execution_options(isolation_level="READ COMMITTED")
     ours = engine.execution_options()

@@ -19,13 +19,22 @@ __all__ = ["Prepared", "PreparedInsert", "driver_execute"]
 
 def driver_execute(connection: Connection, text: str, values: Sequence[Any] = (), *, many: bool = False) -> Any:
     """Executes on the connection's own driver; returns the first row of what it answers, or None."""
+    rows = _driver_rows(connection, text, values, many=many, limit=1)
+    return rows[0] if rows else None
+
+
+def _driver_rows(
+    connection: Connection, text: str, values: Sequence[Any], *, many: bool = False, limit: int | None = None
+) -> Sequence[Any]:
     cursor = connection.connection.cursor()
     try:
         if many:
             cursor.executemany(text, values)
-            return None
+            return ()
         cursor.execute(text, values)
-        return None if cursor.description is None else cursor.fetchone()
+        if not cursor.description:  # it answers nothing
+            return ()
+        return cursor.fetchall() if limit is None else cursor.fetchmany(limit)
     except Exception as error:
         base = connection.dialect.loaded_dbapi.Error
         if not isinstance(error, base):
@@ -49,18 +58,24 @@ class Prepared:
         if connection.dialect.name != "sqlite":
             connection.execute(self._clause, dict(values))
         else:
-            self._on_sqlite(connection, values)
+            self._rows(connection, values, 1)
 
     def first(self, connection: Connection, values: Mapping[str, object]) -> Sequence[Any] | None:
         """The first row of a SELECT, or None."""
         if connection.dialect.name != "sqlite":
             return connection.execute(self._clause, dict(values)).first()
-        row: tuple[Any, ...] | None = self._on_sqlite(connection, values)
-        return row
+        rows = self._rows(connection, values, 1)
+        return rows[0] if rows else None
 
-    def _on_sqlite(self, connection: Connection, values: Mapping[str, object]) -> Any:
+    def all(self, connection: Connection, values: Mapping[str, object]) -> Sequence[Sequence[Any]]:
+        """All rows of a SELECT."""
+        if connection.dialect.name != "sqlite":
+            return connection.execute(self._clause, dict(values)).all()
+        return self._rows(connection, values, None)
+
+    def _rows(self, connection: Connection, values: Mapping[str, object], limit: int | None) -> Sequence[Sequence[Any]]:
         text, names = self._text or self._compiled(connection.dialect)
-        return driver_execute(connection, text, [values[name] for name in names])
+        return _driver_rows(connection, text, [values[name] for name in names], limit=limit)
 
     def _compiled(self, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
         compiled: Any = self._clause.compile(dialect=dialect)  # type: ignore[attr-defined]  # every statement has it

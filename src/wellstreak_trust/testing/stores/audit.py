@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ...audit import AuditConflict, AuditEvent, AuditStore
+from ...audit import AuditConflict, AuditEvent, AuditStore, LegalHold
 from ...audit.event import Draft, Sealed, draft
+from ...audit.shipping import CursorStore
 from ...audit.spine import head_draft
-from ...audit.store import SPINE, Head, Leaf, Signed, SubjectStore
+from ...audit.store import EVERYBODY, SPINE, Head, Leaf, SealedValue, Signed, SubjectStore
 from ...audit.tiles import TILE_WIDTH, hash_spans
 from ...audit.tree import consistency_spans, inclusion_spans, leaf_hash, root, verify_consistency, verify_inclusion
 from ...core.clock import to_micros
@@ -225,6 +226,61 @@ async def sealed_values_stand_and_fall_apart_from_leaves(store: AuditStore) -> N
     assert await store.head(tenant) == before
 
 
+async def what_is_sealed_is_found_by_place_as_long_as_its_key_stands(store: AuditStore) -> None:
+    """Readers ask for a range of events; a value whose key is gone is not there, though its row may be."""
+    tenant = "places"
+    if not isinstance(store, SubjectStore):
+        return
+    for subject in ("s1", "s2"):
+        await store.subject_key(tenant, subject, subject.encode() * 16)
+    both = (Sealed("s1", b"one"), Sealed("s2", b"two"))
+    await _append(store, *(_event(tenant, number)._replace(sealed=both) for number in range(3)))
+    found = await store.sealed(tenant, 1, 3)
+    assert sorted(found) == sorted(
+        SealedValue(seq, one.subject, one.octets, one.subject.encode() * 16) for seq in (1, 2) for one in both
+    )
+    assert await store.forget(tenant, "s1") == 3
+    assert [(one.seq, one.subject) for one in await store.sealed(tenant, 0, 2)] == [(0, "s2"), (1, "s2")]
+    assert await store.sealed("another", 0, 3) == []
+
+
+async def a_hold_beats_erasure_and_pruning(store: AuditStore) -> None:
+    """Of one subject or of the tenant, decided in the step that would delete."""
+    tenant = "held"
+    if not isinstance(store, SubjectStore):
+        return
+    await store.subject_key(tenant, "s1", b"k" * 32)
+    drafts = [_event(tenant, number)._replace(sealed=(Sealed("s1", b"v"),)) for number in range(300)]
+    await _append(store, *drafts)
+    for held in ("s1", EVERYBODY):
+        assert await store.hold(tenant, held, held=True)
+        assert not await store.hold(tenant, held, held=True)
+        assert await store.holds(tenant) == {held}
+        for refused in (store.forget(tenant, "s1"), store.prune(tenant, 256)):
+            try:
+                await refused
+            except LegalHold:
+                continue
+            raise AssertionError("a hold was passed")
+        assert await store.hold(tenant, held, held=False)
+        assert not await store.hold(tenant, held, held=False)
+    assert await store.hold(tenant, "s2", held=True)
+    assert await store.holds("another") == frozenset()
+    assert len(await store.disclosures(tenant, "s1")) == await store.forget(tenant, "s1") == 300
+
+
+async def a_cursor_moves_from_where_it_is(store: AuditStore) -> None:
+    """One of two shippers that saw the same place moves it on; each sink and tenant has its own."""
+    if not isinstance(store, CursorStore):
+        return  # such a store ships nothing
+    assert await store.cursor("sink", "t") == 0
+    assert await store.move_cursor_if("sink", "t", 0, 5)
+    assert not await store.move_cursor_if("sink", "t", 0, 7)
+    assert not await store.move_cursor_if("sink", "t", 4, 7)
+    assert await store.move_cursor_if("sink", "t", 5, 9)
+    assert [await store.cursor(*of) for of in (("sink", "t"), ("sink", "u"), ("other", "t"))] == [9, 0, 0]
+
+
 CHECKS: Final = (
     a_tree_grows_leaf_by_leaf,
     tenants_do_not_mix,
@@ -236,4 +292,7 @@ CHECKS: Final = (
     the_spine_is_no_tenant,
     pruning_keeps_every_hash,
     sealed_values_stand_and_fall_apart_from_leaves,
+    what_is_sealed_is_found_by_place_as_long_as_its_key_stands,
+    a_hold_beats_erasure_and_pruning,
+    a_cursor_moves_from_where_it_is,
 )

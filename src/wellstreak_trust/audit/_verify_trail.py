@@ -178,7 +178,7 @@ def main() -> int:
     usage.add_argument("--pinned", type=Path, help="file with a checkpoint that you kept from before")
     usage.add_argument("--minimum-index", type=int, default=0, help="entries below it were pruned on purpose")
     usage.add_argument("--entry", type=Path, help="file with the entry that the proof is about")
-    given, told = usage.parse_args(), []  # type: ignore[var-annotated]
+    given, told = usage.parse_args(), list[str]()
     try:
         given.what.stat()
         pinned, entry = (file.read_bytes() if file else b"" for file in (given.pinned, given.entry))
