@@ -23,7 +23,7 @@ ADMIN = [
     "ai_settings:update", "billing:read", "audit:read",
 ]  # fmt: skip
 OWNER = [*ADMIN, "billing:update", "workspace:transfer"]
-PLATFORM = ["platform:workspaces_list", "platform:break_glass"]
+PLATFORM = ["operations:view", "platform:workspaces_list", "platform:break_glass"]
 
 
 def person(name: str, *roles: str) -> Principal:

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import parse_qsl
 
+from ..core.markup import Markup
+
 __all__ = ["Asked", "AskedWrongly"]
 
 _MOST: Final = 8_192  # a query of 2,000 characters, escaped
@@ -16,10 +18,11 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class AskedWrongly(Exception):
-    """A parameter that cannot be; the page says so beside its form. `told` is ours and holds nothing of the value."""
+    """A parameter that cannot be. `told` is ours and holds nothing of the value; `form` is where to correct it."""
 
-    def __init__(self, field: str, told: str) -> None:
+    def __init__(self, field: str, told: str, form: Markup | None = None) -> None:
         super().__init__(told)
+        self.form: Markup | None = form
         self.field: str = field
         self.told: str = told
 

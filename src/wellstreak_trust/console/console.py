@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..core.clock import Clock, SystemClock
 from ..core.errors import ConfigurationError, NotFound, TrustError
-from ..core.markup import Markup, tag
+from ..core.markup import Markup, joined, tag
 from ..core.sansio import suspends, synced
 from ..guard import Grant, Operation
 from . import anomalies, links, overview, reports, trail, upkeep, work
@@ -140,7 +140,7 @@ class Console:
                 hint='[permissions."operations:view"] scope = "platform"',
                 reason="console_scope",
             )
-        view = View(self._clock.now(), principal)
+        view = View(self._clock.now(), principal, self._title)
         section = _SECTIONS.get(path)
         if section is None or not self._has(section):
             return self._framed(
@@ -156,7 +156,7 @@ class Console:
             asked = Asked(query)
             return 200, await section.show(self._parts, asked, view)
         except AskedWrongly as wrong:
-            return 400, notice("That cannot be shown.", wrong.told)
+            return 400, joined((wrong.form, notice("That cannot be shown.", wrong.told)))
         except NotFound:
             return 404, notice("There is nothing of that name.", "It may have been removed.")
         except TrustError as error:
@@ -168,7 +168,7 @@ class Console:
 
     def _framed(self, status: int, here: str, heading: str, body: Markup, view: View) -> ConsolePage:
         places = [(path, s.title) for path, s in _SECTIONS.items() if not s.below and self._has(s)]
-        return ConsolePage(status, _HEADERS, document(self._title, heading, body, places, here, view))
+        return ConsolePage(status, _HEADERS, document(heading, body, places, here, view))
 
     def _has(self, section: _Section) -> bool:
         return not section.needs or getattr(self._parts, section.needs) is not None

@@ -12,7 +12,7 @@ from .widgets import link
 __all__ = ["document"]
 
 
-def document(title: str, heading: str, body: Markup, places: Iterable[tuple[str, str]], here: str, view: View) -> str:
+def document(heading: str, body: Markup, places: Iterable[tuple[str, str]], here: str, view: View) -> str:
     """The whole document; `here` is the entry of the navigation it stands below."""
     entries = (
         tag("li", link(name, address(path or "./"), aria_current="page" if path == here else None))
@@ -23,7 +23,7 @@ def document(title: str, heading: str, body: Markup, places: Iterable[tuple[str,
             tag("a", "Skip to content", href="#content", class_="skip"),
             tag(
                 "header",
-                tag("p", title, class_="brand"),
+                tag("p", view.title, class_="brand"),
                 tag("nav", tag("ul", *entries), aria_label="Sections"),
                 class_="top",
             ),
@@ -41,6 +41,6 @@ def document(title: str, heading: str, body: Markup, places: Iterable[tuple[str,
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
-        f"<title>{shown(heading)} · {shown(title)}</title><style>{STYLE}</style>"
+        f"<title>{shown(heading)} · {shown(view.title)}</title><style>{STYLE}</style>"
     )
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{page}</body></html>\n'

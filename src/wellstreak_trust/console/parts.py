@@ -37,10 +37,11 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The moment of a page, and who looks."""
+    """The moment of a page, who looks, and the title of all pages."""
 
     now: datetime
     principal: Principal
+    title: str
 
 
 async def known_tenants(parts: Parts) -> tuple[str, ...]:

@@ -113,7 +113,8 @@ footer{padding-top:.5rem;padding-bottom:2.5rem;font-size:.8125rem;overflow-wrap:
 .stack .at{display:inline;margin-left:.35rem;white-space:normal}
 .stack td>.chip{justify-self:start}}
 @media (max-width:26rem){h1{font-size:1.45rem}.figure strong{font-size:1.8rem}
-.stack td{grid-template-columns:5.75rem minmax(0,1fr)}button{width:100%;margin-top:.25rem}.field{flex:1 1 100%}}
+.stack td{grid-template-columns:5.75rem minmax(0,1fr)}button{width:100%;margin-top:.25rem}.field{flex:1 1 8rem}
+.wide{flex:1 1 100%}.stack td .at{display:block;margin:0}}
 @media (forced-colors:active){.chip{border:1px solid}}
 @media print{:root{color-scheme:light;--bg:#fff;--card:#fff;--ink:#000;--dim:#444;--line:#bbb;--soft:#f4f4f4}
 *{print-color-adjust:exact}body{font-size:10pt}.top nav,.filters,.pager,.skip{display:none}

@@ -10,9 +10,9 @@ from typing import Any, Final
 from ..core.errors import AuditQueryInvalid, NotFound
 from ..core.markup import Child, Markup, address, joined, shown, tag
 from ..core.redact import redact
-from .asked import Asked
+from .asked import Asked, AskedWrongly
 from .parts import PLATFORM, Parts, View, known_tenants
-from .widgets import Field, card, chip, empty, facts, filters, link, listing, moment, notice, pager
+from .widgets import Field, card, chip, empty, facts, filters, link, listing, moment, pager
 
 __all__ = ["show", "show_one"]
 
@@ -28,25 +28,18 @@ async def show(parts: Parts, asked: Asked, view: View) -> Markup:
     assert parts.audit is not None
     tenant, query = asked.text("tenant") or PLATFORM, asked.text("q", most=_QUERY)
     before = asked.number("before")
-    wrong, told = "", None
+    fields = (
+        Field("q", "Query", query, hint=_HINT, wide=True, most=_QUERY),
+        Field("tenant", "Workspace", tenant, known=await known_tenants(parts)),
+    )
     try:
         found = await parts.audit.aquery(
             query, tenant_id=tenant, limit=_PAGE, before=before, actor=view.principal, reason="operator page: search"
         )
     except AuditQueryInvalid as error:
-        wrong, found = "q", None
-        told = notice("That is no query.", f"{error.detail}. {error.hint}")
-    form = filters(
-        "audit",
-        (
-            Field("q", "Query", query, hint=_HINT, wide=True, most=_QUERY),
-            Field("tenant", "Workspace", tenant, known=await known_tenants(parts)),
-        ),
-        wrong,
-        "Search",
-    )
-    if found is None:
-        return joined((form, told))
+        told = f"Column {error.column}: {error.detail}. {error.hint}"
+        raise AskedWrongly("q", told, filters("audit", fields, "q", "Search")) from None
+    form = filters("audit", fields, button="Search")
     later = address("audit", tenant=tenant, q=query, before=found.next) if found.next is not None else None
     first = address("audit", tenant=tenant, q=query) if before is not None else None
     turn = pager(first, later)

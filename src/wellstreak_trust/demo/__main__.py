@@ -49,6 +49,7 @@ Still serving at {url} (Ctrl-C ends it). For example:
        -d '{{"email": "ada@example.com", "password": "{PASSWORD}"}}' {url}/signin
   curl -i -b jar {url}/w/acme/          # ada's workspace
   curl -i -b jar {url}/w/evil/          # somebody else's: not found
+  curl -i -b jar {url}/operators/       # the operator page: not for ada; sign in as root@example.com
   curl -i -b jar -X PUT -H 'Origin: https://evil.example' {url}/w/acme/ai
 
 In a browser, {url}/login signs ada in with her provider.""")

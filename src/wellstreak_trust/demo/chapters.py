@@ -25,6 +25,7 @@ class WorkspaceChapters:
         self.eve: Browser = Browser(url)
         self.root: Browser = Browser(url)
         self.anyone: Browser = Browser(url)
+        self.provider: Browser = Browser(host.provider_url)
         self.chapter: str = ""
         self.agent: str = ""
         self.billed: int = 0

@@ -7,7 +7,7 @@ import django
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.urls import path
+from django.urls import include, path
 
 from wellstreak_trust.core import drive
 
@@ -44,7 +44,9 @@ def make_app(host: Host) -> WSGIHandler:
         pattern = re.sub(r"\{(\w+)\}", r"<str:\1>", template).lstrip("/")
         urlpatterns.append(path(pattern, _by_method(views), name=template))
     from wellstreak_trust.adapters.django import assert_all_routes_declared
+    from wellstreak_trust.adapters.pages.django import operator_page
 
+    urlpatterns.append(path("operators/", include(operator_page(host.console))))
     assert_all_routes_declared()
     return WSGIHandler()
 

@@ -12,6 +12,7 @@ from wellstreak_trust.adapters.fastapi import (
     problems,
     public,
 )
+from wellstreak_trust.adapters.pages.fastapi import operator_page
 
 from .calls import Call, Reply, Route
 from .host import Host
@@ -25,6 +26,7 @@ def make_app(host: Host) -> FastAPI:
     problems(app)
     for route in ROUTES:
         app.add_api_route(route.path, _endpoint(host, route), methods=[route.method], name=route.handler.__name__)
+    app.include_router(operator_page(host.console), prefix="/operators")
     assert_all_routes_declared(app)
     return app
 

@@ -6,6 +6,7 @@ from typing import Any
 import flask
 
 from wellstreak_trust.adapters.flask import TrustExtension, assert_all_routes_declared, facts_of, guarded, public
+from wellstreak_trust.adapters.pages.flask import operator_page
 from wellstreak_trust.core import drive
 
 from .calls import Call, Reply, Route
@@ -21,6 +22,7 @@ def make_app(host: Host) -> flask.Flask:
         path = re.sub(r"\{(\w+)\}", r"<\1>", route.path)
         view = _view(host, route)
         app.add_url_rule(path, f"{route.handler.__name__}_{number}", view, methods=[route.method])
+    app.register_blueprint(operator_page(host.console), url_prefix="/operators")
     assert_all_routes_declared(app)
     return app
 

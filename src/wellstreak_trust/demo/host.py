@@ -14,9 +14,10 @@ from wellstreak_trust import Trust
 from wellstreak_trust.audit import ActionRegistry, AuditLog, Ed25519Signer
 from wellstreak_trust.authz import Policy
 from wellstreak_trust.connections import Connections, ConnectionStatus, HttpProbe
+from wellstreak_trust.console import Console
 from wellstreak_trust.core import SystemClock
 from wellstreak_trust.core.entropy import random_hex
-from wellstreak_trust.disclosure import SecurityTxt
+from wellstreak_trust.disclosure import DisclosureIntake, SecurityTxt
 from wellstreak_trust.identity import (
     AccountLinking,
     Authenticator,
@@ -38,12 +39,14 @@ from wellstreak_trust.storage.sql import (
     SqlLoginStore,
     SqlMembershipStore,
     SqlReplayStore,
+    SqlReportStore,
+    SqlRunStore,
     SqlSecretBackend,
     SqlSessionStore,
     SqlUsageStore,
 )
 from wellstreak_trust.storage.sql.usage import SqlEntitlements
-from wellstreak_trust.telemetry import Counters
+from wellstreak_trust.telemetry import Counters, WorkflowRuns
 from wellstreak_trust.tenancy import (
     Entitlements,
     Memberships,
@@ -80,6 +83,12 @@ class Outside:
     issuer: str
     client_secret: str
     url: str = ""
+
+
+LIMITS = (
+    LimitRule("client", 600, timedelta(minutes=1), by=("client",)),
+    LimitRule("tenant", 300, timedelta(minutes=1), by=("tenant",)),
+)
 
 
 @dataclass(frozen=True)
@@ -120,6 +129,7 @@ class Host:
 
     def __init__(self, paths: Paths, port: Database | AsyncDatabase, outside: Outside) -> None:
         GUARD.guard_engine(port.engine)
+        self.provider_url: str = outside.messenger
         self.port: Database | AsyncDatabase = port
         self.signer: Ed25519Signer = Ed25519Signer.generate()
         self.audit: AuditLog = AuditLog(
@@ -135,13 +145,19 @@ class Host:
         self.linking: AccountLinking = AccountLinking(People(port), trusted={outside.issuer: {"example.com"}})
         self.subscriptions: SqlEntitlements = SqlEntitlements(port)
         self.entitlements: Entitlements = Entitlements(self.subscriptions, SqlUsageStore(port), seats=self.memberships)
-        self.secrets: SecretStore = SecretStore(
-            SqlSecretBackend(port), KeyChain([LocalKeyProvider.from_file(paths.kek)]), audit=self.audit
-        )
+        keys = KeyChain([LocalKeyProvider.from_file(paths.kek)])
+        self.secrets: SecretStore = SecretStore(SqlSecretBackend(port), keys, audit=self.audit)
         probe = HttpProbe("whoami", f"{outside.messenger}/whoami", allow_private=True)
         self.connections: Connections = Connections(
             SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit
         )
+        self.runs: WorkflowRuns = WorkflowRuns(SqlRunStore(port), audit=self.audit)
+        self.reports: DisclosureIntake = DisclosureIntake(SqlReportStore(port), self.audit, secrets=self.secrets)
+        limiter = RateLimiter(LIMITS, store=MemoryLimitStore(allow_memory=True))  # one process, and a demo
+        self.console: Console = Console(
+            connections=self.connections, runs=self.runs, audit=self.audit, limiter=limiter,
+            secrets=self.secrets, keys=keys, reports=self.reports, title="WellStreak operations",
+        )  # fmt: skip
         self.billing: WebhookVerifier = verifier("stripe", secrets=[BILLING_SECRET])
         self.feed: StripeFeed = StripeFeed(self.subscriptions, PRICES, tenant_key="workspace", audit=self.audit)
         self.replays: ReplayGuard = ReplayGuard(SqlReplayStore(port))
@@ -153,13 +169,7 @@ class Host:
             authenticator=Authenticator([self.sessions]),
             tenants=TenantResolver([PathSource("/w/{tenant}/")], self.memberships, self.entitlements),
             policy=policy,
-            limiter=RateLimiter(
-                [
-                    LimitRule("client", 600, timedelta(minutes=1), by=("client",)),
-                    LimitRule("tenant", 300, timedelta(minutes=1), by=("tenant",)),
-                ],
-                store=MemoryLimitStore(allow_memory=True),  # one process, and a demo
-            ),
+            limiter=limiter,
             origin=OriginPolicy(),
             audit=self.audit,
             connections=self.connections,

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from wellstreak_trust.audit import ActionSpec
+from wellstreak_trust.console import VIEW_OPERATIONS
 from wellstreak_trust.guard import Operation
 from wellstreak_trust.guard import workspace as own
 from wellstreak_trust.ratelimit import LimitRule
@@ -15,6 +16,7 @@ READ_BILLING = Operation("billing.read", "billing:read")
 CHANGE_PLAN = Operation("billing.change_plan", "billing:update", audit="demo.plan_changed")
 CONNECT = Operation("integrations.connect", "integrations:connect", audit="demo.integration_connected")
 READ_INTEGRATION = Operation("integrations.read", "integrations:read")
+SUSPEND_INTEGRATION = Operation("integrations.suspend", "integrations:connect", audit="demo.integration_suspended")
 TEST_INTEGRATION = Operation("integrations.test", "integrations:test", audit="demo.integration_tested")
 SEND_MESSAGE = Operation(
     "messages.send",
@@ -40,6 +42,7 @@ GOVERNED = (
     CHANGE_PLAN,
     CONNECT,
     READ_INTEGRATION,
+    SUSPEND_INTEGRATION,
     TEST_INTEGRATION,
     SEND_MESSAGE,
     CREATE_AGENT,
@@ -50,9 +53,10 @@ GOVERNED = (
     READ_AUDIT,
     LIST_WORKSPACES,
     BREAK_GLASS,
+    VIEW_OPERATIONS,
 )
 ACTIONS = tuple(
     ActionSpec(operation.audit, "critical", f"demo host: {operation.name}")
     for operation in GOVERNED
-    if operation.audit is not None
+    if operation.audit is not None and operation is not VIEW_OPERATIONS
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wellstreak_trust.core.errors import InvalidCredential, InvalidRequest, UsageError
+from wellstreak_trust.core.errors import InvalidCredential, InvalidRequest, NotFound, UsageError
 from wellstreak_trust.core.event import AuditEvent
 from wellstreak_trust.guard import workspace as own
 from wellstreak_trust.tenancy import elevate, require_tenant, tenant_scope
@@ -70,7 +70,10 @@ async def connect(call: Call) -> Reply:
 
 async def read_integration(call: Call) -> Reply:
     """The state of the connection; no token."""
-    status = await call.host.connections.astatus(call.tenant_id, "messenger")
+    try:
+        status = await call.host.connections.astatus(call.tenant_id, "messenger")
+    except NotFound:
+        return Reply({"state": "draft", "reason": "unknown_connection", "hint": "connect the integration first"})
     info = await call.host.secrets.for_tenant(require_tenant()).adescribe("messenger/bot")
     return Reply({"state": status.state, "reason": status.reason, "hint": status.hint, "secret_version": info.version})
 
@@ -81,10 +84,19 @@ async def test_integration(call: Call) -> Reply:
     return Reply({"state": status.state, "reason": status.reason})
 
 
+async def suspend_integration(call: Call) -> Reply:
+    """Closes the connection until somebody tests it again."""
+    who = call.granted.principal
+    status = await call.host.connections.asuspend(call.tenant_id, "messenger", "by its owner", actor=who)
+    return Reply({"state": status.state, "reason": status.reason})
+
+
 async def send_message(call: Call) -> Reply:
-    """Acts through the connection the guard proved active."""
-    gate = call.granted.connection
-    return Reply({"sent": call.json("text")["text"], "generation": gate.generation})
+    """Acts through the connection the guard proved active, as a run that operators can follow."""
+    gate, who, text = call.granted.connection, call.tenant.principal, call.json("text")["text"]
+    async with call.host.runs.arun(call.tenant_id, "send-message", actor=who, connection="messenger") as run:
+        await run.astep("deliver", cost=1)
+    return Reply({"sent": text, "generation": gate.generation})
 
 
 async def create_agent(call: Call) -> Reply:
@@ -177,6 +189,7 @@ ROUTES = (
     Route("PUT", "/w/{tenant}/messenger", connect, op.CONNECT),
     Route("GET", "/w/{tenant}/messenger", read_integration, op.READ_INTEGRATION),
     Route("POST", "/w/{tenant}/messenger/test", test_integration, op.TEST_INTEGRATION),
+    Route("POST", "/w/{tenant}/messenger/suspend", suspend_integration, op.SUSPEND_INTEGRATION),
     Route("POST", "/w/{tenant}/messages", send_message, op.SEND_MESSAGE),
     Route("POST", "/w/{tenant}/agents", create_agent, op.CREATE_AGENT),
     Route("GET", "/w/{tenant}/agents/{agent}", read_agent, op.READ_AGENT, resource=the_agent),

@@ -19,11 +19,19 @@ GOOD_TOKEN = "msgr-genuine-token"
 
 
 class _Provider(BaseHTTPRequestHandler):
-    """The messaging provider: answers 200 to one token and 401 to every other."""
+    """The messaging provider: 200 to one token and 401 to every other, unless ``POST /fault/503`` broke it."""
 
     def do_GET(self) -> None:
         known = self.headers.get("Authorization") == f"Bearer {GOOD_TOKEN}"
-        self.send_response(200 if known else 401)
+        fault: int = getattr(self.server, "fault", 200)
+        self._answer(fault if fault != 200 else 200 if known else 401)
+
+    def do_POST(self) -> None:
+        self.server.fault = int(self.path.rpartition("/")[2])  # type: ignore[attr-defined]  # one provider, one fault
+        self._answer(200)
+
+    def _answer(self, status: int) -> None:
+        self.send_response(status)
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")

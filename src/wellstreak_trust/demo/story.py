@@ -35,6 +35,7 @@ class Story(WorkspaceChapters):
             ("Ownership", self._ownership),
             ("Isolation", self._isolation),
             ("Integration", self._integration),
+            ("A provider's bad day", self._bad_day),
             ("Webhooks", self._webhooks),
             ("Subscription", self._subscription),
             ("Abuse", self._abuse),
@@ -139,8 +140,38 @@ class Story(WorkspaceChapters):
             found = "found" if GOOD_TOKEN.encode() in octets else "absent"
             yield self._step(f"search {where} for the token", "secrets", "absent", found)
 
-    def _tested(self) -> str:
-        answer = self.ada.ask("POST", "/w/acme/messenger/test").json or {}
+    def _bad_day(self) -> Iterator[Step]:
+        """Each edge of the state machine by what the provider really answers, and what operators see of it."""
+        what = "connections"
+        yield self._step("eve's connection, before there is one", what, "draft unknown_connection", self._state())
+        self.eve.ask("PUT", "/w/evil/messenger", {"token": GOOD_TOKEN})
+        yield self._step("a token is stored", what, "testing defined", self._state())
+        yield self._step("the provider knows it", what, "active ok", self._tested("evil"))
+        self.provider.ask("POST", "/fault/503")
+        tested = [self._tested("evil") for _ in range(6)]
+        yield self._step("the provider is down, third test", what, "degraded server_error", tested[2])
+        yield self._step("and still down, sixth test", what, "failing server_error", tested[5])
+        self.provider.ask("POST", "/fault/401")
+        yield self._step("the provider withdraws the token", what, "failing unauthorized", self._tested("evil"))
+        self.provider.ask("POST", "/fault/200")
+        self.eve.ask("POST", "/w/evil/messenger/suspend")
+        yield self._step("eve suspends it", what, "suspended by its owner", self._state())
+        page = self.root.ask("GET", "/operators/connection?tenant=evil&provider=messenger")
+        seen = (
+            "suspended, each check"
+            if page.body.count(b"server error") >= 6 and b"suspended" in page.body
+            else "nothing"
+        )
+        yield self._step("a super admin looks at the operator page", "console", "suspended, each check", seen)
+        yield self._step("eve looks at it", "authz", "403 denied", self.eve.ask("GET", "/operators/connections"))
+
+    def _state(self) -> str:
+        answer = self.eve.ask("GET", "/w/evil/messenger").json or {}
+        return f"{answer.get('state')} {answer.get('reason')}"
+
+    def _tested(self, workspace: str = "acme") -> str:
+        owner = self.ada if workspace == "acme" else self.eve
+        answer = owner.ask("POST", f"/w/{workspace}/messenger/test").json or {}
         return f"{answer.get('state')} {answer.get('reason')}"
 
     def _webhooks(self) -> Iterator[Step]:
