@@ -7,6 +7,7 @@ The intake takes JSON of at most 256 KiB by POST and says the same to everybody:
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class _Route:
+class _Route(ABC):
     """An application for both worlds: called with two arguments it is WSGI, with three ASGI."""
 
     def __call__(self, *way: Any) -> Any:
@@ -45,13 +46,13 @@ class _Route:
         await send({"type": "http.response.start", "status": status, "headers": lines})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
+    @abstractmethod
     def blocking(self, environ: Mapping[str, Any]) -> _Answer:
         """The answer under WSGI."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def awaited(self, scope: _Scope, receive: _Receive) -> _Answer:
         """The answer under ASGI."""
-        raise NotImplementedError
 
 
 class SecurityTxtRoute(_Route):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
@@ -17,19 +18,19 @@ Absence = tuple[str, str, str, tuple[int, ...], int]
 """Tenant, subject, explanation, seqs and since when."""
 
 
-class Detector:
+class Detector(ABC):
     """One rule. Subclasses keep bounded memory, and judge time by what the log recorded."""
 
     rule_id: ClassVar[str] = ""
     actions: ClassVar[frozenset[str] | None] = None
     """What it wants to see; None for all."""
 
-    def __init__(self, config: AnomalyConfig) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def __init__(self, config: AnomalyConfig) -> None: ...
 
+    @abstractmethod
     def see(self, record: Record) -> Finding | None:
         """Looks at one record."""
-        raise NotImplementedError
 
     def end(self, at: int) -> Iterator[Absence]:
         """What should have happened by now and did not; each is told once."""
