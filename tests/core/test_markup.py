@@ -86,5 +86,11 @@ def test_a_table_has_a_caption_scopes_and_labels() -> None:
     assert seen.elements[-1][1] == {"class": "n", "data-label": "count"}
 
 
+def test_elements_without_content_are_written_as_their_language_wants() -> None:
+    assert tag("rect", width=3) == '<rect width="3"/>'
+    assert tag("input", name_="q", value=None) == '<input name="q">'
+    assert tag("p") == "<p></p>"
+
+
 def test_none_is_nothing_and_markup_is_kept() -> None:
     assert joined((None, "<", Markup("<br>"), 3)) == "&lt;<br>3"
