@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 import sys
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -29,14 +31,15 @@ def taken(driver: Any, width: int) -> bytes:
 
 def main(folder: Path) -> None:
     """Light and dark, on a desk and on a phone."""
-    held = Furnished(folder / "kek.json")
+    held = Furnished(Path(mkdtemp()) / "kek.json")
     with serving(held) as url, servers.browser() as driver:
         sign_in(driver, url, held.cookie("u_root", "super_admin"))
         for width, dark in ((1280, False), (1280, True), (360, False), (360, True)):
             sized(driver, width, dark=dark)
             for target in PAGES:
                 driver.get(url + target)
-                name = f"{target.partition('?')[0] or 'overview'}-{width}{'-dark' if dark else ''}.png"
+                place = re.sub(r"\W+", "-", target) or "overview"
+                name = f"{place}-{width}{'-dark' if dark else ''}.png"
                 (folder / name).write_bytes(taken(driver, width))
 
 

@@ -18,7 +18,7 @@ OVERFLOWING = """
 const width = document.documentElement.clientWidth, found = [];
 for (const e of document.querySelectorAll('body *')) {
   const box = e.getBoundingClientRect();
-  if (box.width && (box.right > width + 1 || box.left < -1) && !e.closest('.top nav, .skip, .scroll, svg, thead'))
+  if (box.width && (box.right > width + 1 || box.left < -1) && !e.closest('.skip, .scroll, svg, thead'))
     found.push(e.tagName + '.' + e.className + ' ' + Math.round(box.right));
 }
 return [document.documentElement.scrollWidth, width, found];
