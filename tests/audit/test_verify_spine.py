@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from wellstreak_trust.audit import AuditEvent, AuditLog, verify
-from wellstreak_trust.audit.spine import tree_id
+from wellstreak_trust.audit.spine import head_draft, tree_id
+from wellstreak_trust.audit.store import Head
 from wellstreak_trust.core import FixedClock, UsageError
+from wellstreak_trust.core.sansio import drive
 
 Make = Callable[..., AuditEvent]
 Tamper = Callable[..., None]
@@ -168,3 +170,16 @@ def test_the_logs_own_key_stands_for_a_tenants(filled: AuditLog, tmp_path: Path)
         report: Any = verify(source, tenant_id="t1", keys=[filled.vkey()])
         assert (report.signature, report.level) == ("verified", "signed")
     assert verify(tmp_path / "export", tenant_id="t2", keys=[filled.vkey()]).failed == ("integrity", "signature")
+
+
+@pytest.mark.parametrize(("size", "mark"), [(4, 1), (6, 2)], ids=["smaller than before", "another root"])
+def test_a_spine_that_contradicts_itself(size: int, mark: int, filled: AuditLog) -> None:
+    """Only whoever has the key of the log, and code of its own, can bring this about."""
+    tree = tree_id(filled.origin, "t1")
+    draft = head_draft(tree, Head(size, bytes([mark]) * 32))._replace(id=f"again.{mark}")
+    before, between, after = (part.replace(b"%s.%d" % (tree.encode(), size), b"again.%d" % mark) for part in draft[6:9])
+    forged = draft._replace(before=before, between=between, after=after)
+    drive(filled.store.append_batch([forged], now=filled.clock.now, deadline=timedelta(seconds=1)))
+    report = verify(filled.store, keys=[filled.vkey()])
+    assert (report.integrity, report.level) == ("failed", "internal")
+    assert report.reason == "the spine contradicts itself about a tree"
