@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from small import Small
 from ways import HOST, Answer, Way, call_asgi
 
 from wellstreak_trust import Operation
-from wellstreak_trust.console import Console
+from wellstreak_trust.authz import Policy
+from wellstreak_trust.console import VIEW_OPERATIONS, Console
 from wellstreak_trust.console.style import POLICY
 from wellstreak_trust.core.errors import ConfigurationError
+from wellstreak_trust.ratelimit import LimitRule, RateLimiter
 
 TARGETS = ("", "connections", "runs", "anomalies", "audit", "limits", "secrets", "reports", "nowhere", "runs?before=x")
 STATUSES = (*[200] * 8, 404, 400)
@@ -83,6 +86,25 @@ def starlette_app(console: Console, small: Small, operation: Operation) -> Any:
     app.add_middleware(TrustMiddleware, trust=small.trust)
     assert_all_routes_declared(app)
     return app
+
+
+def test_starlette_alone_over_blocking_stores() -> None:
+    view = {
+        "permissions": {"operations:view": {"scope": "platform"}},
+        "roles": {"root": {"allow": ["operations:view"]}},
+    }
+    small = Small(policy=Policy.from_dict({"schema": 1, **view}))
+    opened = small.sessions.open("root", roles=["root"])
+    small.cookies["root"] = ("Cookie", f"{opened.cookie.name}={opened.token.reveal()}")
+    app = starlette_app(
+        Console(audit=small.audit, limiter=RateLimiter([LimitRule("a", 9, timedelta(minutes=1))])),
+        small,
+        VIEW_OPERATIONS,
+    )
+    for path, said in (("", b"Nothing needs you."), ("limits", b"1 in all"), ("audit", b"operations.viewed")):
+        answer = asyncio.run(call_asgi(app, "GET", f"/w/acme/operators/{path}", small.lines("root"), b""))
+        assert answer.status == 200, path
+        assert said in answer.body
 
 
 @pytest.mark.parametrize("who", ["ada", "eve"])

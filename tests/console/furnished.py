@@ -151,7 +151,8 @@ class Furnished:
             run = self.runs.start(tenant, ("sync-calendar", "score-leads", "send-digest")[number % 3], actor=ADA,
                                   connection=("calendar", "hubspot", None)[number % 3],
                                   run_id=f"run_{number:03}", every=10 * MINUTE)  # fmt: skip
-            run = self.runs.step(run, ("fetch", "score", "write")[number % 3], cost=40 + 17 * number)
+            step = ("fetch", "score", "write")[number % 3] if number != 9 else HOSTILE["marks"]
+            run = self.runs.step(run, step, cost=40 + 17 * number)
             if number in (4, 11):
                 self.runs.fail(run, "provider_timeout")
             elif number == 6:
@@ -165,8 +166,10 @@ class Furnished:
         for _ in range(24):
             self.audit.emit(self._event("system", "access.denied", "denied", Principal("u_mallory")))
             self.clock.advance(timedelta(seconds=2))
-        for name in HOSTILE:
-            self.audit.emit(self._event("acme", "member.removed", "success", ADA, f"member-{name}"))
+        for name, text in HOSTILE.items():
+            # A lone surrogate and texts without end are refused where they come in.
+            target = text if name in ("script", "handler", "bidi", "marks") else f"member-{name}"
+            self.audit.emit(self._event("acme", "member.removed", "success", ADA, target))
         self.audit.emit(self._event("acme", "member.removed", "success", ADA, "u_bo"))
         self.clock.advance(MINUTE)
         self.audit.emit(self._event("acme", "member.invited", "success", Principal("u_bo"), "u_cy"))

@@ -78,6 +78,19 @@ def outline(held: Furnished, target: str) -> Outline:
     return Outline(page.html)
 
 
+def turned(held: Furnished, target: str, pattern: str) -> list[str]:
+    """What a pattern finds on a page and on those behind it, as somebody finds who follows the links."""
+    found = list[str]()
+    for _ in range(9):
+        html = opened(held, target).html
+        found += re.findall(pattern, html)
+        later = re.search(r'<a href="([^"]*)" class="next"', html)
+        if later is None:
+            break
+        target = later[1].replace("&amp;", "&")
+    return found
+
+
 # --- the frame -------------------------------------------------------------------------------------------------------
 
 
@@ -210,14 +223,7 @@ def test_a_late_worker_shows(calm: Furnished) -> None:
 def test_connections_are_paged_by_key(calm: Furnished) -> None:
     for number in range(60):
         calm.connections.define(f"t{number:02}", "mailer", config={})
-    seen, target = [], "connections?state=testing"
-    for _ in range(4):
-        html = opened(calm, target).html
-        seen += re.findall(r'href="connection\?tenant=(t\d\d)', html)
-        later = re.search(r'<a href="([^"]*)" class="next"', html)
-        if later is None:
-            break
-        target = later[1].replace("&amp;", "&")
+    seen = turned(calm, "connections?state=testing", r'href="connection\?tenant=(t\d\d)')
     assert seen == [f"t{number:02}" for number in range(60)]
 
 
@@ -226,15 +232,7 @@ def test_runs_are_paged_and_none_is_lost_in_one_microsecond(calm: Furnished) -> 
         calm.runs.start("acme", "sync", actor=ROOT, run_id=f"r{number}")
         if number % 7 == 0:
             calm.clock.advance(timedelta(microseconds=1))
-    seen, target = 0, "runs"
-    for _ in range(5):
-        html = opened(calm, target).html
-        seen += html.count('<tr><th scope="row">')
-        later = re.search(r'<a href="([^"]*)" class="next"', html)
-        if later is None:
-            break
-        target = later[1].replace("&amp;", "&")
-    assert seen == 120
+    assert len(turned(calm, "runs", '<tr><th scope="row">')) == 120
 
 
 def test_a_run_nobody_has_marked_yet_is_stalled(calm: Furnished) -> None:
@@ -257,14 +255,7 @@ def test_the_platforms_own_roles_are_no_anomaly(held: Furnished) -> None:
 
 
 def test_the_trail_is_searched_in_its_language_and_paged(held: Furnished) -> None:
-    seen, target = [], "audit?tenant=borealis&q=action%3Ademo.step"
-    for _ in range(5):
-        html = opened(held, target).html
-        seen += re.findall(r">(t_\d+)<", html)
-        later = re.search(r'<a href="([^"]*)" class="next"', html)
-        if later is None:
-            break
-        target = later[1].replace("&amp;", "&")
+    seen = turned(held, "audit?tenant=borealis&q=action%3Ademo.step", r">(t_\d+)<")
     assert seen == [f"t_{number}" for number in range(119, -1, -1)]
 
 

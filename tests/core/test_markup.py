@@ -41,6 +41,10 @@ def test_what_steers_is_replaced(text: str) -> None:
     assert shown(text) == "a\ufffdb"
 
 
+def test_marks_do_not_pile_up() -> None:
+    assert shown("z" + "\u0310" * 40 + "e\u0301") == "z" + "\u0310" * 4 + "e\u0301"
+
+
 def test_a_long_text_is_cut_and_says_so() -> None:
     assert len(shown("w" * 10_000)) == 161
     assert shown("w" * 10_000).endswith("…")
@@ -81,9 +85,15 @@ def test_parameters_come_back_as_they_were(value: str) -> None:
 def test_a_table_has_a_caption_scopes_and_labels() -> None:
     seen = Seen(table("All", ("name", "count"), [["a", 1]], numbers=frozenset((1,)), labelled=True))
     names = [name for name, _ in seen.elements]
-    assert names == ["div", "table", "caption", "thead", "tr", "th", "th", "tbody", "tr", "th", "td"]
+    assert names == ["div", "table", "caption", "thead", "tr", "th", "th", "tbody", "tr", "th", "td", "div"]
     assert [found.get("scope") for name, found in seen.elements if name == "th"] == ["col", "col", "row"]
-    assert seen.elements[-1][1] == {"class": "n", "data-label": "count"}
+    assert seen.elements[-2][1] == {"class": "n", "data-label": "count"}
+
+
+def test_elements_without_content_are_written_as_their_language_wants() -> None:
+    assert tag("rect", width=3) == '<rect width="3"/>'
+    assert tag("input", name_="q", value=None) == '<input name="q">'
+    assert tag("p") == "<p></p>"
 
 
 def test_none_is_nothing_and_markup_is_kept() -> None:

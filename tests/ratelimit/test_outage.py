@@ -237,6 +237,17 @@ def test_a_circuit_needs_positive_numbers(wrong: dict) -> None:
         CircuitPolicy(**wrong)
 
 
+def test_a_limiter_says_when_it_does_without_its_store(clock: FixedClock) -> None:
+    api = RateLimiter([rule()], MemoryLimitStore(), clock)
+    assert not api.degraded
+    for _ in range(5):
+        api._circuit.failed(OSError())
+    assert api.degraded
+    assert api.select(lambda _: True).degraded
+    api._circuit.worked()
+    assert not api.degraded
+
+
 def test_verdicts_are_counted_by_rule_and_never_by_key(clock: FixedClock) -> None:
     counters = Counters()
     api = RateLimiter(

@@ -194,6 +194,15 @@ def test_descriptions_are_whole_and_hold_no_value(store: SecretStore, clock: Fix
     assert dict(store.describe("t1", NAME).labels) == {}, "a put says everything"
 
 
+def test_tenants_are_listed_by_page(store: SecretStore) -> None:
+    for tenant in ("b", "a", "c"):
+        store.put(tenant, "n", "v")
+    assert store.tenants(limit=2) == ("a", "b")
+    assert store.tenants(after="b") == ("c",)
+    with pytest.raises(UsageError):
+        store.tenants(limit=0)
+
+
 def test_lists_page_by_name(store: SecretStore) -> None:
     names = ["a-b", "a.b", "a/b", "a0", "a_b", "ab"]
     for name in names:

@@ -111,7 +111,9 @@ footer{padding-top:.5rem;padding-bottom:2.5rem;font-size:.8125rem;overflow-wrap:
 .stack td{display:grid;grid-template-columns:7rem minmax(0,1fr);gap:.75rem}
 .stack td::before{content:attr(data-label);color:var(--dim);font-size:.8125rem}
 .stack .at{display:inline;margin-left:.35rem;white-space:normal}
-.stack td>.chip{justify-self:start}}
+.top ul{flex-wrap:wrap;gap:.15rem}.top nav{padding-bottom:.5rem}
+.top a{padding:.3rem .6rem;border:0;border-radius:.4rem}.top a[aria-current]{background:var(--quiet-bg)}
+.top a:focus-visible{outline-offset:-2px}}
 @media (max-width:26rem){h1{font-size:1.45rem}.figure strong{font-size:1.8rem}
 .stack td{grid-template-columns:5.75rem minmax(0,1fr)}button{width:100%;margin-top:.25rem}.field{flex:1 1 8rem}
 .wide{flex:1 1 100%}.stack td .at{display:block;margin:0}}

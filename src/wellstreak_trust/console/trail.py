@@ -37,7 +37,7 @@ async def show(parts: Parts, asked: Asked, view: View) -> Markup:
             query, tenant_id=tenant, limit=_PAGE, before=before, actor=view.principal, reason="operator page: search"
         )
     except AuditQueryInvalid as error:
-        told = f"Column {error.column}: {error.detail}. {error.hint}"
+        told = f"Column {error.column}: {error.detail}. {error.hint[:1].upper()}{error.hint[1:]}"
         raise AskedWrongly("q", told, filters("audit", fields, "q", "Search")) from None
     form = filters("audit", fields, button="Search")
     later = address("audit", tenant=tenant, q=query, before=found.next) if found.next is not None else None

@@ -37,7 +37,7 @@ async def show_limits(parts: Parts, asked: Asked, view: View) -> Markup:
     )
     rows = [_rule(rule) for rule in parts.limiter.rules]
     header = ("rule", "limit", "counted by", "burst", "algorithm", "mode", "in an outage")
-    held = listing(f"{len(rows)} rules", header, rows) if rows else empty("There are no rules.")
+    held = listing(f"{len(rows)} in all", header, rows) if rows else empty("There are no rules.")
     note = tag("p", "Rules that single operations add are listed with those operations.", class_="hint")
     return joined((card("Store", state), card("Rules", held, note)))
 

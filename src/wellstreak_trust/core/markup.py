@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Final
 from urllib.parse import urlencode
@@ -28,6 +28,7 @@ _RELATIVE: Final = re.compile(r"\./|[a-z]+")
 _BARE: Final = frozenset(("input",))  # no end tag in HTML
 _VOID: Final = frozenset(("rect",))
 _LONGEST: Final = 160
+_MARKS: Final = 4
 _VALUE: Final = 2_000  # of an attribute: what a form held must come back whole
 
 
@@ -63,8 +64,15 @@ def shown(value: object, longest: int = _LONGEST) -> Markup:
     text = str(value)
     if len(text) > longest:
         text = text[:longest] + "\N{HORIZONTAL ELLIPSIS}"
-    plain = "".join("\N{REPLACEMENT CHARACTER}" if _steers(each) else each for each in text)
-    return Markup(escape(plain))
+    return Markup(escape("".join(_plain(text))))
+
+
+def _plain(text: str) -> Iterator[str]:
+    marks = 0
+    for each in text:
+        marks = marks + 1 if unicodedata.combining(each) else 0
+        if marks <= _MARKS:  # more of them on one letter grow over the lines around it
+            yield "\N{REPLACEMENT CHARACTER}" if _steers(each) else each
 
 
 def _steers(character: str) -> bool:
@@ -125,8 +133,10 @@ def table(
     def cell(place: int, held: Child) -> Markup:
         if place == 0:
             return tag("th", held, scope="row")
-        label = names[place] if labelled else None
-        return tag("td", held, class_="n" if place in numbers else None, data_label=label)
+        kind = "n" if place in numbers else None
+        if not labelled:
+            return tag("td", held, class_=kind)
+        return tag("td", tag("div", held), class_=kind, data_label=names[place])  # one box beside the label
 
     lines = joined(tag("tr", *(cell(place, held) for place, held in enumerate(row))) for row in rows)
     parts = (tag("caption", caption), tag("thead", tag("tr", head)), tag("tbody", lines))

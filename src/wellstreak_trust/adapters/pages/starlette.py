@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -14,9 +15,9 @@ __all__ = ["operator_page", "shown"]
 
 
 async def shown(console: Console, request: Request, grant: Grant) -> Response:
-    """The answer to one request."""
-    query = request.scope["query_string"].decode("latin-1")
-    made = await console.apage(request.path_params.get("path", ""), query, grant)
+    """The answer to one request; blocking stores are read in a worker thread, so that others are served meanwhile."""
+    asked = request.path_params.get("path", ""), request.scope["query_string"].decode("latin-1"), grant
+    made = await (console.apage(*asked) if console.suspends else run_in_threadpool(console.page, *asked))
     return Response(made.html, made.status, dict(made.headers))
 
 
