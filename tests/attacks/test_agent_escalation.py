@@ -116,7 +116,7 @@ def test_an_agent_is_not_its_person(office):
         {"lifetime": 6 * MINUTE},
         {"run_id": "run-2"},
     ],
-    ids=lambda wants: "-".join(map(str, next(iter(wants.items()))))[:30].replace(" ", ""),
+    ids=["scopes", "every-scope", "tenant", "lifetime", "run"],
 )
 def test_a_child_that_is_more_than_its_parent(office, wants):
     agent = office.enter(office.token)
