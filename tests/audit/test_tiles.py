@@ -86,6 +86,22 @@ def test_a_directory_that_cannot_be_read_or_written(tmp_path: Path) -> None:
     assert TileStore(tmp_path).read(".") is None
 
 
+def test_folders_nested_deeper_than_the_stack_hide_nothing(tmp_path: Path) -> None:
+    """Somebody who can write the export must not be able to make its verification raise."""
+    import os
+
+    deepest = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1_200):
+        os.mkdir("d", dir_fd=deepest)
+        inner = os.open("d", os.O_RDONLY, dir_fd=deepest)
+        os.close(deepest)
+        deepest = inner
+    os.close(os.open("hidden", os.O_CREAT, dir_fd=deepest))
+    os.close(deepest)
+    found = TileStore(tmp_path).files()
+    assert found == ["d/" * 1_200 + "hidden"]
+
+
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     import os
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from ..core.errors import StoreMisconfigured, TrustError
+from ..core.errors import IntegrityError, StoreMisconfigured, TrustError
 from .checkpoint import Checkpoint, tree_origin
 from .columns import columns_fit
 from .event import content_digest
@@ -65,7 +65,7 @@ async def asked(source: AuditStore, question: Awaitable[T]) -> T | None:
     try:
         return await question
     except _STUMBLES:
-        with suppress(StoreMisconfigured):
+        with suppress(StoreMisconfigured, IntegrityError):  # the other answer may be as damaged
             await source.signed("")
         return None
 

@@ -10,7 +10,6 @@ Order: prove, sign, persist, publish. A note that nobody has received binds nobo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -26,6 +25,7 @@ from ..core.errors import (
 from . import note as signed_note
 from .checkpoint import Checkpoint, CheckpointSink, tree_origin
 from .note import Ed25519Signer
+from .query.search import parsed
 from .spine import noted_head, tree_id
 from .store import SPINE, AuditStore, Head, Signed
 from .tiles import hash_spans
@@ -147,8 +147,12 @@ class Notary:
         if tenant_id == SPINE:
             return []
         leaf = await self._store.latest(SPINE, tree_id(self._origin, tenant_id))
-        noted = None if leaf is None else noted_head(json.loads(leaf.leaf))
-        return [] if noted is None else [Checkpoint(tree_origin(self._origin, tenant_id), noted.size, noted.root)]
+        if leaf is None:
+            return []
+        noted = noted_head(parsed(leaf))
+        if noted is None:
+            raise AuditForkDetected("what the spine notes of a tree cannot be read", hint="run verify on this log")
+        return [Checkpoint(tree_origin(self._origin, tenant_id), noted.size, noted.root)]
 
     def _remember(self, tree: Checkpoint) -> None:
         before = self._signed_here.get(tree.origin)

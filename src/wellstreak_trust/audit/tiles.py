@@ -180,6 +180,21 @@ class TileStore:
             ) from None
 
     def files(self) -> list[str]:
-        """All paths below the directory but folders, relative, with slashes, sorted."""
-        found = (file for file in self.directory.rglob("*") if file.is_symlink() or not file.is_dir())
-        return sorted(file.relative_to(self.directory).as_posix() for file in found)
+        """All paths below the directory but folders, relative, with slashes, sorted.
+
+        No link is followed, and a folder that cannot be listed stands for what it may hold. However deep somebody
+        nests folders, this goes on without a call for each.
+        """
+        found, folders = [], [""]
+        while folders:
+            folder = folders.pop()
+            try:
+                with os.scandir(self.directory / folder) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(f"{folder}{entry.name}/")
+                        else:
+                            found.append(f"{folder}{entry.name}")
+            except OSError:
+                found += [folder] if folder else []  # without its root there is nothing at all
+        return sorted(found)
