@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ..core.errors import UsageError
-from .checkpoint import tree_origin
+from .checkpoint import is_origin_of, tree_origin
 from .evidence import Evidence, Look
 from .evidence_store import asked, replay_store
 from .frame import parsed
@@ -38,7 +38,7 @@ async def verify_all(source: AuditStore, look: Look, pin: Pin | None, trusted: T
         pin: a checkpoint of the spine.
 
     Raises:
-        UsageError: keys of more than one log.
+        UsageError: keys of more than one log, or of one tenant's tree.
         StoreUnavailable: the store does not answer.
     """
     noted = _Noted()
@@ -49,6 +49,8 @@ async def verify_all(source: AuditStore, look: Look, pin: Pin | None, trusted: T
     tenants: dict[str, VerifyReport] = {}
     unseen = set(noted.heads)
     async for tenant_id in _tenants(source):
+        if is_origin_of(spine.origin, tenant_id):
+            raise UsageError("a key or pin of one tenant's tree", hint="log.vkey() and log.checkpoint() are of all")
         tree, tenants[tenant_id] = await _tenant(source, tenant_id, spine, look)
         unseen.discard(tree)
     for tree in sorted(unseen):
