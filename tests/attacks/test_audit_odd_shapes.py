@@ -111,3 +111,13 @@ def test_a_directory_without_its_journal_is_a_verdict(tmp_path: Path) -> None:
     report = verify(DirectoryAuditStore(tmp_path), tenant_id="t1", pinned=pinned, keys=[log.vkey()])
     assert {"integrity", "completeness"} <= set(report.failed)
     assert verify(DirectoryAuditStore(tmp_path)).failed
+
+
+@pytest.mark.parametrize("shape", [True, 5, "text", {"id": "x"}, [None], [[]]], ids=repr)
+def test_one_event_of_an_odd_shape_ends_no_search(shape: Any) -> None:
+    log = log_of()
+    log.emit(event(targets=shape, changes=shape, id="odd"))
+    log.emit(event(targets=("int_3",), changes=({"field": "plan"},), id="even"))
+    assert [found["id"] for found in log.query("target:int_3 changed:plan", tenant_id="t1")] == ["even"]
+    assert "odd" in [found["id"] for found in log.query("-target:int_3", tenant_id="t1")]
+    assert log.report("t1", actor={"id": "u1"}).html()

@@ -103,9 +103,15 @@ class Notary:
                 return text
         raise AuditUnavailable("other processes keep signing this tree", hint="sign from one place, or less often")
 
-    async def require_noted(self, tenant_id: str, head: Head) -> None:
-        """Raises unless a head extends the one that the spine has noted of its tree, by the stored hashes."""
-        await self._require_extension(tenant_id, await self._noted(tenant_id), head)
+    async def is_news(self, tenant_id: str, head: Head) -> bool:
+        """Whether the spine has not noted this head or a later one of its tree yet.
+
+        Raises unless the tree extends what was noted of it, by the stored hashes.
+        """
+        noted = await self._noted(tenant_id)
+        later = any(one.size > head.size for one in noted)  # somebody noted a newer one since the head was read
+        await self._require_extension(tenant_id, noted, await self._store.head(tenant_id) if later else head)
+        return not later
 
     def _is_ours(self, last: Signed, origin: str) -> bool:
         """False after a change of keys, or for a note that somebody wrote into the store."""

@@ -93,8 +93,7 @@ class _Noted:
             found = noted_head(fields)
             if found is not None:
                 heads = self.heads.setdefault(found.tree, {})
-                falls = next(reversed(heads), 0) > found.size  # the last one was the largest
-                self.contradiction |= falls or heads.setdefault(found.size, found.root) != found.root
+                self.contradiction |= heads.setdefault(found.size, found.root) != found.root
 
 
 @dataclass(frozen=True, slots=True)
