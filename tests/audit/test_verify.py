@@ -24,6 +24,7 @@ from wellstreak_trust.audit import (
 )
 from wellstreak_trust.audit.cosignature import cosign, with_lines
 from wellstreak_trust.audit.rebuilt import Rebuilt, leaf_hashes
+from wellstreak_trust.audit.store import Head, Signed
 from wellstreak_trust.audit.tiles import Tile, bundle, tiles_of
 from wellstreak_trust.core import FixedClock, UsageError
 from wellstreak_trust.core.errors import ConfigurationError, StoreUnavailable
@@ -386,3 +387,46 @@ def test_a_cosignature_that_is_wrong_fails_the_signature(filled: AuditLog, clock
         "a signature line of a known witness does not verify",
     )
     assert verify(tmp_path, keys=[key]).level == "internal"
+
+
+class Busy(MemoryAuditStore):
+    """Lets somebody append and sign right after a question of one kind was answered."""
+
+    def __init__(self, question: str) -> None:
+        super().__init__()
+        self.question = question
+        self.other: Callable[[], object] | None = None
+
+    def _comes(self, question: str) -> None:
+        if question == self.question and self.other is not None:
+            other, self.other = self.other, None
+            other()
+
+    async def head(self, tenant_id: str) -> Head:
+        found = await super().head(tenant_id)
+        self._comes("head")
+        return found
+
+    async def signed(self, origin: str) -> Signed | None:
+        found = await super().signed(origin)
+        self._comes("signed")
+        return found
+
+
+@pytest.mark.parametrize("question", ["head", "signed"])
+def test_a_log_that_is_written_and_signed_meanwhile_is_not_called_forged(question: str, make: Make) -> None:
+    store = Busy(question)
+    log = AuditLog(store, Ed25519Signer.from_seed(bytes(range(32))), "wellstreak.test/audit")
+    log.emit(make())
+    log.checkpoint("t1")
+    log.checkpoint()
+
+    def more() -> None:
+        log.emit(make())
+        log.checkpoint("t1")
+        log.checkpoint()
+
+    for tenant_id in ("t1", None):
+        store.other = more
+        assert verify(store, tenant_id=tenant_id, keys=[log.vkey()]).failed == ()
+        assert store.other is None

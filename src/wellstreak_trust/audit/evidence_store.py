@@ -30,8 +30,8 @@ async def replay_store(source: AuditStore, tenant_id: str, look: Look) -> Eviden
     Raises:
         StoreUnavailable: the store does not answer.
     """
-    head = await asked(source, source.head(tenant_id))
     signed = await _signed(source, [key for key in look.keys if is_origin_of(key.name, tenant_id)])
+    head = await asked(source, source.head(tenant_id))  # after what was signed of it, so that it is never the older
     marks = [tree.size for tree, _ in signed if tree is not None]
     if head is None or not _is_sound(head):
         replay = look.replay(0, *marks)
