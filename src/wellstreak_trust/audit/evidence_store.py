@@ -40,6 +40,8 @@ async def replay_store(source: AuditStore, tenant_id: str, look: Look) -> Eviden
     evidence = Evidence(look.replay(head.size, *marks), head.size, tenant_id=tenant_id)
     replay = evidence.replay
     evidence.pruned = await _skip_pruned(source, tenant_id, head, look, replay)
+    if evidence.pruned != head.first:
+        replay.fault("the head hides entries that were not pruned", evidence.pruned)
     longer = False
     async for page in _pages(source, tenant_id, head.size, replay):
         longer = await _check_page(source, tenant_id, page, replay)

@@ -104,6 +104,8 @@ async def hash_spans(spans: Iterable[Span], read: Callable[[int, int], Awaitable
     wanted = list(spans)
     homes = {_home(place)[:2] for span in wanted for place in places(span)}
     tiles = {home: await read(*home) for home in sorted(homes)}
+    if not all(type(octets) is bytes for octets in tiles.values()):  # SQLite stores any type in any column
+        raise AuditForkDetected("a tile is not bytes", hint="run verify on this log")
 
     def node(place: Place) -> bytes:
         level, index, height, at = _home(place)
