@@ -46,6 +46,21 @@ class Outage(MemoryAuditStore):
         return found
 
 
+class Interleaved(MemoryAuditStore):
+    """Lets `other`, once, do something right after one moment of what is tested; subclasses say when that is."""
+
+    def __init__(self, moment: str) -> None:
+        super().__init__()
+        self.moment: str = moment
+        self.other: Callable[[], object] | None = None
+
+    def comes(self, moment: str) -> None:
+        other = self.other if moment == self.moment else None
+        if other is not None:
+            self.other = None
+            other()
+
+
 @pytest.fixture
 def clock() -> FixedClock:
     return FixedClock(NOW)

@@ -27,7 +27,7 @@ from wellstreak_trust.core import FixedClock
 from wellstreak_trust.core.errors import ConfigurationError, StoreUnavailable
 from wellstreak_trust.core.sansio import drive
 
-from .conftest import SIGNER
+from .conftest import SIGNER, Interleaved
 
 Make = Callable[..., AuditEvent]
 ORIGIN = "wellstreak.test/audit"
@@ -295,34 +295,24 @@ def test_a_look_that_fails_is_remembered_and_not_thrown_at_an_emit(
     assert log.fault is None
 
 
-class Interleaved(MemoryAuditStore):
-    """Lets another process in at one moment of the spine's upkeep."""
-
-    def __init__(self, moment: str) -> None:
-        super().__init__()
-        self.moment = moment
-        self.other: Callable[[], object] | None = None
-
-    def _comes(self, moment: str) -> None:
-        other, self.other = (self.other, None) if moment == self.moment else (None, self.other)
-        if other is not None:
-            other()
+class Upkept(Interleaved):
+    """Lets the other process in while the spine is kept up."""
 
     async def heads(self, after: str, limit: int, *, unnoted: bool = False) -> list[tuple[str, Head]]:
         found = await super().heads(after, limit, unnoted=unnoted)
-        self._comes("heads are read")
+        self.comes("heads are read")
         return found
 
     async def append_batch(self, drafts: Any, *, now: Any, deadline: timedelta) -> Any:
         if drafts[0].tenant_id == SPINE:
-            self._comes("heads are noted")
+            self.comes("heads are noted")
         return await super().append_batch(drafts, now=now, deadline=deadline)
 
 
 @pytest.mark.parametrize("moment", ["heads are read", "heads are noted"])
 def test_processes_that_note_one_tree_at_once_are_no_tampering(moment: str, clock: FixedClock, make: Make) -> None:
     """Whoever saw less may come last; neither ticking nor verifying may cry wolf, for a spine cannot be mended."""
-    store = Interleaved(moment)
+    store = Upkept(moment)
     one, two = (AuditLog(store, SIGNER, ORIGIN, clock=clock) for _ in range(2))
     one.emit(make())
     one.checkpoint()

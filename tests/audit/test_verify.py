@@ -31,6 +31,8 @@ from wellstreak_trust.core import FixedClock, UsageError
 from wellstreak_trust.core.errors import ConfigurationError, StoreUnavailable
 from wellstreak_trust.core.sansio import drive
 
+from .conftest import Interleaved
+
 Make = Callable[..., AuditEvent]
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -390,27 +392,17 @@ def test_a_cosignature_that_is_wrong_fails_the_signature(filled: AuditLog, clock
     assert verify(tmp_path, keys=[key]).level == "internal"
 
 
-class Busy(MemoryAuditStore):
-    """Lets somebody append and sign right after a question of one kind was answered."""
-
-    def __init__(self, question: str) -> None:
-        super().__init__()
-        self.question = question
-        self.other: Callable[[], object] | None = None
-
-    def _comes(self, question: str) -> None:
-        if question == self.question and self.other is not None:
-            other, self.other = self.other, None
-            other()
+class Busy(Interleaved):
+    """Lets somebody append and sign while it is verified."""
 
     async def head(self, tenant_id: str) -> Head:
         found = await super().head(tenant_id)
-        self._comes("head")
+        self.comes("head")
         return found
 
     async def signed(self, origin: str) -> Signed | None:
         found = await super().signed(origin)
-        self._comes("signed")
+        self.comes("signed")
         return found
 
 
