@@ -56,3 +56,57 @@ def test_entries_behind_the_signed_state_are_not_vouched_for(tmp_path: Path) -> 
     report = verify(log.store, tenant_id="t1", keys=[log.vkey("t1")], pinned=pinned)
     assert (report.size, report.covers, report.level) == (9, 6, "anchored")
     assert any("entries from 6 on" in said for said in report.unchecked)
+
+
+def test_the_empty_state_of_another_tenant_anchors_nothing() -> None:
+    """All empty trees share one root; the name tells whose it was."""
+    log = AuditLog(MemoryAuditStore(), SIGNER, "wellstreak.test/audit")
+    own, foreign = log.checkpoint("t1"), log.checkpoint("t2")
+    log.emit_many(events(6))
+    for keys in ([], [log.vkey()], [log.vkey("t2")]):
+        report = verify(log.store, tenant_id="t1", pinned=foreign, keys=keys)
+        assert (report.append_only, report.completeness, report.level) == ("failed", "not_checked", "internal")
+    assert verify(log.store, tenant_id="t1", pinned=own, keys=[log.vkey()]).append_only == "verified"
+
+
+def test_a_tenants_key_or_pin_is_no_evidence_of_all_trees_and_no_tampering_either() -> None:
+    log = AuditLog(MemoryAuditStore(), SIGNER, "wellstreak.test/audit")
+    log.emit_many(events(6))
+    log.checkpoint()
+    pinned = log.checkpoint("t1")
+    with pytest.raises(UsageError):
+        verify(log.store, keys=[log.vkey("t1")])
+    with pytest.raises(UsageError):
+        verify(log.store, pinned=pinned)
+
+
+@pytest.mark.parametrize("wrong", [{"minimum_index": -1}, {"minimum_index": "1"}, {"tenant_id": 5}], ids=str)
+def test_what_the_caller_got_wrong_is_no_verdict(wrong: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        verify(tmp_path, **wrong)  # type: ignore[arg-type]  # that is the mistake
+
+
+@pytest.mark.parametrize("tenant_id", [None, 5, b"t1", "\ud800"], ids=ascii)
+def test_a_tenant_id_that_is_none_is_told_and_alarms_nobody(tenant_id: object, tmp_path: Path) -> None:
+    with opened(tmp_path / "trail.db") as log:
+        log.emit_many(events(6))
+        who = {"id": "u1"}
+        for call in (
+            lambda tenant: log.erase("s", tenant_id=tenant, reason="asked", actor=who),
+            lambda tenant: log.query("", tenant_id=tenant),
+            lambda tenant: log.export(tenant, tmp_path / "export"),
+            lambda tenant: log.prove(tenant, 0),
+            lambda tenant: log.entry(tenant, 0),
+            lambda tenant: log.events(tenant),
+        ):
+            with pytest.raises(UsageError):
+                call(tenant_id)
+
+
+@pytest.mark.parametrize("seq", [None, "0", True, 1.0, -1, 6, 10**30], ids=str)
+def test_a_seq_that_is_none_is_told_and_alarms_nobody(seq: object, sqlite_path: Path) -> None:
+    with opened(sqlite_path) as log:
+        log.emit_many(events(6))
+        for call in (log.prove, log.entry):
+            with pytest.raises(UsageError):
+                call("t1", seq)  # type: ignore[arg-type]  # that is the mistake

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wellstreak_trust.audit import AuditEvent, AuditLog, AuditUnavailable
+from wellstreak_trust.audit import AuditEvent, AuditLog, AuditUnavailable, Personal
 from wellstreak_trust.core.errors import Denied, NotFound, StoreUnavailable
 
 Make = Callable[..., AuditEvent]
@@ -81,8 +81,15 @@ def test_a_trail_that_dies_meanwhile(log: AuditLog, outage: Any) -> None:
     assert [outcome for _, outcome in trail(log)] == ["attempted", "attempted", "error"]
 
 
-def test_an_outcome_that_cannot_be_recorded_does_not_mask_the_exception(log: AuditLog) -> None:
+def test_an_outcome_that_cannot_be_recorded_is_cut_and_does_not_mask_the_exception(log: AuditLog, outage: Any) -> None:
     with pytest.raises(ZeroDivisionError), log.action("plan.changed", **WHO) as act:
         act.data["n"] = 1.5
         raise ZeroDivisionError
-    assert (trail(log)[0], log.dropped) == (("plan.changed", "attempted"), 1)
+    assert (trail(log), log.dropped) == ([("plan.changed", "attempted"), ("plan.changed", "error")], 0)
+    with pytest.raises(ZeroDivisionError), log.action("plan.changed", **WHO) as act:
+        act.data.update(n=1.5, mail=Personal("a@b.example", subject="u1"))
+        outage.down = StoreUnavailable("down")
+        raise ZeroDivisionError
+    outage.down = None
+    log.flush()
+    assert trail(log)[-1] == ("plan.changed", "error")

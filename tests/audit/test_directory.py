@@ -209,6 +209,9 @@ def test_forgotten_values_leave_no_bytes_behind(trail: Path, make: Make) -> None
     with next(folder.glob("*.sealed")).open("ab") as torn:  # a crash came before its event was acknowledged
         torn.write(b"1 AAAA never-stood\n2 AA")
     assert drive(store.disclosures("t1", "subject")) == [(0, b"ciphertext")]
+    after = draft(make(id="after the crash"))._replace(sealed=(Sealed("subject", b"another"),))
+    drive(store.append_batch([after], now=FixedClock(NOW).now, deadline=SECONDS))  # it must not join the torn line
+    assert drive(store.disclosures("t1", "subject")) == [(0, b"ciphertext"), (1, b"another")]
     assert key == b"k" * 32
-    assert drive(store.forget("t1", "subject")) == 1
+    assert drive(store.forget("t1", "subject")) == 2
     assert list(folder.iterdir()) == []

@@ -266,3 +266,25 @@ async def test_cancelled_tasks_hold_up_nobody() -> None:
     results = await asyncio.gather(leading, waiting, taken, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
     assert (await log.aemit(AuditEvent("a.b", "success", "t1", {"id": "u"}))).durable
+
+
+@pytest.mark.anyio
+async def test_a_caller_that_left_is_never_given_the_lead() -> None:
+    """Its leader hangs longer than it waits, and is cancelled then: the lead must go to somebody who is there."""
+    store = Suspending()
+    sequencer = Sequencer(store, SystemClock())
+    brief = timedelta(milliseconds=100)
+    first = asyncio.create_task(sequencer.append([one("first")], brief))
+    await asyncio.sleep(0.001)
+    store.pause = 60
+    hanging = asyncio.create_task(sequencer.append([one("hanging")], brief))
+    await asyncio.sleep(0)
+    leaving = asyncio.create_task(sequencer.append([one("leaving")], brief))
+    assert len(await first) == 1
+    with pytest.raises(AuditUnavailable):
+        await leaving
+    hanging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hanging
+    store.pause = 0
+    assert [leaf.id for leaf in await sequencer.append([one("later")], brief)] == ["later"]

@@ -293,3 +293,50 @@ def test_a_look_that_fails_is_remembered_and_not_thrown_at_an_emit(
     outage.heads = heads
     log.tick()
     assert log.fault is None
+
+
+class Interleaved(MemoryAuditStore):
+    """Lets another process in at one moment of the spine's upkeep."""
+
+    def __init__(self, moment: str) -> None:
+        super().__init__()
+        self.moment = moment
+        self.other: Callable[[], object] | None = None
+
+    def _comes(self, moment: str) -> None:
+        other, self.other = (self.other, None) if moment == self.moment else (None, self.other)
+        if other is not None:
+            other()
+
+    async def heads(self, after: str, limit: int, *, unnoted: bool = False) -> list[tuple[str, Head]]:
+        found = await super().heads(after, limit, unnoted=unnoted)
+        self._comes("heads are read")
+        return found
+
+    async def append_batch(self, drafts: Any, *, now: Any, deadline: timedelta) -> Any:
+        if drafts[0].tenant_id == SPINE:
+            self._comes("heads are noted")
+        return await super().append_batch(drafts, now=now, deadline=deadline)
+
+
+@pytest.mark.parametrize("moment", ["heads are read", "heads are noted"])
+def test_processes_that_note_one_tree_at_once_are_no_tampering(moment: str, clock: FixedClock, make: Make) -> None:
+    """Whoever saw less may come last; neither ticking nor verifying may cry wolf, for a spine cannot be mended."""
+    store = Interleaved(moment)
+    one, two = (AuditLog(store, SIGNER, ORIGIN, clock=clock) for _ in range(2))
+    one.emit(make())
+    one.checkpoint()
+    one.emit(make())
+
+    def newer() -> None:
+        two.emit(make())
+        two.checkpoint()
+
+    store.other = newer
+    one.tick()
+    assert store.other is None
+    assert noted(one)[1] == ("t1", 3)
+    report = verify(store, keys=[one.vkey()], pinned=one.checkpoint())
+    assert (report.failed, report.level, report.covers) == ((), "anchored", 3)
+    one.emit(make())
+    assert one.tick().noted == 1

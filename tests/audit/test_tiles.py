@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,29 @@ def test_a_directory_that_cannot_be_read_or_written(tmp_path: Path) -> None:
         store.write("tile/0/000", b"x")
     assert TileStore(tmp_path / "absent").files() == []
     assert TileStore(tmp_path).read(".") is None
+
+
+@pytest.fixture
+def nested(tmp_path: Path) -> Iterator[Path]:
+    """More folders inside one another than a stack holds calls, and one file in the last."""
+    import os
+    from subprocess import run
+
+    deepest = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1_200):
+        os.mkdir("d", dir_fd=deepest)
+        inner = os.open("d", os.O_RDONLY, dir_fd=deepest)
+        os.close(deepest)
+        deepest = inner
+    os.close(os.open("hidden", os.O_CREAT, dir_fd=deepest))
+    os.close(deepest)
+    yield tmp_path
+    run(["rm", "-rf", tmp_path / "d"], check=True)  # what clears up after tests goes down by calls
+
+
+def test_folders_nested_deeper_than_the_stack_hide_nothing(nested: Path) -> None:
+    """Somebody who can write the export must not be able to make its verification raise."""
+    assert TileStore(nested).files() == ["d/" * 1_200 + "hidden"]
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

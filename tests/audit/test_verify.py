@@ -12,6 +12,7 @@ import pytest
 from audit_trails import Held
 from wellstreak_trust.audit import (
     AuditEvent,
+    AuditForkDetected,
     AuditLog,
     Checkpoint,
     Ed25519Signer,
@@ -24,6 +25,7 @@ from wellstreak_trust.audit import (
 )
 from wellstreak_trust.audit.cosignature import cosign, with_lines
 from wellstreak_trust.audit.rebuilt import Rebuilt, leaf_hashes
+from wellstreak_trust.audit.store import Head, Signed
 from wellstreak_trust.audit.tiles import Tile, bundle, tiles_of
 from wellstreak_trust.core import FixedClock, UsageError
 from wellstreak_trust.core.errors import ConfigurationError, StoreUnavailable
@@ -386,3 +388,80 @@ def test_a_cosignature_that_is_wrong_fails_the_signature(filled: AuditLog, clock
         "a signature line of a known witness does not verify",
     )
     assert verify(tmp_path, keys=[key]).level == "internal"
+
+
+class Busy(MemoryAuditStore):
+    """Lets somebody append and sign right after a question of one kind was answered."""
+
+    def __init__(self, question: str) -> None:
+        super().__init__()
+        self.question = question
+        self.other: Callable[[], object] | None = None
+
+    def _comes(self, question: str) -> None:
+        if question == self.question and self.other is not None:
+            other, self.other = self.other, None
+            other()
+
+    async def head(self, tenant_id: str) -> Head:
+        found = await super().head(tenant_id)
+        self._comes("head")
+        return found
+
+    async def signed(self, origin: str) -> Signed | None:
+        found = await super().signed(origin)
+        self._comes("signed")
+        return found
+
+
+@pytest.mark.parametrize("question", ["head", "signed"])
+def test_a_log_that_is_written_and_signed_meanwhile_is_not_called_forged(question: str, make: Make) -> None:
+    store = Busy(question)
+    log = AuditLog(store, Ed25519Signer.from_seed(bytes(range(32))), "wellstreak.test/audit")
+    log.emit(make())
+    log.checkpoint("t1")
+    log.checkpoint()
+
+    def more() -> None:
+        log.emit(make())
+        log.checkpoint("t1")
+        log.checkpoint()
+
+    for tenant_id in ("t1", None):
+        store.other = more
+        assert verify(store, tenant_id=tenant_id, keys=[log.vkey()]).failed == ()
+        assert store.other is None
+
+
+@pytest.mark.parametrize("first", [1, 5, 255, 256])
+@pytest.mark.parametrize("minimum_index", [None, 0])
+def test_a_head_that_hides_the_oldest_entries_from_every_search(
+    first: int, minimum_index: int | None, sqlite_log: AuditLog, tamper: Callable[..., None], make: Make
+) -> None:
+    """Queries and reports begin where the head says that pruning ended; the rows are all there and give the root."""
+    sqlite_log.emit_many([make() for _ in range(300)])
+    tamper("UPDATE wst_audit_head SET first_seq = ?", first)
+    assert len(sqlite_log.query("", tenant_id="t1")) == 300 - first
+    report = verify(sqlite_log.store, tenant_id="t1", minimum_index=minimum_index)
+    assert (report.integrity, report.reason != "") == ("failed", True)
+
+
+@pytest.mark.parametrize("name", [b"", b"x"], ids=repr)
+def test_a_tree_whose_name_is_no_text_is_a_verdict(
+    name: bytes, sqlite_log: AuditLog, tamper: Callable[..., None], make: Make
+) -> None:
+    sqlite_log.emit(make())
+    sqlite_log.checkpoint()
+    tamper("UPDATE wst_audit_head SET tenant_id = ? WHERE tenant_id = 't1'", name)
+    for keys in ([], [sqlite_log.vkey()]):
+        assert "integrity" in verify(sqlite_log.store, keys=keys).failed
+
+
+def test_a_tile_that_is_no_bytes_signs_nothing_and_says_so(
+    sqlite_log: AuditLog, tamper: Callable[..., None], make: Make
+) -> None:
+    sqlite_log.emit_many([make() for _ in range(300)])
+    tamper("UPDATE wst_audit_tile SET hashes = ?", "9" * 40)
+    for call in (lambda: sqlite_log.checkpoint("t1"), sqlite_log.checkpoint, sqlite_log.tick):
+        with pytest.raises(AuditForkDetected):
+            call()

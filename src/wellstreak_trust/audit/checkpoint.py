@@ -10,13 +10,13 @@ from hashlib import sha256
 from typing import Final, Protocol
 
 from ..core.canonical import length_prefixed
-from ..core.errors import NoteInvalid
+from ..core.errors import NoteInvalid, UsageError
 from . import note as signed_note
 from .note import Note, VerifierKey, strict_base64
 from .store import SPINE
 from .tree import HASH_OCTETS, leaf_hash, verify_inclusion
 
-__all__ = ["Checkpoint", "CheckpointSink", "InclusionProof", "tree_origin"]
+__all__ = ["Checkpoint", "CheckpointSink", "InclusionProof", "is_origin_of", "tree_origin"]
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,18}")  # decimal, no leading zero, inside a signed 64-bit column
 _PROOF: Final = "c2sp.org/tlog-proof@v1"
@@ -57,9 +57,16 @@ def tree_origin(origin: str, tenant_id: str) -> str:
 
     The id is a hash of both, because checkpoints go to witnesses and auditors, who need not learn customers' names.
     """
+    if not isinstance(tenant_id, str):
+        raise UsageError("a tree is named by the text of its tenant id", hint="tenant_id='acme'")
     if tenant_id == SPINE:
         return origin
     return f"{origin}/{sha256(length_prefixed('wst/audit/tree', origin, tenant_id)).hexdigest()[:32]}"
+
+
+def is_origin_of(origin: str, tenant_id: str) -> bool:
+    """Whether some log calls this tenant's tree so; any name can be that of a spine."""
+    return origin == tree_origin(origin if tenant_id == SPINE else origin.rpartition("/")[0], tenant_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ _LISTS: Final = (tuple, list)
 _LABEL_MAX: Final = 256
 _OUTCOMES: Final = frozenset(get_args(Outcome))
 _IMPERSONATIONS: Final = 4
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # NUL has no place in a PostgreSQL text column
+# NUL has no place in a PostgreSQL text column; C1 controls and U+2028, U+2029 end a line for some readers.
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Sealed(NamedTuple):
@@ -183,6 +184,10 @@ def _label(value: object, name: str) -> str:
     return value
 
 
+def _is_outcome(value: object) -> bool:
+    return type(value) is str and value in _OUTCOMES
+
+
 def _moment(value: object) -> datetime:
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise AuditEventRejected("occurred_at is not an aware datetime", hint="datetime.now(UTC)")
@@ -213,7 +218,7 @@ def _actor(actor: object, depth: int = 0) -> dict[str, Any]:
 
 def _draft(event: AuditEvent, tenant_id: str, spoken: dict[str, Any]) -> Draft:
     outcome, moment, actor = event.outcome, _moment(event.occurred_at), spoken["actor"]["id"]
-    if outcome not in _OUTCOMES:
+    if not _is_outcome(outcome):
         raise AuditEventRejected("unknown outcome", hint=f"one of {', '.join(sorted(_OUTCOMES))}")
     id, action = _label(event.id, "id"), _label(event.action, "action")
     spoken["v"], spoken["seq"], spoken["recorded_at"] = LEAF_VERSION, _SEAM, _SEAM

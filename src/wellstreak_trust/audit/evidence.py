@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from ..core.errors import NoteInvalid
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, is_origin_of
 from .note import VerifierKey
 from .replay import Replay, Watch
 from .tree import HASH_OCTETS
@@ -66,6 +66,7 @@ class Evidence:
         signature: whether a known key signed a state of this tree; `signed_size` is that state.
         pruned: entries that are known by their hashes only.
         notes: signed notes of states that this tree has, for the cosignatures on them.
+        tenant_id: whose tree was read, where the source told it apart from others.
     """
 
     replay: Replay
@@ -75,6 +76,13 @@ class Evidence:
     signed_size: int = 0
     pruned: int = 0
     notes: list[str] = field(default_factory=list)
+    tenant_id: str | None = None
+
+    def may_be(self, origin: str) -> bool:
+        """Whether this can be the tree of that name; a root alone does not tell, for all empty trees share one."""
+        if self.origin is not None:
+            return self.origin == origin
+        return self.tenant_id is None or is_origin_of(origin, self.tenant_id)
 
     def account(self, minimum: int | None) -> None:
         """Entries that are gone must have been pruned: the caller knows of it, or an entry that is still here says so.

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from ..core.errors import StoreMisconfigured, TrustError
-from .checkpoint import Checkpoint, tree_origin
+from ..core.errors import IntegrityError, StoreMisconfigured, TrustError
+from .checkpoint import Checkpoint, is_origin_of
 from .columns import columns_fit
 from .event import content_digest
 from .evidence import CHANGED, Evidence, Keys, Look, compare, opened
 from .replay import Replay
-from .store import SPINE, AuditStore, Head, Leaf
+from .store import AuditStore, Head, Leaf
 from .tiles import TILE_WIDTH, tiles_of
 from .tree import HASH_OCTETS
 
@@ -30,16 +30,18 @@ async def replay_store(source: AuditStore, tenant_id: str, look: Look) -> Eviden
     Raises:
         StoreUnavailable: the store does not answer.
     """
-    head = await asked(source, source.head(tenant_id))
-    signed = await _signed(source, [key for key in look.keys if _is_of_tree(key.name, tenant_id)])
+    signed = await _signed(source, [key for key in look.keys if is_origin_of(key.name, tenant_id)])
+    head = await asked(source, source.head(tenant_id))  # after what was signed of it, so that it is never the older
     marks = [tree.size for tree, _ in signed if tree is not None]
     if head is None or not _is_sound(head):
         replay = look.replay(0, *marks)
         replay.fault("the head of the tree cannot be read")
-        return Evidence(replay, 0)
-    evidence = Evidence(look.replay(head.size, *marks), head.size)
+        return Evidence(replay, 0, tenant_id=tenant_id)
+    evidence = Evidence(look.replay(head.size, *marks), head.size, tenant_id=tenant_id)
     replay = evidence.replay
     evidence.pruned = await _skip_pruned(source, tenant_id, head, look, replay)
+    if evidence.pruned != head.first:
+        replay.fault("the head hides entries that were not pruned", evidence.pruned)
     longer = False
     async for page in _pages(source, tenant_id, head.size, replay):
         longer = await _check_page(source, tenant_id, page, replay)
@@ -65,7 +67,7 @@ async def asked(source: AuditStore, question: Awaitable[T]) -> T | None:
     try:
         return await question
     except _STUMBLES:
-        with suppress(StoreMisconfigured):
+        with suppress(StoreMisconfigured, IntegrityError):  # the other answer may be as damaged
             await source.signed("")
         return None
 
@@ -74,11 +76,6 @@ def _is_sound(head: Head) -> bool:
     """SQLite stores any type in any column."""
     numbers = type(head.size) is int and type(head.first) is int and 0 <= head.first <= head.size
     return numbers and all(type(one) is bytes for one in (head.root, *head.edge))
-
-
-def _is_of_tree(name: str, tenant_id: str) -> bool:
-    """Whether a key of this name signs this tree: a log signs many, each under a name of its own."""
-    return name == tree_origin(name if tenant_id == SPINE else name.rpartition("/")[0], tenant_id)
 
 
 async def _signed(source: AuditStore, keys: Keys) -> list[tuple[Checkpoint | None, str]]:

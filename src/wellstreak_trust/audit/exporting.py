@@ -82,6 +82,7 @@ class Exporting(Recording):
         Raises:
             UsageError: the directory holds another tree, or a newer state of this one.
         """
+        self._origin_of(tenant_id)  # a lost tenant id must not export the log's own tree
         if actor is not None:
             await self._tell("audit.exported", tenant_id, actor, reason, {"form": "tiles"})
         note = await self.acheckpoint(tenant_id)

@@ -127,7 +127,7 @@ def _extends(evidence: Evidence, pin: Pin | None) -> tuple[Verdict, str]:
         return "not_checked", ""
     if pin.signed is False:  # whoever rewrote the log may have written this pin too
         return "failed", "the pinned checkpoint is not signed by the given keys"
-    if evidence.origin is not None and evidence.origin != pin.tree.origin:
+    if not evidence.may_be(pin.tree.origin):
         return "failed", "the pinned checkpoint is of another tree"
     if evidence.replay.size < pin.tree.size:
         return "failed", f"{pin.tree.size} entries were pinned, {evidence.replay.size} are here"

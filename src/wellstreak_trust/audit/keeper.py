@@ -116,11 +116,10 @@ class Keeper:
         sound, fault = [], None
         for tenant_id, head in heads:
             try:
-                await self._notary.require_noted(tenant_id, head)
+                if await self._notary.is_news(tenant_id, head):
+                    sound.append((tenant_id, head))
             except IntegrityError as error:
                 fault = fault or error
-            else:
-                sound.append((tenant_id, head))
         return sound, fault
 
     async def _append(self, heads: list[tuple[str, Head]], patience: timedelta) -> int:

@@ -214,7 +214,9 @@ class AuditLog(Reading, Privacy, Exporting):
 
     async def aentry(self, tenant_id: str, seq: int) -> bytes:
         """The bytes of one leaf as stored: what a proof is about. Raises `UsageError` where there is none."""
-        found = await self.store.leaves(tenant_id, seq, seq + 1)
+        self._origin_of(tenant_id)  # refuses what names no tree
+        size = (await self.store.head(tenant_id)).size
+        found = await self.store.leaves(tenant_id, seq, seq + 1) if type(seq) is int and 0 <= seq < size else ()
         if not found:
             raise UsageError("no event with this seq")
         return found[0].leaf

@@ -11,7 +11,7 @@ from ..core.errors import AuditEventRejected, UsageError
 from ..core.event import AuditEvent
 from ..core.redact import MASKED
 from .event import Draft, Sealed, draft
-from .personal import Disclosure, Personal, PersonKey, checked, subject_index, subjects, veiled
+from .personal import Disclosure, Personal, PersonKey, checked, is_subject, subject_index, subjects, veiled
 from .store import EVERYBODY, SubjectStore
 
 __all__ = ["People", "without_values"]
@@ -38,7 +38,7 @@ class People:
 
     async def index(self, tenant_id: str, subject: str) -> str:
         """The opaque id of a person; makes the tenant's index key where there is none."""
-        if type(subject) is not str or not 0 < len(subject) <= 256:
+        if not is_subject(subject):
             raise UsageError("a subject is text of 1 to 256 characters")
         key = self._index_keys.get(tenant_id)
         if key is None:

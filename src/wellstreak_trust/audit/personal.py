@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -44,6 +45,7 @@ __all__ = [
     "checked",
     "disclosed",
     "is_marked",
+    "is_subject",
     "subject_index",
     "subjects",
     "veiled",
@@ -52,6 +54,7 @@ __all__ = [
 _FREE: Final = ("actor", "targets", "source", "changes", "reason", "request", "decision", "data")
 _NONCE: Final = 12  # NIST SP 800-38D, 8.2.2: random, and far fewer than 2^32 values a person
 _SALT: Final = 16
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
 Place = tuple[str, ...]
 Veil = Callable[["Personal", Place], object]
@@ -71,7 +74,7 @@ class Personal:
     __slots__ = ("subject", "value")
 
     def __init__(self, value: object, *, subject: str) -> None:
-        if type(subject) is not str or not 0 < len(subject) <= 256:
+        if not is_subject(subject):
             raise UsageError("the subject of a personal value is text of 1 to 256 characters")
         self.value: object = value
         self.subject: str = subject
@@ -140,6 +143,11 @@ class Disclosure:
     def value(self) -> Any:
         """The value that was wrapped."""
         return json.loads(urlsafe_b64decode(self.text + "=" * (-len(self.text) % 4)))[2]
+
+
+def is_subject(subject: object) -> bool:
+    """Whether this can name a person: 1 to 256 characters of Unicode, so no lone surrogate."""
+    return type(subject) is str and 0 < len(subject) <= 256 and not _SURROGATE.search(subject)
 
 
 def subject_index(index_key: bytes, tenant_id: str, subject: str) -> str:

@@ -13,7 +13,7 @@ from ..core.errors import UsageError
 from ..core.event import AuditEvent
 from ..core.sansio import synced
 from .action import AuditAction
-from .recording import Actor, Recording
+from .recording import Actor, Recording, require_tenant
 from .store import EVERYBODY, SubjectStore
 
 __all__ = ["ErasureReceipt", "Privacy"]
@@ -95,6 +95,7 @@ class Privacy(Recording):
         return AuditAction(self, attempted)
 
     async def _index(self, tenant_id: str, subject: str) -> str:
+        require_tenant(tenant_id)
         _subjects(self.store)
         return await self.people.index(tenant_id, subject)
 

@@ -17,9 +17,9 @@ from ..core.sansio import synced
 from .personal import disclosed
 from .query import Page, Query, parse, search
 from .query.search import parsed
-from .recording import Actor, Recording
+from .recording import Actor, Recording, require_tenant
 from .report import SecurityReport, Tally
-from .store import SPINE, leaves_of
+from .store import leaves_of
 from .verdict import VerifyReport
 
 __all__ = ["Reading"]
@@ -53,7 +53,7 @@ class Reading(Recording):
             AuditUnavailable: the read could not be recorded; nothing is handed out.
             UsageError: an empty tenant id.
         """
-        _require_tenant(tenant_id)
+        require_tenant(tenant_id)
         size = (await self.store.head(tenant_id)).size
         stop = size if before is None else min(before, size)
         found = await self.store.leaves(tenant_id, max(0, stop - limit), stop)
@@ -90,7 +90,7 @@ class Reading(Recording):
             AuditUnavailable: the read could not be recorded; nothing is handed out.
         """
         query = text if isinstance(text, Query) else parse(text)
-        _require_tenant(tenant_id)
+        require_tenant(tenant_id)
         page = await search(self.store, tenant_id, query, before=before, limit=limit, budget=budget)
         asked = {"form": "query", "query": text if isinstance(text, str) else "", "found": len(page)}
         page[:] = await self._handed_out(tenant_id, page, actor, reason, asked, disclose=disclose)
@@ -162,9 +162,3 @@ class Reading(Recording):
         shown = {seq: known[seq] for seq in places if seq in known}
         asked["values"] = sum(map(len, shown.values()))
         return [disclosed(event, shown[event["seq"]]) if event["seq"] in shown else event for event in events]
-
-
-def _require_tenant(tenant_id: str) -> None:
-    """A lost tenant must not read how much every other one does: the tree of no tenant is the spine."""
-    if not isinstance(tenant_id, str) or tenant_id == SPINE:
-        raise UsageError("this is about one tenant", hint="tenant_id='acme'; the spine is read by export and verify")

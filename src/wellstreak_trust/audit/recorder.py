@@ -137,10 +137,14 @@ class Recorder:
         """Records how an action failed, as if it were protective: the caller is busy with the failure itself."""
         try:
             await self.record((event,))
-        except AuditUnavailable:
-            self._spill.keep([without_values(event)], self._clock.now())
-        except TrustError:
+        except AuditConflict:
             self._lose(event.tenant_id)  # an attempt of this tenant stands, so the tenant is one
+        except TrustError as refusal:
+            kept = self._valueless(event, self.registry.spec(event.action)).draft
+            if kept is not None:
+                self._spill.keep([kept], self._clock.now())
+                if not isinstance(refusal, AuditUnavailable):
+                    await self.settle()
 
     async def settle(self) -> int:
         """Records what is owed; returns how much remains."""
@@ -179,7 +183,14 @@ class Recorder:
         except Exception as error:  # the keys are out of reach
             if spec.must_stand:
                 raise _refused(error) from None
+            return self._valueless(event, spec)
+
+    def _valueless(self, event: AuditEvent, spec: ActionSpec) -> _Admitted:
+        """Nobody waits for this event to be refused: what cannot be sealed is left out, what cannot be recorded cut."""
+        try:
             return _Admitted(event, spec, without_values(event))
+        except TrustError as refusal:
+            return _Admitted(event, spec, self._reduced(event, refusal))
 
     def _cut(self, event: AuditEvent, spec: ActionSpec, refusal: TrustError) -> _Admitted:
         if spec.must_stand:

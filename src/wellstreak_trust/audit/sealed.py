@@ -48,7 +48,7 @@ class SealedFiles:
             path.parent.mkdir(parents=True, exist_ok=True)
             fresh = not path.exists()
             with path.open("ab") as out:
-                out.write("".join(added).encode())
+                out.write(_torn(path) + "".join(added).encode())
                 out.flush()
                 os.fsync(out.fileno())
             if fresh:
@@ -60,12 +60,7 @@ class SealedFiles:
             text = self._path(tenant_id, subject, "sealed").read_text(encoding="utf-8")
         except FileNotFoundError:
             return []
-        found = []
-        for line in text.splitlines(keepends=True):
-            seq, sealed, id = line.rstrip("\n").split(" ", 2) if line.endswith("\n") else ("", "", "")
-            if seq:
-                found.append((int(seq), id, b64decode(sealed)))
-        return found
+        return [value for line in text.split("\n")[:-1] if (value := _value(line)) is not None]
 
     def forget(self, tenant_id: str, subject: str) -> list[tuple[int, str, bytes]]:
         """Overwrites and deletes key and values; returns what there was. The key goes first."""
@@ -84,10 +79,10 @@ class SealedFiles:
     def prune(self, tenant_id: str, first: int) -> None:
         """Drops the values of events below `first`."""
         for path in sorted(self._folder(tenant_id).glob("*.sealed")):
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if int(line.split(" ", 1)[0]) >= first]
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+            kept = [line for line in lines if (value := _value(line)) is not None and value[0] >= first]
             if len(kept) < len(lines):
-                store_file(path, "".join(kept).encode())
+                store_file(path, "".join(f"{line}\n" for line in kept).encode())
 
     def subjects(self, tenant_id: str) -> list[tuple[str, bytes]]:
         """All subjects that something is sealed of, with the keys that stand."""
@@ -117,3 +112,20 @@ class SealedFiles:
 
     def _path(self, tenant_id: str, subject: str, kind: str) -> Path:
         return self._folder(tenant_id) / f"{subject.encode().hex()}.{kind}"
+
+
+def _value(line: str) -> tuple[int, str, bytes] | None:
+    """What a line says, None for one that a crash tore."""
+    try:
+        seq, sealed, id = line.split(" ", 2)
+        return int(seq), id, b64decode(sealed, validate=True)
+    except ValueError:
+        return None
+
+
+def _torn(path: Path) -> bytes:
+    """The newline that a torn last line lacks; else it would take the next value with it."""
+    with path.open("rb") as standing:
+        end = standing.seek(0, os.SEEK_END)
+        standing.seek(max(0, end - 1))
+        return b"\n" if standing.read(1) not in (b"", b"\n") else b""

@@ -44,9 +44,9 @@ _BUSY: Final = "the log is written faster than its store commits, or the store h
 
 
 class _Caller:
-    """One call and how far it has come: waits, is taken by a leader, leads, or has its answer."""
+    """One call and how far it has come: waits, is taken by a leader, leads, has its answer, or has left without."""
 
-    __slots__ = ("begun", "drafts", "error", "leads", "leaves", "patience", "taken", "wake")
+    __slots__ = ("begun", "drafts", "error", "leads", "leaves", "left", "patience", "taken", "wake")
 
     def __init__(self, drafts: Sequence[Draft], begun: int, patience: timedelta) -> None:
         self.drafts: Sequence[Draft] = drafts
@@ -54,6 +54,7 @@ class _Caller:
         self.patience: timedelta = patience
         self.taken: bool = False
         self.leads: bool = False
+        self.left: bool = False
         self.leaves: list[Leaf] | None = None
         self.error: Exception | None = None
         self.wake: Callable[[], object] | None = None
@@ -140,6 +141,7 @@ class Sequencer:
         with queue.lock:
             if caller.leads or caller.answered:
                 return False
+            caller.left = True
             if not caller.taken:
                 queue.waiting.remove(caller)
             return True
@@ -163,7 +165,7 @@ class Sequencer:
     def _pass_on(self, queue: _Queue, taken: Sequence[_Caller]) -> None:
         with queue.lock:
             for one in reversed(taken):
-                if not one.answered:  # the leader was interrupted
+                if not one.answered and not one.left:  # the leader was interrupted; who left would never pass on a lead
                     one.taken = False
                     queue.waiting.appendleft(one)
             heir = queue.waiting.popleft() if queue.waiting else None

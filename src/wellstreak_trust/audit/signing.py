@@ -10,7 +10,6 @@ Order: prove, sign, persist, publish. A note that nobody has received binds nobo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -26,6 +25,7 @@ from ..core.errors import (
 from . import note as signed_note
 from .checkpoint import Checkpoint, CheckpointSink, tree_origin
 from .note import Ed25519Signer
+from .query.search import parsed
 from .spine import noted_head, tree_id
 from .store import SPINE, AuditStore, Head, Signed
 from .tiles import hash_spans
@@ -103,9 +103,15 @@ class Notary:
                 return text
         raise AuditUnavailable("other processes keep signing this tree", hint="sign from one place, or less often")
 
-    async def require_noted(self, tenant_id: str, head: Head) -> None:
-        """Raises unless a head extends the one that the spine has noted of its tree, by the stored hashes."""
-        await self._require_extension(tenant_id, await self._noted(tenant_id), head)
+    async def is_news(self, tenant_id: str, head: Head) -> bool:
+        """Whether the spine has not noted this head or a later one of its tree yet.
+
+        Raises unless the tree extends what was noted of it, by the stored hashes.
+        """
+        noted = await self._noted(tenant_id)
+        later = any(one.size > head.size for one in noted)  # somebody noted a newer one since the head was read
+        await self._require_extension(tenant_id, noted, await self._store.head(tenant_id) if later else head)
+        return not later
 
     def _is_ours(self, last: Signed, origin: str) -> bool:
         """False after a change of keys, or for a note that somebody wrote into the store."""
@@ -147,8 +153,12 @@ class Notary:
         if tenant_id == SPINE:
             return []
         leaf = await self._store.latest(SPINE, tree_id(self._origin, tenant_id))
-        noted = None if leaf is None else noted_head(json.loads(leaf.leaf))
-        return [] if noted is None else [Checkpoint(tree_origin(self._origin, tenant_id), noted.size, noted.root)]
+        if leaf is None:
+            return []
+        noted = noted_head(parsed(leaf))
+        if noted is None:
+            raise AuditForkDetected("what the spine notes of a tree cannot be read", hint="run verify on this log")
+        return [Checkpoint(tree_origin(self._origin, tenant_id), noted.size, noted.root)]
 
     def _remember(self, tree: Checkpoint) -> None:
         before = self._signed_here.get(tree.origin)

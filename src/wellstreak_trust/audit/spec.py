@@ -15,6 +15,7 @@ Blocking a safety stop because it cannot be logged would help an attacker who fi
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
@@ -93,10 +94,14 @@ class ActionSpec:
 
     def check(self, event: AuditEvent) -> None:
         """Raises `AuditEventRejected` for an event without the reason it needs or with data that is not declared."""
-        if self.needs_reason and not event.reason:
+        if self.needs_reason and (not event.reason or (isinstance(event.reason, str) and not event.reason.strip())):
             raise AuditEventRejected(f"{self.name} needs a reason", hint="AuditEvent(..., reason='why')")
-        if self.fields is not None and not self.fields.issuperset(event.data):
-            unknown = sorted(set(event.data) - self.fields)
+        if self.fields is None:
+            return
+        if not isinstance(event.data, Mapping):
+            raise AuditEventRejected(f"{self.name}: data is not a mapping")
+        if not self.fields.issuperset(event.data):
+            unknown = sorted(str(key) for key in event.data if key not in self.fields)
             raise AuditEventRejected(
                 f"{self.name}: data.{unknown[0]} is not declared", hint="add it to ActionSpec(fields=...)"
             )

@@ -13,7 +13,8 @@ actions stand in it and no other:
 As in every leaf `recorded_at` is the sequencer's. Because an id names tree and size, two processes that note one head
 write one leaf, and a tree that shows two roots at one size is a conflict: `AuditForkDetected`.
 
-Of a tree, sizes never fall along the spine, and each head extends the one before. A tree that the spine names and the
+Each head of a tree is a state that it had. Of two processes that note one tree at the same time, the one that saw less
+may come last, so sizes may fall along the spine; what counts is the largest. A tree that the spine names and the
 store no longer holds was deleted.
 """
 

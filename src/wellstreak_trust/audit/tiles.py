@@ -104,6 +104,8 @@ async def hash_spans(spans: Iterable[Span], read: Callable[[int, int], Awaitable
     wanted = list(spans)
     homes = {_home(place)[:2] for span in wanted for place in places(span)}
     tiles = {home: await read(*home) for home in sorted(homes)}
+    if not all(type(octets) is bytes for octets in tiles.values()):  # SQLite stores any type in any column
+        raise AuditForkDetected("a tile is not bytes", hint="run verify on this log")
 
     def node(place: Place) -> bytes:
         level, index, height, at = _home(place)
@@ -180,6 +182,21 @@ class TileStore:
             ) from None
 
     def files(self) -> list[str]:
-        """All paths below the directory but folders, relative, with slashes, sorted."""
-        found = (file for file in self.directory.rglob("*") if file.is_symlink() or not file.is_dir())
-        return sorted(file.relative_to(self.directory).as_posix() for file in found)
+        """All paths below the directory but folders, relative, with slashes, sorted.
+
+        No link is followed, and a folder that cannot be listed stands for what it may hold. However deep somebody
+        nests folders, this goes on without a call for each.
+        """
+        found, folders = [], [""]
+        while folders:
+            folder = folders.pop()
+            try:
+                with os.scandir(self.directory / folder) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(f"{folder}{entry.name}/")
+                        else:
+                            found.append(f"{folder}{entry.name}")
+            except OSError:
+                found += [folder] if folder else []  # without its root there is nothing at all
+        return sorted(found)

@@ -116,7 +116,7 @@ def _split(count: int) -> int:
 
 def inclusion_spans(index: int, size: int) -> list[Span]:
     """The siblings on the way from leaf `index` up to the root of `size` leaves; raises `UsageError` out of range."""
-    if not 0 <= index < size:
+    if not _integers(index, size) or not 0 <= index < size:
         raise UsageError("no such leaf in a tree of this size")
     start, stop, path = 0, size, []
     while stop - start > 1:
@@ -136,7 +136,7 @@ def consistency_spans(old: int, new: int) -> list[Span]:
     Raises:
         UsageError: not 1 <= old <= new.
     """
-    if not 1 <= old <= new:
+    if not _integers(old, new) or not 1 <= old <= new:
         raise UsageError("consistency is shown between sizes 1 <= old <= new")
     start, stop, path = 0, new, []
     while old < stop:

@@ -55,10 +55,14 @@ async def averify(
         progress: called with entries done and entries there are.
 
     Raises:
-        UsageError: a source, key, quorum or pin that is none.
+        UsageError: a source, tenant id, key, quorum, minimum index or pin that is none.
         StoreUnavailable: the store did not answer.
         ConfigurationError: `verify` over a store that suspends; await `averify`.
     """
+    if minimum_index is not None and (type(minimum_index) is not int or minimum_index < 0):
+        raise UsageError("a minimum index is a whole number from 0 on", hint="minimum_index=receipt.first")
+    if tenant_id is not None and not isinstance(tenant_id, str):
+        raise UsageError("a tenant id is text", hint="tenant_id='acme'")
     trusted = Trusted.of(keys, quorum, tenant_id)
     pin = pin_of(pinned, trusted.logs)
     marks = () if pin is None else (pin.tree.size,)

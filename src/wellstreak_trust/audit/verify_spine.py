@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ..core.errors import UsageError
-from .checkpoint import tree_origin
+from .checkpoint import is_origin_of, tree_origin
 from .evidence import Evidence, Look
 from .evidence_store import asked, replay_store
 from .frame import parsed
@@ -28,6 +28,7 @@ __all__ = ["verify_all"]
 _PAGE: Final = 200
 _LATE: Final = timedelta(minutes=2)  # the spine beats once a minute, and may take some time to write
 _GONE: Final = "the spine names a tree that the store does not have"
+_NAMELESS: Final = "a tree has a name that is no text"  # SQLite stores any type in any column
 _UNSEEN: Final = "the spine was written later than these entries and never saw them"
 
 
@@ -38,7 +39,7 @@ async def verify_all(source: AuditStore, look: Look, pin: Pin | None, trusted: T
         pin: a checkpoint of the spine.
 
     Raises:
-        UsageError: keys of more than one log.
+        UsageError: keys of more than one log, or of one tenant's tree.
         StoreUnavailable: the store does not answer.
     """
     noted = _Noted()
@@ -49,6 +50,11 @@ async def verify_all(source: AuditStore, look: Look, pin: Pin | None, trusted: T
     tenants: dict[str, VerifyReport] = {}
     unseen = set(noted.heads)
     async for tenant_id in _tenants(source):
+        if type(tenant_id) is not str:
+            tenants[f"tree {tenant_id!r}"] = replace(_missing(0, spine.report), reason=_NAMELESS)
+            continue
+        if is_origin_of(spine.origin, tenant_id):
+            raise UsageError("a key or pin of one tenant's tree", hint="log.vkey() and log.checkpoint() are of all")
         tree, tenants[tenant_id] = await _tenant(source, tenant_id, spine, look)
         unseen.discard(tree)
     for tree in sorted(unseen):
@@ -64,7 +70,7 @@ def _origin(logs: Sequence[VerifierKey], pin: Pin | None) -> str:
     return next(iter(names), pin.tree.origin if pin is not None else "")
 
 
-async def _tenants(source: AuditStore) -> AsyncIterator[str]:
+async def _tenants(source: AuditStore) -> AsyncIterator[object]:
     after = SPINE
     while page := await asked(source, source.heads(after, _PAGE)):
         for tenant_id, _ in page:
@@ -91,8 +97,7 @@ class _Noted:
             found = noted_head(fields)
             if found is not None:
                 heads = self.heads.setdefault(found.tree, {})
-                falls = next(reversed(heads), 0) > found.size  # the last one was the largest
-                self.contradiction |= falls or heads.setdefault(found.size, found.root) != found.root
+                self.contradiction |= heads.setdefault(found.size, found.root) != found.root
 
 
 @dataclass(frozen=True, slots=True)

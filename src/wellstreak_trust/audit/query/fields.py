@@ -107,13 +107,18 @@ def _time(name: str) -> Callable[[Event, tuple[str, ...]], Iterator[Scalar]]:
     return read
 
 
+def _listed(found: object) -> list[Any]:
+    """Whatever a host put there: one event of an odd shape must not end every search."""
+    return found if isinstance(found, list) else [] if found is None else [found]
+
+
 def _targets(event: Event, _: tuple[str, ...]) -> Iterator[Scalar]:
-    for target in event.get("targets") or ():
+    for target in _listed(event.get("targets")):
         yield from scalars(target.get("id", ()) if isinstance(target, Mapping) else target)
 
 
 def _changed(event: Event, _: tuple[str, ...]) -> Iterator[Scalar]:
-    for change in event.get("changes") or ():
+    for change in _listed(event.get("changes")):
         if isinstance(change, Mapping):
             yield from scalars(change.get("field", change.get("name", ())))
 

@@ -59,7 +59,7 @@ class Page(list[dict[str, Any]]):
 
 def parsed(leaf: Leaf) -> dict[str, Any]:
     """The fields of a leaf; raises `AuditForkDetected` for one that is not what was hashed."""
-    if leaf_hash(leaf.leaf) != leaf.leaf_hash:
+    if type(leaf.leaf) is not bytes or leaf_hash(leaf.leaf) != leaf.leaf_hash:
         raise AuditForkDetected(f"leaf {leaf.seq} is not what was hashed", hint="run verify on this log")
     try:
         found = json.loads(leaf.leaf)
