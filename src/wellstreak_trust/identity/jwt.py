@@ -7,7 +7,6 @@ Checks run in the order of RFC 8725 and the first one that fails decides `Invali
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,7 @@ from ..core.principal import Principal
 from ..core.sansio import suspends
 from .authenticator import Credential
 from .jws import Compact, admit, admitted_algorithms, header_of, json_object, opened, segments
-from .keys import KeyFinder, KeySet, VerifyKey
+from .keys import KeyFinder, VerifyKey
 from .presented import Presented
 from .profiles import TokenProfile, profile_of
 
@@ -126,12 +125,10 @@ class JwtVerifier:
         return self._claims(parts, self._keys.find(header.alg, header.kid))
 
     async def averify(self, token: Presented) -> Claims:
-        """`verify`, for callers that await. Driven by a sync face, where no loop runs, it fetches keys in place."""
+        """`verify`, for callers that await."""
         parts = segments(token)
         header = admit(parts, self._algorithms, self._typs)
-        awaits = not isinstance(self._keys, KeySet) and _on_a_loop()
-        key = await self._keys.afind(header.alg, header.kid) if awaits else self._keys.find(header.alg, header.kid)
-        return self._claims(parts, key)
+        return self._claims(parts, await self._keys.afind(header.alg, header.kid))
 
     def takes(self, credential: Credential) -> bool:
         """Bearer tokens of this type, for `Authenticator`; only of profiles that may prove a request."""
@@ -204,14 +201,6 @@ class JwtVerifier:
             raise InvalidToken("expired or not yet valid", reason="time")
         if not 0 < expires - issued <= self._max_lifetime:
             raise InvalidToken("it lives longer than any token may", reason="lifetime")
-
-
-def _on_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _holds(audiences: object, wanted: str) -> bool:
