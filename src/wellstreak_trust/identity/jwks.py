@@ -18,8 +18,9 @@ from typing import Any, Final
 
 from ..core.clock import Clock, SystemClock
 from ..core.errors import ConfigurationError, ProviderUnavailable
-from ..core.sansio import drive, is_awaited
+from ..core.sansio import drive
 from .documents import HttpWay, checked_url, default_way, fetched
+from .given import configured_span
 from .kept import Kept, Terms
 from .keys import MAX_KEYS, KeySet, VerifyKey
 from .waiting import BLOCKING, LOOP, Waiter
@@ -60,6 +61,8 @@ class JwksSource:
         http: HttpWay | None = None,
         clock: Clock | None = None,
     ) -> None:
+        for name, span in (("fresh", fresh), ("stale", stale), ("cooldown", cooldown), ("timeout", timeout)):
+            configured_span(span, name)
         if not timedelta() < fresh <= stale or min(cooldown, timeout) <= timedelta():
             raise ConfigurationError(
                 "a key source needs 0 < fresh <= stale, and a positive cooldown and timeout", reason="key_source"
@@ -84,10 +87,8 @@ class JwksSource:
         return key if key is not None else drive(self.search(BLOCKING, alg, kid))
 
     async def afind(self, alg: str, kid: str | None) -> VerifyKey | None:
-        """`find`, awaited; a `find` right after it does not wait. Under a sync face it waits in the caller's thread."""
-        keys = self._kept.at_hand()
-        key = keys.find(alg, kid) if keys is not None else None
-        return key if key is not None else await self.search(LOOP if is_awaited() else BLOCKING, alg, kid)
+        """`find`, awaited; a `find` right after it does not wait."""
+        return await self.search(LOOP, alg, kid)
 
     async def search(self, wait: Waiter, alg: str, kid: str | None) -> VerifyKey | None:
         """`find`, for operations that are written over a way to wait."""

@@ -15,10 +15,11 @@ from typing import Any, Final
 from ..core.clock import Clock, SystemClock, micros
 from ..core.errors import ConfigurationError, InvalidToken
 from ..core.principal import Principal
-from ..core.sansio import suspends
+from ..core.sansio import is_awaited, suspends
 from .authenticator import Credential
+from .given import configured_names, configured_span
 from .jws import Compact, admit, admitted_algorithms, header_of, json_object, opened, segments
-from .keys import KeyFinder, VerifyKey
+from .keys import KeyFinder, KeySet, VerifyKey
 from .presented import Presented
 from .profiles import TokenProfile, profile_of
 
@@ -93,9 +94,9 @@ class JwtVerifier:
             )
         if not all(isinstance(name, str) and name for name in (issuer, audience)):
             raise ConfigurationError("issuer and audience are non-empty text", reason="issuer")
-        if not timedelta() <= leeway <= MAX_LEEWAY:
+        if not timedelta() <= configured_span(leeway, "leeway") <= MAX_LEEWAY:
             raise ConfigurationError("leeway is zero to five minutes", hint="synchronise clocks", reason="leeway")
-        if max_lifetime is not None and max_lifetime <= timedelta():
+        if max_lifetime is not None and configured_span(max_lifetime, "max_lifetime") <= timedelta():
             raise ConfigurationError("max_lifetime is positive, or None", reason="lifetime")
         self.suspends: bool = suspends(keys)
         self.profile: TokenProfile = profile_of(profile)
@@ -108,7 +109,7 @@ class JwtVerifier:
         self._leeway: float = leeway.total_seconds()
         self._max_lifetime: float = max_lifetime.total_seconds() if max_lifetime is not None else math.inf
         # The parties are there once they compare equal.
-        wanted = dict.fromkeys((*self.profile.required, *required))
+        wanted = dict.fromkeys((*self.profile.required, *configured_names(required, "required")))
         self._required: tuple[str, ...] = tuple(name for name in wanted if name not in ("iss", "aud"))
         self._principal: Callable[[Claims], Principal] = principal or _principal
         self._clock: Clock = clock or SystemClock()
@@ -125,10 +126,12 @@ class JwtVerifier:
         return self._claims(parts, self._keys.find(header.alg, header.kid))
 
     async def averify(self, token: Presented) -> Claims:
-        """`verify`, for callers that await."""
+        """`verify`, for callers that await. Driven by a sync face, it fetches keys in place."""
         parts = segments(token)
         header = admit(parts, self._algorithms, self._typs)
-        return self._claims(parts, await self._keys.afind(header.alg, header.kid))
+        awaits = not isinstance(self._keys, KeySet) and is_awaited()
+        key = await self._keys.afind(header.alg, header.kid) if awaits else self._keys.find(header.alg, header.kid)
+        return self._claims(parts, key)
 
     def takes(self, credential: Credential) -> bool:
         """Bearer tokens of this type, for `Authenticator`; only of profiles that may prove a request."""

@@ -67,6 +67,7 @@ class ClientAuthentication:
 
     def __init__(self, client_id: str, secret: ClientSecret, method: str, clock: Clock) -> None:
         kind = "key" if isinstance(secret, ClientKey) else "none" if secret is None else "secret"
+        method = method if isinstance(method, str) else ""
         wanted = {"private_key_jwt": "key", "none": "none"}.get(method, "secret")
         fits = not isinstance(secret, ClientKey) or secret.alg in _SIGNING
         if method not in _METHODS or kind != wanted or not fits or secret == "":
