@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sign_ins import CALLBACK, RelyingParty, jar
 from wellstreak_trust.core import FixedClock
@@ -466,8 +467,10 @@ def test_parts_that_do_not_fit_are_refused_at_once(part: dict[str, Any]) -> None
 
 
 def test_a_key_that_does_not_sign_is_told_of() -> None:
-    with pytest.raises(ConfigurationError):
-        ClientKey("no key at all", "ES256").sign({"iss": "x"})
+    short = rsa.generate_private_key(65_537, 1_024)
+    for key, alg in (("no key at all", "ES256"), (short, "RS256"), (fresh_key("ES256", "k").private, "RS256")):
+        with pytest.raises(ConfigurationError):
+            ClientKey(key, alg).sign({"iss": "x"})
 
 
 def test_a_public_client_says_who_it_is(op: OpenIdProvider) -> None:
