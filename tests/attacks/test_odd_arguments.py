@@ -18,6 +18,8 @@ from wellstreak_trust.core import FixedClock, Secret
 from wellstreak_trust.core.errors import InvalidCredential, TrustError
 from wellstreak_trust.identity import (
     ApiKeys,
+    Dpop,
+    DpopSigner,
     JwksSource,
     JwtVerifier,
     KeySet,
@@ -138,7 +140,20 @@ def building_calls(stores: Stores) -> Calls:
     }
 
 
-ROOMS = (sessions_calls, tokens_calls, keys_calls, families_calls)
+def proofs_calls(stores: Stores) -> Calls:
+    dpop = Dpop(stores("Dpop"), clock=CLOCK)
+    signer = DpopSigner(clock=CLOCK)
+    whole = {"method": "GET", "url": "https://api.example/"}
+    return {
+        "verify": lambda odd: dpop.verify(odd, **whole),
+        **keywords(
+            lambda **odd: dpop.verify(signer.sign("GET", "https://api.example/"), **{**whole, **odd}),
+            *whole, "access_token", "jkt",
+        ),
+    }  # fmt: skip
+
+
+ROOMS = (sessions_calls, tokens_calls, keys_calls, families_calls, proofs_calls)
 
 
 def escaped(call: Callable[[Any], object]) -> list[str]:
