@@ -26,9 +26,12 @@ from wellstreak_trust.identity import (
     MemoryOneTimeTokenStore,
     OneTimeCodes,
     OneTimeTokens,
+    Passkeys,
     PasswordHasher,
+    RecoveryCodes,
     RefreshFamilies,
     SessionManager,
+    Totp,
     verify_jws,
 )
 
@@ -153,6 +156,44 @@ def proofs_calls(stores: Stores) -> Calls:
     }  # fmt: skip
 
 
+class Vault:
+    suspends = False
+
+    async def aput(self, tenant_id: str, name: str, value: str, /) -> None:
+        self.held = Secret(value)
+
+    async def aget(self, tenant_id: str, name: str, /) -> Secret[str]:
+        return self.held
+
+    async def adestroy(self, tenant_id: str, name: str, /) -> None: ...
+
+
+def factors_calls(stores: Stores) -> Calls:
+    totp = Totp(stores("Totp"), Vault(), issuer="Example", clock=CLOCK)
+    codes = RecoveryCodes(stores("RecoveryCode"), PasswordHasher(permits=1), clock=CLOCK)
+    passkeys = Passkeys(
+        *(stores("Passkey"), stores("OneTimeToken")),
+        rp_id="a.example", rp_name="A", origins=("https://a.example",), clock=CLOCK,
+    )  # fmt: skip
+    return {
+        "totp begin": lambda odd: totp.begin(odd, account="a"),
+        "totp account": lambda odd: totp.begin("u", account=odd),
+        "totp confirm": lambda odd: totp.confirm("u", odd),
+        "totp verify": lambda odd: totp.verify(odd, odd),
+        "totp enrolled": totp.enrolled,
+        "totp remove": totp.remove,
+        "codes remaining": codes.remaining,
+        "codes remove": codes.remove,
+        "passkeys register": lambda odd: passkeys.begin_registration(odd, name="n"),
+        **keywords(lambda **odd: passkeys.begin_registration("u", **{"name": "n", **odd}), "name", "display_name"),
+        "passkeys registered": lambda odd: passkeys.complete_registration("u", odd),
+        "passkeys begin": passkeys.begin,
+        "passkeys complete": lambda odd: passkeys.complete(odd, odd),
+        "passkeys list": passkeys.list,
+        "passkeys remove": lambda odd: passkeys.remove("u", odd),
+    }
+
+
 ROOMS = (sessions_calls, tokens_calls, keys_calls, families_calls, proofs_calls)
 
 
@@ -167,6 +208,13 @@ def escaped(call: Callable[[Any], object]) -> list[str]:
         except Exception as error:
             found.append(f"{type(error).__name__} for {type(odd).__name__}")
     return found
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres"])
+def test_nothing_foreign_leaves_the_factors(request: pytest.FixtureRequest, kind: str) -> None:
+    with stores_on(request, kind) as stores:
+        calls = factors_calls(stores)
+        assert {name: found for name, call in calls.items() if (found := escaped(call))} == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)
