@@ -184,6 +184,10 @@ class AttemptGuard:
             free, base, cap, forget_after, account_step_up, account_limit, share, address_step_up, site_step_up
         )
         self.store: AttemptStore = store.attempts() if hasattr(store, "attempts") else store
+        if not hasattr(self.store, "reserve"):
+            raise ConfigurationError(
+                "the store keeps no attempts", hint="MemoryLimitStore() or RedisLimitStore(...)", reason="attempts"
+            )
         self.clock: Clock = SystemClock() if clock is None else clock
         self.suspends: bool = suspends(self.store, audit)
         self._closed: bool = on_outage == "closed"

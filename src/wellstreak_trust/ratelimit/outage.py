@@ -54,7 +54,13 @@ class CircuitPolicy:
     probe_every: timedelta = timedelta(seconds=1)
 
     def __post_init__(self) -> None:
-        if type(self.failures) is not int or self.failures < 1 or self.probe_every <= timedelta():
+        every = self.probe_every
+        if (
+            type(self.failures) is not int
+            or self.failures < 1
+            or not isinstance(every, timedelta)
+            or every <= timedelta()
+        ):
             raise ConfigurationError("a circuit needs positive numbers", hint="leave CircuitPolicy() as it is")
 
 
