@@ -22,6 +22,7 @@ from wellstreak_trust.ratelimit import (
     ConcurrencyLimiter,
     LoadShedder,
     MemoryLimitStore,
+    PlanSource,
     RedisLimitStore,
     RedisPort,
 )
@@ -338,14 +339,39 @@ def test_those_who_come_and_go_fill_no_memory(clock: FixedClock) -> None:
     [
         lambda: AttemptGuard(MemoryLimitStore(), base=1),  # type: ignore[arg-type]
         lambda: AttemptGuard(object()),
+        lambda: AttemptGuard(MemoryLimitStore(), name=""),
+        lambda: ConcurrencyLimiter(MemoryLimitStore(), 2, name=5),  # type: ignore[arg-type]
+        lambda: PlanSource(dict, fresh=30),  # type: ignore[arg-type]
+        lambda: PlanSource(dict, by=5),  # type: ignore[arg-type]
         lambda: ConcurrencyLimiter(MemoryLimitStore(), 2, 30),  # type: ignore[arg-type]
         lambda: ConcurrencyLimiter(object(), 2),
         lambda: CircuitPolicy(probe_every=1),  # type: ignore[arg-type]
         lambda: LoadShedder("9"),  # type: ignore[arg-type]
         lambda: LoadShedder(9, None),  # type: ignore[arg-type]
     ],
-    ids=["base", "attempt store", "ttl", "lease store", "probe", "capacity", "reserve"],
+    ids=[
+        "base",
+        "attempt store",
+        "guard",
+        "policy",
+        "fresh",
+        "by",
+        "ttl",
+        "lease store",
+        "probe",
+        "capacity",
+        "reserve",
+    ],
 )
 def test_what_does_not_fit_is_told_when_constructed(make: Callable[[], Any]) -> None:
     with pytest.raises(ConfigurationError):
         make()
+
+
+def test_long_accounts_fill_no_memory_and_are_told_apart(clock: FixedClock) -> None:
+    table = MemoryLimitStore()
+    guard = AttemptGuard(table, clock=clock)
+    for last in "ab":
+        assert guard.begin("x" * 1_000_000 + last, HERE).failures == 1
+    assert guard.begin("x" * 1_000_000 + "a", HERE).failures == 2
+    assert max(map(len, table.states)) < 1_000

@@ -164,7 +164,7 @@ class ConcurrencyLimiter:
             raise _refuse("ttl is no positive timedelta", "ttl=timedelta(seconds=30)")
         if on_outage not in get_args(OnOutage):
             raise _refuse(f"unknown on_outage {on_outage!r}", "one of " + ", ".join(get_args(OnOutage)))
-        if not name or not name.isascii() or not name.isprintable():
+        if not isinstance(name, str) or not name or not name.isascii() or not name.isprintable():
             raise _refuse("name is not printable ASCII", "name='connection-tests'")
         self.name: str = name
         self.limit: int = limit

@@ -118,7 +118,7 @@ class LoadShedder:
         Raises:
             UsageError: an importance that does not exist.
         """
-        room = self._room.get(importance)
+        room = self._room.get(importance) if isinstance(importance, str) else None
         if room is None:
             raise UsageError("unknown importance", hint="one of " + ", ".join(get_args(Importance)))
         if self._pressure is not None and importance != "critical":
