@@ -29,6 +29,7 @@ from wellstreak_trust.identity import Authenticator, MemorySessionStore, Session
 from wellstreak_trust.origin import OriginPolicy
 from wellstreak_trust.ratelimit import LimitRule, MemoryLimitStore, RateLimiter
 from wellstreak_trust.telemetry import Counters
+from wellstreak_trust.telemetry.anomalies import detect
 from wellstreak_trust.tenancy import (
     Entitlements,
     EntitlementSnapshot,
@@ -281,3 +282,22 @@ def test_anonymous_floods_leave_no_trace_but_a_count() -> None:
     with pytest.raises(RateLimited):
         world.guard.enter(world.facts(None), READ)
     assert world.trail("system") == []
+
+
+def test_what_the_guard_records_shows_a_session_used_after_its_end() -> None:
+    world = World()
+    sessions = SessionManager(world.sessions._store, audit=world.audit)  # the same sessions, told to the trail
+    with world.guard.enter(world.facts(), UPDATE):
+        pass
+    principal = sessions.authenticate(world.sessions_of["ada"].partition("=")[2])
+    assert principal.session_id is not None
+    before = world.audit.events("acme")
+    assert sessions.revoke(principal.session_id, by=Principal("root"))
+    with pytest.raises(InvalidCredential):
+        world.guard.enter(world.facts(), UPDATE)
+    told = world.audit.events("system")
+    late = [{**leaf, "seq": leaf["seq"] + 9, "recorded_at": "2999-01-01T00:00:00.000000Z"} for leaf in before]
+    only = ["wst.use_after_revoke"]
+    assert list(detect([*reversed(before), *reversed(told)], only=only)) == []
+    (finding,) = detect([*reversed(before), *reversed(told), *reversed(late)], only=only)
+    assert finding.subject == principal.session_id

@@ -147,8 +147,6 @@ def strace() -> str:
 @pytest.mark.parametrize("name", INJECTED)
 def test_faults_of_the_disk_are_told_and_lose_nothing(name: str, strace: str, tmp_path: Path) -> None:
     kind, injection = INJECTED[name]
-    if not FAULTS and name.endswith("once"):
-        pytest.skip("one that comes back is tried at length alone: set WT_AUDIT_FAULTS")
     refusals = 0
     for number in range(1, FAULTS + 1) if FAULTS else (3,):
         folder = tmp_path / str(number)

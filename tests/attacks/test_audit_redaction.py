@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wellstreak_trust import Secret
+from wellstreak_trust import Principal, Secret
 from wellstreak_trust.audit import AuditEvent, AuditLog, MemoryAuditStore, Personal
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
@@ -64,3 +64,16 @@ def test_no_digest_is_taken_for_a_credential() -> None:
         log.emit(AuditEvent("a.b", "success", "t1", {"id": "u"}, data={"v": values}, id=f"e{number}"))
     shown = log.events("t1", limit=40, disclose=True, actor={"id": "o"}, reason="r")
     assert all(event["data"]["v"] == [f"v{number}" for number in range(500)] for event in shown)
+
+
+def test_the_public_id_of_a_session_is_named_and_a_token_in_its_place_is_not() -> None:
+    log = AuditLog(MemoryAuditStore(allow_memory=True))
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJlc2lnbmF0dXJl"
+    for session in ("5f0c", token, "x" * 257):
+        who = Principal("ada", session_id=session, actor=Principal("op", session_id="77aa"))
+        log.emit(AuditEvent("billing.read", "success", "acme", who))
+    log.emit(AuditEvent("billing.read", "success", "acme", {"id": "ada", "session_id": "5f0c"}))
+    free, odd, masked, named = (leaf["actor"] for leaf in log.events("acme"))
+    assert (named["session_id"], named["actor"]["session_id"]) == ("5f0c", "77aa")
+    assert token not in str(masked)
+    assert odd["session_id"] == free["session_id"] == "***"

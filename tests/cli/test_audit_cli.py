@@ -248,3 +248,26 @@ def test_tail_follows(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = [line.split()[-1] for line in result.output.splitlines() if "plan.changed" in line]
     assert shown == ["first", "second"]
     assert result.exit_code == 130
+
+
+def test_detect_tells_what_is_worth_a_look(shell: Shell) -> None:
+    for tenant in ("acme", "globex"):
+        for _ in range(3):
+            shell.emit(
+                "access.denied",
+                outcome="denied",
+                tenant_id=tenant,
+                actor=Principal("eve" if tenant == "acme" else "mallory"),
+                decision={"allowed": False, "code": "tenant_mismatch"},
+            )
+    told = shell("detect", "acme", status=1).output
+    assert "high   wst.cross_tenant_denials eve: 3 denials" in told
+    assert "mallory" not in told
+    (finding,) = map(
+        json.loads, shell("detect", "acme", "--json", "--since", "2020-01-01", status=1).output.splitlines()
+    )
+    assert (finding["subject"], finding["seqs"]) == ("eve", [0, 1, 2])
+    assert shell("detect", "acme", "--since", "2999-01-01").output == ""
+    assert shell("detect", "acme", "--rule", "wst.audit_gap").output == ""
+    shell("detect", "acme", "--rule", "wst.nothing", status=2)
+    assert ("audit.read", "cli") in shell.told()

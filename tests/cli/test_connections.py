@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from wellstreak_trust.cli.__main__ import app
 
 HOST = """
+import asyncio
 from datetime import timedelta
 from wellstreak_trust.connections import Connections, MemoryConnectionStore, ProbeResult
 
@@ -27,14 +28,21 @@ class WhoAmI:
         good = context.config["good"]
         return ProbeResult("ok") if good else ProbeResult("fail", "unauthorized", "said [red]no[/red] \\x1b[2J")
 
-connections = Connections(MemoryConnectionStore(), Secrets(), {"chat": [WhoAmI()], "mail": [WhoAmI()]})
+loops = []
+
+class Store(MemoryConnectionStore):
+    async def list(self, tenant_id):
+        if Secrets.suspends:
+            loops.append(asyncio.get_running_loop())
+        return await super().list(tenant_id)
+
+connections = Connections(Store(), Secrets(), {"chat": [WhoAmI()], "mail": [WhoAmI()]})
 
 async def define():
     await connections.adefine("acme", "chat", config={"good": True})
     await connections.adefine("acme", "mail", config={"good": False})
     await connections.adefine("evil", "chat", config={"good": True})
 
-import asyncio
 asyncio.run(define())
 
 def made():
@@ -98,6 +106,12 @@ def test_status_of_one_of_a_tenant_and_of_all() -> None:
     assert document(run("status", "mail", "--tenant", "acme", "--json"))["checks"][0][2] == "rejected"
     assert run("status", "chat", "--tenant", "acme").exit_code == 0
     assert run("status", "chat").exit_code == 2
+
+
+@pytest.mark.usefixtures("host")
+def test_all_looks_share_the_loop_that_connections_belong_to() -> None:
+    run("watch", "--every", "0.1", "--looks", "3", "--probe")
+    assert len(set(map(id, sys.modules["host_of_connections"].loops))) <= 1
 
 
 @pytest.mark.usefixtures("host")

@@ -27,6 +27,7 @@ from wellstreak_trust.core import AuditEvent, FixedClock, Secret, UsageError
 from wellstreak_trust.core.errors import NotFound
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
+KEY = ("t1", "telegram")
 STEPS = int(os.environ.get("WST_CONNECTION_STEPS", "1500"))
 
 
@@ -35,8 +36,11 @@ class Secrets:
 
     def __init__(self) -> None:
         self.version = 1
+        self.broken = ""
 
     async def adescribe(self, tenant_id: str, name: str) -> Secrets:
+        if tenant_id == self.broken:
+            raise OSError("no route to the vault")
         return self
 
     async def aget(self, tenant_id: str, name: str, *, version: int | None = None) -> Secret[str]:
@@ -383,3 +387,89 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(max_examples=STEPS // 25, stateful_step_count=25, deadline=None)
+
+
+def test_switched_off_and_on_during_the_run_voids_it() -> None:
+    world = World()
+    world.define()
+
+    def meddle() -> None:
+        world.connections.disable(*KEY, "maintenance")
+        world.connections.enable(*KEY, "over")
+
+    world.probe.meddle = meddle
+    assert world.connections.test(*KEY).state == "testing"
+
+
+def test_reports_leave_a_suspended_connection_to_those_who_suspended_it() -> None:
+    world = World()
+    world.define()
+    world.connections.test(*KEY)
+    world.connections.suspend(*KEY, "abuse")
+    after = world.connections.report(*KEY, Failure("unauthorized"))
+    assert (after.state, after.next_check) == ("suspended", None)
+
+
+def test_no_credential_is_no_new_one() -> None:
+    world = World()
+    world.define()
+    world.connections.revoke(*KEY, "leaked")
+    assert world.connections.define(*KEY, config={}).state == "revoked"
+    assert world.connections.define(*KEY, config={}, secret="telegram/bot").state == "revoked"
+    world.secrets.version += 1
+    assert world.connections.define(*KEY, config={}, secret="telegram/bot").state == "testing"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ProbeResult("ok", observed_at=datetime(2026, 11, 24)),  # naive on purpose
+        ProbeResult("ok", latency="fast"),  # type: ignore[arg-type]
+        ProbeResult("ok", retry_after=5),  # type: ignore[arg-type]
+        ProbeResult("ok", "unauthorized"),
+    ],
+    ids=["naive", "latency", "retry", "contradiction"],
+)
+def test_an_answer_of_another_shape_is_never_ok(answer: ProbeResult) -> None:
+    world = World()
+    world.define()
+    world.probe.answer = answer
+    assert world.connections.test(*KEY).state == "failing"
+    assert asyncio.run(world.connections.atest(*KEY)).state == "failing"
+
+
+def test_a_provider_may_not_put_off_the_next_check_for_ever() -> None:
+    world = World()
+    world.define()
+    world.probe.answer = ProbeResult("fail", "rate_limited", retry_after=timedelta.max)
+    status = world.connections.test(*KEY)
+    assert status.next_check is not None
+    assert status.next_check - NOW <= timedelta(days=1)
+    after = world.connections.report(*KEY, Failure("rate_limited", retry_after=timedelta.max))
+    assert after.next_check is not None
+    assert after.next_check - NOW <= timedelta(days=1)
+
+
+def test_a_broken_secret_store_is_a_passing_fault_of_one_connection() -> None:
+    world = World()
+    world.define()
+    world.connections.define("zeta", "telegram", config={}, secret="telegram/bot")
+    world.clock.advance(timedelta(minutes=1))
+    world.secrets.broken = "t1"
+    states = [status.state for status in world.connections.probe_due()]
+    assert sorted(states) == ["active", "failing"]
+
+
+def test_a_configuration_is_kept_as_stores_keep_it() -> None:
+    world = World()
+    world.define()
+    shared = {"scopes": ("a", "b"), "nested": {"channel": "ops"}}
+    first = world.connections.define(*KEY, config=shared, secret="telegram/bot")
+    world.connections.test(*KEY)
+    again = world.connections.define(*KEY, config={**shared, "scopes": ["a", "b"]}, secret="telegram/bot")
+    assert (again.state, again.generation) == ("active", first.generation)
+    shared["nested"]["channel"] = "other"  # type: ignore[index]
+    assert world.connections.require_active(*KEY).config["nested"] == {"channel": "ops"}
+    for odd in ({"at": NOW}, {"rate": float("nan")}, {"key": b"octets"}):
+        with pytest.raises(UsageError):
+            world.connections.define(*KEY, config=odd, secret="telegram/bot")

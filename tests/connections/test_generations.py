@@ -185,3 +185,19 @@ def test_a_test_whose_credential_is_gone_is_refused_and_a_due_one_is_a_fault(wor
     assert status.state in ("active", "degraded", "failing")
     check = world.connections.inspect(*KEY).checks[0]
     assert (check.verdict, check.code, check.probes[0][0]) == ("fault", "error", "credential")
+
+
+def test_a_run_proves_no_candidate_that_took_the_number_of_the_one_it_asked(world: World) -> None:
+    class Meddling(Provider):
+        async def run(self, context: ProbeContext) -> ProbeResult:
+            if context.config["channel"] == "alerts":
+                world.define("ops", keep=True)  # the candidate is dropped ...
+                assert world.define("nowhere").candidate == (2, "not_tested")  # ... and another one has its number
+            return await super().run(context)
+
+    probe = Meddling(channels={"ops", "alerts"})
+    world.connections._tester._probes["chat"] = (probe,)  # type: ignore[index]  # the only way to meddle with a run
+    world.define("alerts")
+    world.connections.test(*KEY)
+    assert world.gate().config["channel"] == "ops"
+    assert world.connections.status(*KEY).candidate == (2, "not_tested")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wellstreak_trust.core import ClientAddress, ConfigurationError, RequestFacts, UsageError
-from wellstreak_trust.core.address import _parsed
+from wellstreak_trust.core.address import _parsed, address_group
 
 PROXY = "10.0.0.1"
 
@@ -84,3 +84,18 @@ def test_whatever_a_client_sends_the_answer_is_an_address(one: str, two: str, he
     assert str(ip_address(found)) == found
     assert address.of(facts("9.9.9.9", one, two, header=header)) == "9.9.9.9"
     assert isinstance(address.trusts(one), bool)
+
+
+@pytest.mark.parametrize(
+    ("text", "group"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::/64", "2001:db8:1:2::/64"),
+        ("unix", "unix"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+    ],
+)
+def test_an_address_is_counted_by_its_line_and_other_text_as_it_is(text: str, group: str) -> None:
+    assert address_group(text) == group

@@ -210,3 +210,13 @@ def test_no_time_at_all_is_a_timeout() -> None:
     with pytest.raises(EgressFailed) as refused:
         Egress(SystemClock(), timedelta(0), allow_private=True).send("GET", "http://127.0.0.1:1/")
     assert refused.value.code == "timeout"
+
+
+def test_a_resolver_that_finds_nothing_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*_: object, **__: object) -> object:
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    with pytest.raises(EgressFailed) as refused:
+        Egress(SystemClock()).send("GET", "https://h.example/")
+    assert refused.value.code == "unreachable"

@@ -90,6 +90,11 @@ def test_a_table_has_a_caption_scopes_and_labels() -> None:
     assert seen.elements[-2][1] == {"class": "n", "data-label": "count"}
 
 
+def test_a_table_that_stacks_nothing_has_bare_cells() -> None:
+    seen = Seen(table("All", ("name", "count", "note"), [["a", 1, "b"]], numbers=frozenset((1,))))
+    assert seen.elements[-3:] == [("th", {"scope": "row"}), ("td", {"class": "n"}), ("td", {})]
+
+
 def test_elements_without_content_are_written_as_their_language_wants() -> None:
     assert tag("rect", width=3) == '<rect width="3"/>'
     assert tag("input", name_="q", value=None) == '<input name="q">'

@@ -8,7 +8,10 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from threading import Thread
 from typing import Any
+from wsgiref.simple_server import make_server
 
 import pytest
 from hypothesis import given
@@ -391,3 +394,36 @@ def test_every_error_is_ours() -> None:
     for wrong in (lambda: intake().read("A" * 22), lambda: intake().notes("A" * 22)):
         with pytest.raises(TrustError):
             wrong()
+
+
+def test_no_more_is_read_than_was_declared() -> None:
+    body = json.dumps(GOOD).encode()
+    answers: list[int] = []
+    with make_server("127.0.0.1", 0, ReportRoute(intake())) as server:
+        server.RequestHandlerClass.log_message = lambda *_: None  # type: ignore[assignment,attr-defined]  # no noise
+        worker = Thread(target=server.handle_request)
+        worker.start()
+        client = HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+        client.request("POST", "/", body, {"Content-Type": "application/json"})
+        with suppress(TimeoutError):
+            answers.append(client.getresponse().status)
+        client.close()
+        worker.join(10)
+    assert answers == [201]
+
+
+@pytest.mark.parametrize("control", ["\x9b31m", "\x80", "\x7f", "\u2029"])
+def test_no_report_holds_what_a_terminal_obeys(control: str) -> None:
+    with pytest.raises(DisclosureRejected) as caught:
+        intake().submit({**GOOD, "steps": GOOD["steps"] + control})
+    assert caught.value.fields == (("steps", "malformed"),)
+
+
+def test_a_sealed_report_is_read_with_the_store_that_sealed_it(tmp_path: Any) -> None:
+    rows, secrets = (
+        MemoryReportStore(),
+        SecretStore(MemorySecretBackend(), KeyChain([LocalKeyProvider.generate(tmp_path / "k")])),
+    )
+    ticket = DisclosureIntake(rows, secrets=secrets).submit(GOOD)
+    with pytest.raises(ConfigurationError, match="sealed"):
+        DisclosureIntake(rows).read(ticket.id)

@@ -54,6 +54,13 @@ def test_it_rolls_only_when_somebody_reviews() -> None:
         {"preferred_languages": "en"},
         {"policy": ("http://example.com",)},
         {"csaf": ("https://example.com/x.json",)},
+        {"contact": None},
+        {"preferred_languages": None},
+        {"reviewed_at": datetime(2026, 11, 24)},
+        {"reviewed_at": None, "expires": "2027-01-01T00:00:00Z"},
+        {"valid_for": 180},
+        {"valid_for": timedelta.max},
+        {"valid_for": timedelta()},
     ],
 )
 def test_constructor_refusals(fields: dict[str, Any]) -> None:
@@ -92,3 +99,40 @@ def test_parse_is_lenient_where_the_rfc_is() -> None:
     assert parsed.contact == ("tel:+1-201-555-0123",)
     with pytest.raises(SecurityTxtExpired):
         SecurityTxt.parse(GOOD, NOW + timedelta(days=300))
+
+
+SIGNED = f"""-----BEGIN PGP SIGNED MESSAGE-----
+Hash: SHA512
+
+- # a comment
+{GOOD}- Hiring: https://example.com/jobs
+-----BEGIN PGP SIGNATURE-----
+
+iHUEARYKAB0WIQ
+-----END PGP SIGNATURE-----
+"""
+
+
+def test_a_signed_file_is_what_was_signed() -> None:
+    found = SecurityTxt.parse(SIGNED, NOW)
+    assert (found.contact, found.hiring) == (("mailto:security@example.com",), ("https://example.com/jobs",))
+    with pytest.raises(SecurityTxtInvalid) as caught:
+        SecurityTxt.parse(SIGNED.replace("- Hiring", "- Hiring "), NOW)
+    assert caught.value.line == 7
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SIGNED + "Contact: mailto:evil@example.org\n",
+        SIGNED.replace("Hash: SHA512", "Contact: mailto:evil@example.org"),
+        SIGNED.replace("- Hiring", "-Hiring"),
+        SIGNED.replace("-----END PGP SIGNATURE-----", ""),
+        "# first\n" + SIGNED,
+        "-----BEGIN PGP SIGNED MESSAGE-----",
+    ],
+    ids=["after", "header", "dash", "open", "before", "alone"],
+)
+def test_nothing_stands_beside_what_was_signed(text: str) -> None:
+    with pytest.raises(SecurityTxtInvalid):
+        SecurityTxt.parse(text, NOW)

@@ -20,6 +20,7 @@ from wellstreak_trust.identity import (
     MemoryRefreshStore,
     MemorySessionStore,
     OneTimeCodes,
+    ReauthRequired,
     RefreshFamilies,
     SessionManager,
 )
@@ -169,6 +170,26 @@ def test_a_new_address_is_proved_and_the_old_one_told(change, accounts, store, s
         ("email.changed", "success", "changed"),
     ]
     assert "example" not in repr(sink.events)
+
+
+def test_a_crash_right_after_the_change_leaves_nobody_inside(change, accounts, sessions, also, letters, refused):
+    here, elsewhere = sessions.open("u2"), sessions.open("u2")
+    refresh = also[0].start("u2")
+    change.begin("u2", "bob@new.example")
+    changing = accounts.change_address
+
+    async def crashing(user_id, old, new, /):
+        await changing(user_id, old, new)
+        raise RuntimeError("power cut")
+
+    accounts.change_address = crashing
+    with pytest.raises(RuntimeError):
+        change.confirm(letters.last.token, keep=here.session.id)
+    assert accounts.people["u2"].address == "bob@new.example"
+    assert refused(sessions.authenticate, elsewhere.token) == "unknown"
+    assert sessions.authenticate(here.token).id == "u2"
+    with pytest.raises(ReauthRequired):
+        also[0].rotate(refresh.token)
 
 
 def test_a_taken_address_gets_no_mail_and_the_same_answer(change, accounts, letters, refused):

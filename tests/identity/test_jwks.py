@@ -15,8 +15,8 @@ import pytest
 from wellstreak_trust.core import FixedClock, drive
 from wellstreak_trust.core.egress import EgressFailed, EgressResponse
 from wellstreak_trust.core.errors import ConfigurationError, ProviderUnavailable
-from wellstreak_trust.core.http import Headers
-from wellstreak_trust.identity import InvalidToken, JwksSource, JwtVerifier, verify_jws
+from wellstreak_trust.core.http import Headers, RequestFacts
+from wellstreak_trust.identity import Authenticator, InvalidToken, JwksSource, JwtVerifier, verify_jws
 from wellstreak_trust.testing.op import OpenIdProvider
 
 URL = "https://op.example/jwks"
@@ -122,6 +122,23 @@ async def test_awaiting_verifiers_never_fetch_on_the_loop(published, op, clock):
     for junk in ("", "a.b.c", "é", token + "."):
         with pytest.raises(InvalidToken):
             await verifier.averify(junk)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kid", ["k1", "unknown"])
+async def test_a_sync_face_on_a_loops_thread_waits_in_place(published, op, clock, kid):
+    source = JwksSource(URL, http=published, clock=clock)
+    asking = Authenticator([JwtVerifier(source, issuer=op.issuer, audience="api", algorithms=("ES256",), clock=clock)])
+    now = op.now()
+    claims = {"iss": op.issuer, "aud": "api", "sub": "u", "iat": now, "exp": now + 60}
+    token = op.key.sign(claims, {"typ": "at+jwt", "kid": kid})
+    facts = RequestFacts("GET", "https://api.example/", [("Authorization", f"Bearer {token}")])
+    if kid == "k1":
+        assert asking.authenticate(facts).id == "u"
+    else:
+        with pytest.raises(InvalidToken):
+            asking.authenticate(facts)
+    assert published.fetches == 1
 
 
 def test_a_cold_start_is_one_flight(source, published):

@@ -94,10 +94,9 @@ def test_what_an_allow_list_says_of_itself():
             admitted_algorithms(names)  # type: ignore[arg-type]  # the point
         assert (empty.value.reason, empty.value.hint) == ("alg", 'algorithms=("ES256",)')
     with pytest.raises(ConfigurationError) as unknown:
-        admitted_algorithms(["zip", "none", "RS256", "a" * 500])
+        admitted_algorithms(["zip", "none", "RS256", "a" * 500, "HS\0", 256])  # type: ignore[list-item]  # the point
     assert unknown.value.reason == "alg"
-    assert unknown.value.detail.startswith(f"algorithms that no verifier here takes: {'a' * 200}"[:200])
-    assert len(unknown.value.detail) < 300
+    assert unknown.value.detail == "algorithms that no verifier here takes: ..., ..., int, none, zip"
     assert unknown.value.hint == f"choose from {', '.join(ALGORITHMS)}"
     with pytest.raises(ConfigurationError) as mixed:
         admitted_algorithms(["HS256", "RS256"])

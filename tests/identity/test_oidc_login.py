@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sign_ins import CALLBACK, RelyingParty, jar
 from wellstreak_trust.core import FixedClock
@@ -30,11 +31,14 @@ from wellstreak_trust.identity import (
     InvalidToken,
     LoginRow,
     MemoryLoginStore,
+    MemorySessionStore,
     OidcLogin,
     OidcProvider,
     Quirks,
+    SessionManager,
 )
-from wellstreak_trust.testing.op import FAULTS, OpenIdProvider
+from wellstreak_trust.testing.op import FAULTS, Fault, OpenIdProvider
+from wellstreak_trust.testing.op.faults import _own
 from wellstreak_trust.testing.op.signing import fresh_key
 
 UNAVAILABLE, MISCONFIGURED = "unavailable", "configuration"
@@ -463,8 +467,10 @@ def test_parts_that_do_not_fit_are_refused_at_once(part: dict[str, Any]) -> None
 
 
 def test_a_key_that_does_not_sign_is_told_of() -> None:
-    with pytest.raises(ConfigurationError):
-        ClientKey("no key at all", "ES256").sign({"iss": "x"})
+    short = rsa.generate_private_key(65_537, 1_024)
+    for key, alg in (("no key at all", "ES256"), (short, "RS256"), (fresh_key("ES256", "k").private, "RS256")):
+        with pytest.raises(ConfigurationError):
+            ClientKey(key, alg).sign({"iss": "x"})
 
 
 def test_a_public_client_says_who_it_is(op: OpenIdProvider) -> None:
@@ -509,6 +515,37 @@ def test_logout_tokens(op: OpenIdProvider, fault: str, reason: str) -> None:
     with op.fault(fault):
         token = op.logout_token()
     assert refusal(party.login.backchannel_logout, token) == reason
+
+
+@pytest.mark.parametrize("sid", ["a\0b", "a\nb", "a\u202eb"])
+def test_a_session_name_that_no_store_keeps_is_refused_on_both_ways(op: OpenIdProvider, sid: str) -> None:
+    odd = Fault("odd", "id_token", "", _own("sid", lambda op: sid))
+    party = RelyingParty(op)
+    op._faults = (odd,)
+    assert refusal(party.sign_in) == "session"
+    op._faults = ()
+    assert refusal(party.login.backchannel_logout, op.logout_token(sid=sid)) == "session"
+
+
+@pytest.mark.asvs("7.6.1", "10.5.5")
+@pytest.mark.parametrize("named", ["sid", "sub", "both"])
+def test_a_log_out_at_the_provider_ends_what_its_sign_in_opened(op: OpenIdProvider, named: str) -> None:
+    party, sessions = RelyingParty(op), SessionManager(MemorySessionStore())
+    identity = party.sign_in()
+    ours = {"issuer": identity.issuer, "subject": identity.subject}
+    mine = sessions.rotate(sessions.open("u", **ours, sid=identity.sid).token)
+    elsewhere = sessions.open("u", **ours, sid="another sign-in")
+    other = sessions.open("u", issuer="https://other.example", subject=identity.subject, sid=identity.sid)
+    token = op.logout_token(
+        sub=None if named == "sid" else identity.subject, sid=None if named == "sub" else identity.sid
+    )
+    notice = party.login.backchannel_logout(token)
+    ended = sessions.end_federated(notice.issuer, subject=notice.subject, sid=notice.sid)
+    alive = {each.id for each in sessions.list("u")}
+    kept = {other.session.id} | (set() if named == "sub" else {elsewhere.session.id})
+    assert (ended, alive) == (2 if named == "sub" else 1, kept)
+    with pytest.raises(InvalidCredential):
+        sessions.authenticate(mine.token)
 
 
 @pytest.mark.asvs("7.6.1", "10.5.5")

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 from timed_redis import PATIENT, TimedPort
 from wellstreak_trust.core import ConfigurationError, FixedClock, UsageError
 from wellstreak_trust.core.errors import RateLimited, StoreUnavailable
-from wellstreak_trust.ratelimit import AttemptGuard, MemoryLimitStore, RedisLimitStore, RedisPort
+from wellstreak_trust.ratelimit import (
+    AttemptGuard,
+    CircuitPolicy,
+    ConcurrencyLimiter,
+    LoadShedder,
+    MemoryLimitStore,
+    PlanSource,
+    RedisLimitStore,
+    RedisPort,
+)
 from wellstreak_trust.telemetry import Counters
 
 SECOND = timedelta(seconds=1)
@@ -304,3 +313,65 @@ def timed(redis_url: str, clock: FixedClock) -> Any:
 
     yield new
     port.client.close()
+
+
+def test_attempts_count_from_the_first_moment_of_a_clock() -> None:
+    class Fresh(FixedClock):
+        def monotonic_ns(self) -> int:
+            return super().monotonic_ns() - 1_000_000_000
+
+    guard = AttemptGuard(MemoryLimitStore(), clock=Fresh(datetime(2026, 11, 24, tzinfo=UTC)))
+    assert [bool(guard.begin("ann", HERE)) for _ in range(7)] == [True] * 5 + [False] * 2
+
+
+def test_those_who_come_and_go_fill_no_memory(clock: FixedClock) -> None:
+    table = MemoryLimitStore()
+    guard, places = AttemptGuard(table, clock=clock), ConcurrencyLimiter(table, 2, clock=clock)
+    for _ in range(500):
+        guard.begin("ann", HERE).succeed()
+        places.acquire("ann").release()
+    assert sum(len(keys) for _, keys in table._queues.values()) < 10
+    assert guard.begin("ann", HERE).failures == 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AttemptGuard(MemoryLimitStore(), base=1),  # type: ignore[arg-type]
+        lambda: AttemptGuard(object()),
+        lambda: AttemptGuard(MemoryLimitStore(), name=""),
+        lambda: ConcurrencyLimiter(MemoryLimitStore(), 2, name=5),  # type: ignore[arg-type]
+        lambda: PlanSource(dict, fresh=30),  # type: ignore[arg-type]
+        lambda: PlanSource(dict, by=5),  # type: ignore[arg-type]
+        lambda: ConcurrencyLimiter(MemoryLimitStore(), 2, 30),  # type: ignore[arg-type]
+        lambda: ConcurrencyLimiter(object(), 2),
+        lambda: CircuitPolicy(probe_every=1),  # type: ignore[arg-type]
+        lambda: LoadShedder("9"),  # type: ignore[arg-type]
+        lambda: LoadShedder(9, None),  # type: ignore[arg-type]
+    ],
+    ids=[
+        "base",
+        "attempt store",
+        "guard",
+        "policy",
+        "fresh",
+        "by",
+        "ttl",
+        "lease store",
+        "probe",
+        "capacity",
+        "reserve",
+    ],
+)
+def test_what_does_not_fit_is_told_when_constructed(make: Callable[[], Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        make()
+
+
+def test_long_accounts_fill_no_memory_and_are_told_apart(clock: FixedClock) -> None:
+    table = MemoryLimitStore()
+    guard = AttemptGuard(table, clock=clock)
+    for last in "ab":
+        assert guard.begin("x" * 1_000_000 + last, HERE).failures == 1
+    assert guard.begin("x" * 1_000_000 + "a", HERE).failures == 2
+    assert max(map(len, table.states)) < 1_000

@@ -25,6 +25,7 @@ from wellstreak_trust.ratelimit import (
     RedisLimitStore,
     RedisPort,
 )
+from wellstreak_trust.storage.redis.limit_scripts import SETTLE
 from wellstreak_trust.storage.redis.limits import _leading
 
 HOUR = timedelta(hours=1)
@@ -76,6 +77,22 @@ def test_a_denial_in_the_last_slot_gives_back_what_the_others_took(store: RedisL
     assert api.check(KEYS)
     api.reset(KEYS)
     assert api.usage(KEYS)["tenant"].remaining == 3
+
+
+def test_a_denial_stands_whose_charges_cannot_be_given_back(cluster_port: int) -> None:
+    class Half(RedisPort):
+        async def script(self, script: str, keys: Any, args: Any) -> Any:
+            if script == SETTLE:
+                raise StoreUnavailable("the node is gone")
+            return await super().script(script, keys, args)
+
+    client = redis.RedisCluster("127.0.0.1", cluster_port, **PATIENT)
+    client.flushall()
+    api = RateLimiter(RULES, RedisLimitStore(Half(client)))
+    found = [api.check(KEYS) for _ in range(4)]
+    client.close()
+    assert [(verdict.allowed, verdict.degraded) for verdict in found] == [(True, False)] * 3 + [(False, False)]
+    assert found[-1].violated == ("tenant",)
 
 
 def test_an_early_denial_takes_nothing_later(store: RedisLimitStore) -> None:

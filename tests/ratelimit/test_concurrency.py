@@ -175,6 +175,7 @@ def test_pressure_shrinks_the_room_of_all_but_the_critical() -> None:
         raise OSError
 
     assert fill(LoadShedder(10, pressure=broken), "normal") == 8
+    assert fill(LoadShedder(10, pressure=lambda: float("nan")), "normal") == 8
 
 
 @pytest.mark.parametrize(("capacity", "reserve"), [(0, 0.2), (True, 0.0), (1, 0.2), (10, 0.5), (10, -0.1)])

@@ -56,6 +56,22 @@ def test_a_denial_is_remembered_exactly_as_long_as_it_holds(clock: FixedClock) -
     assert api.check(KEYS)
 
 
+def test_a_slow_answer_makes_no_denial_longer(clock: FixedClock) -> None:
+    class Slow(Counted):
+        async def take_if(self, *arguments: Any, **keywords: Any) -> Any:
+            found = await super().take_if(*arguments, **keywords)
+            if not found[0]:
+                clock.advance(timedelta(seconds=3))
+            return found
+
+    api = RateLimiter([LimitRule("r", 6, MINUTE)], Slow(), clock, deny_cache=["r"])
+    for _ in range(6):
+        assert api.check(KEYS)
+    assert api.check(KEYS).retry_after == timedelta(seconds=10)
+    clock.advance(timedelta(seconds=7))
+    assert api.check(KEYS)
+
+
 def test_less_is_asked_for_and_a_larger_plan_too(clock: FixedClock) -> None:
     plans: dict[str, Override] = {}
     rule = LimitRule("r", 6, MINUTE)

@@ -161,6 +161,8 @@ QUIET: dict[str, list[Trail]] = {
     "wst.role_before_grant": [
         granted().add("billing.update", "ada", **USE).add("billing.update", "bob", **USE),
         granted(first=77).add("billing.update", "eve", **USE),
+        Trail("system", first=0).add("platform.list", "op", **USE),
+        granted().add("billing.update", "op", acting={"reason": "INC-1"}, **USE),
         granted().add("billing.update", "eve", acting={"actor": {"id": "op"}}, **USE),
         granted().add("billing.update", "eve", "denied", decision={"allowed": False, "permission": "billing:update"}),
     ],
@@ -294,6 +296,50 @@ def test_memory_is_bounded_by_subjects() -> None:
         for value in vars(detector).values():
             if hasattr(value, "_most"):
                 assert len(value) <= 100, (detector.rule_id, len(value))
+
+
+def test_memory_is_bounded_whatever_one_subject_does() -> None:
+    watch = Watch()
+    trail = Trail("system").add("authz.break_glass", "op", data={"ticket": "T"}, **network(1))
+    for number in range(11_000):
+        anywhere = {"source": {"address": f"2001:db8:{number:x}::1"}}
+        trail.denied("op", "tenant_mismatch", wait=timedelta())
+        trail.add("secret.read", "op", targets=["s"], wait=timedelta(), **anywhere)
+        trail.add(f"job.{number}", "op", "attempted", wait=timedelta())
+        trail.add("job.run", "op", "attempted", wait=timedelta())
+    for leaf in trail.leaves:
+        watch.see(leaf)
+    assert len(watch._ways) < 100
+    for detector in watch._detectors:
+        for value in vars(detector).values():
+            for held in value.values() if hasattr(value, "_most") else ():
+                size = len(getattr(held, "events", held))
+                assert size <= 10_000, (detector.rule_id, size)
+                assert detector.rule_id != "wst.new_network_privileged" or size <= 256
+
+
+def test_a_flood_of_guesses_costs_each_record_the_same() -> None:
+    seen = 0
+
+    class Watched(dict[str, int]):
+        def values(self) -> Any:
+            nonlocal seen
+            seen += len(self)
+            return super().values()
+
+    watch = Watch(only=["wst.credential_spray"])
+    watch.see(spray(1).leaves[0])
+    (window,) = watch._detectors[0]._windows.values()  # type: ignore[attr-defined]  # how much is looked at
+    window.labels = Watched(window.labels)
+    for leaf in spray(1, tries=500).leaves + spray(400).leaves:
+        watch.see(leaf)
+    assert seen < 2_000
+
+
+def test_a_grant_to_somebody_else_tells_nothing_again() -> None:
+    trail = granted().add("a.b", "eve", **USE)
+    trail.add("member.joined", "cy", targets=["cy"], changes=MEMBER).add("a.b", "eve", **USE)
+    assert rules(trail) == ["wst.role_before_grant"]
 
 
 def test_findings_come_as_the_records_do() -> None:

@@ -166,3 +166,20 @@ def test_awaited(sqlite_path: Any, clock: FixedClock) -> None:
         await engine.dispose()
 
     asyncio.run(main())
+
+
+def test_a_heartbeat_leaves_a_waiting_run_its_time(runs: WorkflowRuns, clock: FixedClock) -> None:
+    run = runs.start("acme", "sync", actor=ADA, every=MINUTE)
+    runs.pause(run, "approval", until=clock.now() + 60 * MINUTE)
+    clock.advance(5 * MINUTE)
+    assert runs.heartbeat(run).state == "waiting"
+    clock.advance(50 * MINUTE)
+    assert runs.stalled() == []
+    clock.advance(6 * MINUTE)
+    assert [each.id for each in runs.stalled()] == [run.id]
+
+
+def test_what_a_block_raised_is_not_masked_by_a_run_that_had_ended(runs: WorkflowRuns) -> None:
+    with pytest.raises(ZeroDivisionError), runs.run("acme", "sync", actor=ADA) as run:
+        runs.done(run.now)
+        raise ZeroDivisionError

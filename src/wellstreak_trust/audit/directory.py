@@ -34,11 +34,11 @@ from ..core.canonical import canonical_json
 from ..core.clock import SystemClock, to_micros
 from ..core.errors import AuditForkDetected, ConfigurationError, StoreUnavailable
 from ..core.event import AuditEvent
+from ..core.processes import PerProcess
 from .directory_people import DirectoryPeople
 from .event import Draft, content_digest, draft
 from .grove import Tree
 from .journal import Journal, store_file, sync_directory, unavailable
-from .processes import PerProcess
 from .sealed import SealedFiles
 from .store import SPINE, Batch, Head, Leaf, Signed, by_tenant, prunable, require_free, sequence, split_known
 from .tiles import bundle, unbundle

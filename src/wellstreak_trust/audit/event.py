@@ -22,7 +22,7 @@ from ..core.entropy import random_hex
 from ..core.errors import AuditEventRejected, AuditEventTooLarge, TrustError, UsageError
 from ..core.event import AuditEvent, Outcome
 from ..core.principal import Principal
-from ..core.redact import redact
+from ..core.redact import redact, redact_text
 from .encode import encoded, plain, speaks_of_credentials
 from .tiles import ENTRY_MAX
 
@@ -159,12 +159,22 @@ def _spoken(event: AuditEvent) -> dict[str, Any]:
 def _admitted(event: AuditEvent) -> dict[str, Any]:
     """What the host filled in, inside the domain and without credentials."""
     spoken = _spoken(event)
-    if plain(spoken):
-        return spoken
-    canonical_json(spoken)  # refuses what is outside
-    if speaks_of_credentials(spoken):
-        return {name: redact(value) for name, value in spoken.items()}
+    if not plain(spoken):
+        canonical_json(spoken)  # refuses what is outside
+        if speaks_of_credentials(spoken):
+            spoken = {name: redact(value) for name, value in spoken.items()}
+    _name_sessions(spoken["actor"], event.actor)
     return spoken
+
+
+def _name_sessions(fields: dict[str, Any], actor: object) -> None:
+    """Adds the public ids of sessions, which `session.revoked` names; under that key the redactor masks everything."""
+    while isinstance(actor, Principal):
+        found = actor.session_id
+        if found is not None:
+            fit = type(found) is str and len(found) <= _LABEL_MAX and not _UNPRINTABLE.search(found)
+            fields["session_id"] = redact_text(found) if fit else "***"  # an odd one must not keep the event out
+        fields, actor = fields.get("actor", {}), actor.actor
 
 
 def _exact(value: Any) -> Any:
@@ -199,8 +209,6 @@ def _actor(actor: object, depth: int = 0) -> dict[str, Any]:
         fields: dict[str, Any] = {"id": _label(actor.id, "actor.id"), "kind": actor.kind}
         if actor.credential_id is not None:
             fields["credential_id"] = actor.credential_id
-        if actor.session_id is not None:
-            fields["session_id"] = actor.session_id  # its public id: what `session.revoked` names
         if actor.reason is not None:
             fields["reason"] = actor.reason
         if actor.actor is not None:

@@ -24,8 +24,8 @@ from typing import Final
 
 from ..core.clock import Clock, from_micros
 from ..core.errors import AuditConflict, AuditForkDetected, AuditUnavailable, IntegrityError, TrustError
+from ..core.processes import PerProcess
 from .event import Draft
-from .processes import PerProcess
 from .signing import Notary
 from .spine import head_draft, heartbeat_draft, tree_id
 from .store import SPINE, AuditStore, Head

@@ -11,6 +11,7 @@ from ..core.errors import AuditForkDetected, AuditUnavailable, ConfigurationErro
 from ..core.event import AuditEvent
 from ..core.outbox import OutboxRelay, Relayed
 from ..core.principal import Principal
+from ..core.processes import PerProcess
 from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .action import AuditAction
@@ -21,7 +22,6 @@ from .note import Ed25519Signer, check_name
 from .outbox import AuditOutbox, require_outbox
 from .people import People
 from .privacy import Privacy
-from .processes import PerProcess
 from .reading import Reading
 from .recorder import Receipt, Recorder
 from .registry import ActionRegistry

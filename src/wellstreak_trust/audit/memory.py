@@ -8,9 +8,9 @@ from itertools import islice
 from threading import Lock
 from typing import ClassVar
 
+from ..core.processes import PerProcess
 from .event import Draft, Sealed
 from .grove import Tree
-from .processes import PerProcess
 from .query import Query, Span, fits
 from .store import (
     EVERYBODY,

@@ -31,10 +31,10 @@ from ..core.errors import (
     TrustError,
 )
 from ..core.event import AuditEvent
+from ..core.processes import PerProcess
 from .event import Draft, draft, reduced
 from .people import People, without_values
 from .personal import is_marked
-from .processes import PerProcess
 from .registry import ActionRegistry, ActionSpec
 from .sequencer import Sequencer
 from .spill import Gap, Spill

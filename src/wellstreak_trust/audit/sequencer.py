@@ -28,8 +28,8 @@ from typing import Final
 
 from ..core.clock import Clock
 from ..core.errors import AuditUnavailable, StoreUnavailable, TrustError
+from ..core.processes import PerProcess
 from .event import Draft
-from .processes import PerProcess
 from .store import AuditStore, Leaf
 
 __all__ = ["Sequencer"]

@@ -1,4 +1,4 @@
-"""``audit tail | query | report | export | inventory | erase | hold | release | prune``: the trail as people use it.
+"""``audit tail | query | report | export | inventory | erase | hold | release | prune | detect``: a trail in use.
 
 Whoever reads, exports or changes is recorded as ``cli:<user>``, with the reason given. Nothing here prints a secret or
 an erased value, and a name out of the trail cannot steer the terminal. Exit status: 0 done; 1 something is wrong with
@@ -21,6 +21,7 @@ import typer
 
 from wellstreak_trust.core.errors import AuditQueryInvalid, UsageError
 
+from .audit_detect import detect_anomalies
 from .audit_store import acting, bar, log_of, told
 from .console import ERR, say, visible
 from .governance import named
@@ -63,6 +64,7 @@ def add(app: typer.Typer) -> None:
     """Puts these commands under ``audit``."""
     for command in (tail, query, report, export, inventory, erase, hold, release, prune):
         app.command(command.__name__)(command)
+    app.command("detect")(detect_anomalies)
 
 
 def tail(

@@ -85,11 +85,12 @@ def watch(
 ) -> None:
     """Follow the states until interrupted."""
     found, seen = _loaded(source), 0
-    with Live(console=OUT, auto_refresh=False) as live:
+    # One loop for all looks: drivers keep connections that belong to the loop in which they were made.
+    with asyncio.Runner() as runner, Live(console=OUT, auto_refresh=False) as live:
         while True:
             if probe:
-                _done(found, found.aprobe_due, found.probe_due)
-            live.update(_table(_rows(found, tenant)), refresh=True)
+                _done(found, found.aprobe_due, found.probe_due, runner)
+            live.update(_table(_rows(found, tenant, runner)), refresh=True)
             seen += 1
             if seen == looks:
                 return
@@ -125,17 +126,23 @@ def _tell(report: ConnectionReport) -> None:
         say(f"  {share:.1%} of {total} checks in {len(report.days)} days")
 
 
-def _rows(found: Connections, tenant: str | None) -> Sequence[tuple[str, ConnectionStatus]]:
+def _rows(
+    found: Connections, tenant: str | None, runner: asyncio.Runner | None = None
+) -> Sequence[tuple[str, ConnectionStatus]]:
     if tenant is None:
-        return _done(found, found.aoverview, found.overview)
-    return [(tenant, row) for row in _done(found, lambda: found.alist(tenant), lambda: found.list(tenant))]
+        return _done(found, found.aoverview, found.overview, runner)
+    return [(tenant, row) for row in _done(found, lambda: found.alist(tenant), lambda: found.list(tenant), runner)]
 
 
-def _done(found: Connections, later: Callable[[], Awaitable[T]], now: Callable[[], T]) -> T:
+def _done(
+    found: Connections, later: Callable[[], Awaitable[T]], now: Callable[[], T], runner: asyncio.Runner | None = None
+) -> T:
     async def run() -> T:
         return await later()
 
-    return asyncio.run(run()) if found.suspends else now()
+    if not found.suspends:
+        return now()
+    return asyncio.run(run()) if runner is None else runner.run(run())
 
 
 def _loaded(source: str) -> Connections:

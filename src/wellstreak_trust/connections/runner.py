@@ -8,9 +8,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from ..core.clock import aware
 from ..core.redact import redact_text
 from ..core.sansio import drive
-from .probe import CODES, Probe, ProbeContext, ProbeResult
+from .probe import CODES, REJECTIONS, Probe, ProbeContext, ProbeResult
 
 __all__ = ["Results", "Runner", "in_turn", "together"]
 
@@ -58,4 +59,10 @@ def _broken(error: Exception) -> ProbeResult:
 def _cleaned(result: ProbeResult) -> ProbeResult:
     code = result.code if result.code in CODES else "error"
     outcome = result.outcome if result.outcome in ("ok", "fail", "skipped", "unknown") else "unknown"
+    if outcome == "ok" and code in REJECTIONS:
+        outcome = "fail"
+    if result.observed_at is not None:
+        aware(result.observed_at, "observed_at")
+    if not isinstance(result.latency, timedelta) or not isinstance(result.retry_after, timedelta | None):
+        raise TypeError("latency and retry_after are timedelta")
     return replace(result, outcome=outcome, code=code, detail=redact_text(str(result.detail))[:500])

@@ -21,6 +21,7 @@ LEASE: Final = timedelta(seconds=30)
 
 _SOON: Final = timedelta(seconds=30)
 _RARELY: Final = timedelta(hours=1)
+_LONGEST: Final = timedelta(days=1)
 _EVERY: Final[Mapping[State, timedelta]] = MappingProxyType(
     {"testing": _SOON, "active": timedelta(minutes=5), "degraded": _SOON, "unverified": _RARELY}
 )
@@ -34,7 +35,7 @@ def planned(
 
     Args:
         jitter: a random octet, so that what was defined together is not asked together.
-        retry_after: what the provider asked for.
+        retry_after: what the provider asked for; a day at most.
     """
     every = _EVERY.get(record.state)
     if record.state == "failing":
@@ -44,5 +45,5 @@ def planned(
     if every is None:
         return replace(record, next_check=None, leased_until=None)
     spread = every / _JITTER
-    wait = max(every - spread + 2 * spread * jitter / 255, retry_after or timedelta())
+    wait = max(every - spread + 2 * spread * jitter / 255, min(retry_after or timedelta(), _LONGEST))
     return replace(record, next_check=now + wait, leased_until=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -91,19 +92,20 @@ class Connections:
         """Creates or changes a connection; a change starts a new generation, which must prove itself again.
 
         Args:
-            config: plain values that the probes and the host's calls need; never a credential.
+            config: plain values that the probes and the host's calls need, kept as JSON keeps them; never a credential.
             secret: the name of the credential in the secret store.
             keep_previous: let a proved generation carry traffic until a test proves the new one. Where the credential
                 was rotated, callers read the version that `require_active` names, so it must still be readable.
 
         Raises:
-            UsageError: no probes are known for the provider. SecretNotFound: no secret of that name.
+            UsageError: no probes are known for the provider, or a configuration that is no JSON object.
+            SecretNotFound: no secret of that name.
         """
         if provider not in self._probes:
             raise UsageError(f"no probes for {provider!r}", hint="Connections(probes={provider: [HttpProbe(...)]})")
         version = await self._tester.version(tenant_id, secret)
         now = self._clock.now()
-        fixed = MappingProxyType(dict(config))
+        fixed = MappingProxyType(_plain(config))
         wanted = ConnectionRecord(
             tenant_id, provider, "testing", now, 1, fixed, secret, version, generation_since=now, next_check=now
         )
@@ -198,6 +200,8 @@ class Connections:
                     return held
                 fresh = Evidence(held.generation, version, now)
                 return self._ledger.planned(replace(held, evidence=fresh, last_ok=now, faults=0, first_fault=None), now)
+            if held.state == "suspended":
+                return held  # what fails is tested again by itself, and only somebody's test may lead out of there
             after = tested(held, Judgement(verdict, code), now)
             return self._ledger.planned(after, now, report.retry_after) if after is not held else held
 
@@ -282,3 +286,12 @@ class Connections:
         return [status_of(record) for record in await self._ledger.store.list(tenant_id)]
 
     list: Final = synced(alist)
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The host's own copy stays its own, and what every store reads back is what is compared with the next one."""
+    try:
+        found: dict[str, Any] = json.loads(json.dumps(dict(config), allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        raise UsageError("a configuration is a JSON object", hint="text, numbers, lists and objects of them") from None
+    return found

@@ -93,6 +93,8 @@ def defined(
         return held if held.candidate is None else replace(held, candidate=None)
     if held.candidate is not None and wanted.target == held.candidate.target:
         return held
+    if held.state == "revoked" and wanted.secret is None:
+        return held  # no credential is no new one, and the row must remember which one was revoked
     generation = (held.candidate.generation if held.candidate else held.generation) + 1
     if keep_previous and held.state in PROVED:
         return replace(held, candidate=Candidate(generation, *wanted.target, since=now))

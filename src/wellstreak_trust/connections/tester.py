@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from ..core.errors import ConnectionNotActive, TrustError
+from ..core.errors import ConnectionNotActive, HostError
 from ..core.secret import Secret
 from .gate import version_in_use
 from .ledger import Ledger
@@ -65,9 +65,11 @@ class Tester:
             return await self.test(record.tenant_id, record.provider, run)
         except ConnectionNotActive:
             return status_of(await self._ledger.load(record.tenant_id, record.provider))
-        except TrustError as error:
+        except HostError:
+            raise
+        except Exception as error:
             now = self._ledger.clock.now()
-            seen = (("credential", "fail", "error", 0, error.code),)
+            seen = (("credential", "fail", "error", 0, getattr(error, "code", type(error).__name__)),)
             check = Check(now, "test", record.generation, record.secret_version, "fault", "error", seen)
 
             def rule(held: ConnectionRecord) -> ConnectionRecord:
@@ -90,7 +92,9 @@ class Tester:
         unrotated = await self.version(begun.tenant_id, begun.secret) == current
 
         def rule(held: ConnectionRecord) -> ConnectionRecord:
-            if not unrotated or (held.generation, held.state) != (begun.generation, begun.state):
+            # By its edges a state that was left and entered again is another one.
+            stands = (held.generation, held.state, held.edges) == (begun.generation, begun.state, begun.edges)
+            if not unrotated or not stands:
                 return held
             seen = conditions_after(held.conditions, results, held.generation, check.at)
             proved = replace(held, secret_version=begun.secret_version, conditions=seen)
@@ -115,8 +119,9 @@ class Tester:
         unrotated = await self.version(held.tenant_id, candidate.secret) == current
 
         def rule(now_held: ConnectionRecord) -> ConnectionRecord:
-            waits = now_held.candidate is not None and now_held.candidate.generation == candidate.generation
-            if not waits or not unrotated:
+            # Its number alone does not tell: that of a dropped candidate is given to the next one.
+            waiting = now_held.candidate
+            if waiting is None or replace(waiting, reason=candidate.reason) != candidate or not unrotated:
                 return now_held
             after = promoted(now_held, judgement, check.at, current)
             if after.generation == candidate.generation:

@@ -21,9 +21,7 @@ async def findings(parts: Parts, tenant: str, view: View) -> list[Finding]:
     """What the rules find among the newest events, worst first. The read is recorded on that trail."""
     assert parts.audit is not None
     events = await parts.audit.aevents(tenant, limit=_EVENTS, actor=view.principal, reason="operator page: anomalies")
-    # Roles of the platform come with the credential: its trail holds no grant that could stand before their use.
-    rules = RULES.keys() - {"wst.role_before_grant"} if tenant == PLATFORM else RULES.keys()
-    found = list(detect(reversed(events), AnomalyConfig(now=view.now), only=rules))
+    found = list(detect(reversed(events), AnomalyConfig(now=view.now)))
     return sorted(found, key=lambda finding: (_SEVERITIES.index(finding.severity), -finding.last_seen.timestamp()))
 
 

@@ -11,13 +11,15 @@ Context variables set inside are seen by the caller, as with ``await``.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from types import FrameType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from .errors import ConfigurationError
 
-__all__ = ["drive", "suspends", "synced"]
+__all__ = ["drive", "is_awaited", "suspends", "synced"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -42,6 +44,26 @@ def drive(operation: Coroutine[Any, Any, T]) -> T:
     except Exception as error:  # a finally that fails, or awaits again, must not mask the real fault
         raise fault from error
     raise fault
+
+
+def is_awaited() -> bool:
+    """Whether somebody awaits us on an event loop, who would be kept waiting by a call that blocks.
+
+    False without a running loop, and under a sync face even on a loop's thread: what is driven must not suspend. A look
+    at the frames, for moments that are rare: before the network or a worker is waited for. Telling it beforehand would
+    cost every operation.
+    """
+    asyncio = sys.modules.get("asyncio")  # not imported here: without it in the process, nobody runs a loop
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not drive.__code__:
+        frame = frame.f_back
+    return frame is None
 
 
 def suspends(*ports: object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, get_args
 
 from ..core.clock import Clock, SystemClock
 from ..core.entropy import random_token
-from ..core.errors import Conflict, NotFound, RateLimited, UsageError
+from ..core.errors import ConfigurationError, Conflict, NotFound, RateLimited, UsageError
 from ..core.event import AuditEvent, EventSink
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
@@ -140,7 +140,8 @@ class DisclosureIntake:
         row = await self._row(ticket_id)
         content = row.content
         if content is None:
-            assert self._secrets is not None, "the report is sealed: give DisclosureIntake the secret store"
+            if self._secrets is None:
+                raise ConfigurationError("the report is sealed", hint="DisclosureIntake(secrets=...)", reason="sealed")
             pieces = [await self._secrets.aget(self._tenant_id, _name(row.key, at)) for at in range(row.parts)]
             content = "".join(str(piece.reveal()) for piece in pieces)
         return DisclosureReport.model_validate_json(content)

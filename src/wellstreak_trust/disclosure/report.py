@@ -28,7 +28,7 @@ Impact = Literal["own_tenant", "other_tenants", "platform"]
 ReportSeverity = Literal["low", "medium", "high", "critical"]
 
 _FAR: Final = timedelta(days=366)
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")  # all but tab and line feed
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # all but tab and line feed
 _RULES: Final[Mapping[str, str]] = {
     "missing": "missing",
     "extra_forbidden": "unknown_field",

@@ -19,6 +19,9 @@ _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")  # printable ASCII: 
 _TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")  # the shape of RFC 5646
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)")
 _LINE: Final = re.compile(r"([!-9;-~]+): (.*\S)[ \t]*")
+_SIGNED: Final = "-----BEGIN PGP SIGNED MESSAGE-----"
+_SIGNATURE: Final = "-----BEGIN PGP SIGNATURE-----"
+_SIGNATURE_END: Final = "-----END PGP SIGNATURE-----"
 _CONTACT: Final = ("https:", "mailto:", "tel:")
 _KEY: Final = ("https:", "dns:", "openpgp4fpr:")
 _WEB: Final = ("https:",)
@@ -72,6 +75,7 @@ class SecurityTxt:
             raise SecurityTxtInvalid("one of expires and reviewed_at is wanted", hint="reviewed_at=datetime(...)")
         if any(not uri.endswith("provider-metadata.json") for uri in self.csaf):
             raise SecurityTxtInvalid("a CSAF field names a provider-metadata.json")
+        _check_times(self.expires, self.reviewed_at, self.valid_for)
         if self.ends_at - self.clock.now() > MAX_AHEAD:
             raise SecurityTxtInvalid("Expires is more than a year ahead", hint="RFC 9116 2.5.5 wants under a year")
 
@@ -79,9 +83,9 @@ class SecurityTxt:
     def ends_at(self) -> datetime:
         """When the file stops being valid, aware, in UTC."""
         if self.expires is not None:
-            return aware(self.expires, "expires").astimezone(UTC)
+            return self.expires.astimezone(UTC)
         assert self.reviewed_at is not None
-        return (aware(self.reviewed_at, "reviewed_at") + self.valid_for).astimezone(UTC)
+        return (self.reviewed_at + self.valid_for).astimezone(UTC)
 
     def render(self, now: datetime | None = None) -> str:
         """The file's text, lines ended by LF.
@@ -89,7 +93,7 @@ class SecurityTxt:
         Raises:
             SecurityTxtExpired: past `ends_at`; the route answers 404, so that nobody relies on stale contacts.
         """
-        if self.ends_at <= (now or self.clock.now()):
+        if self.ends_at <= (self.clock.now() if now is None else aware(now, "now")):
             raise SecurityTxtExpired("the file has expired", hint="review it and move reviewed_at or expires")
         lines = [f"Contact: {uri}" for uri in self.contact]
         lines.append(f"Expires: {self.ends_at.isoformat(timespec='seconds').replace('+00:00', 'Z')}")
@@ -104,12 +108,14 @@ class SecurityTxt:
     def parse(cls, text: str | bytes, now: datetime | None = None) -> SecurityTxt:
         """Reads a file as strictly as RFC 9116 says MUST; unknown fields are ignored (2.4).
 
+        Of a clear-signed file what is signed is read; the signature itself is not verified.
+
         Raises:
             SecurityTxtInvalid: with the line; SecurityTxtExpired: past its Expires.
         """
         found: dict[str, list[str]] = {}
         expires: list[datetime] = []
-        for number, line in enumerate(_lines(text), 1):
+        for number, line in _clear(_lines(text)):
             if not line or line.startswith("#"):
                 continue
             pair = _LINE.fullmatch(line)
@@ -127,7 +133,7 @@ class SecurityTxt:
                 found.setdefault(name, []).append(value)
         if len(expires) != 1:
             raise SecurityTxtInvalid("exactly one Expires is wanted")
-        moment = now or SystemClock().now()
+        moment = SystemClock().now() if now is None else aware(now, "now")
         if expires[0] <= moment:
             raise SecurityTxtExpired("Expires has passed")
         values: dict[str, Any] = {_BY_NAME[name][0]: tuple(uris) for name, uris in found.items() if name in _BY_NAME}
@@ -164,6 +170,34 @@ def _lines(text: str | bytes) -> list[str]:
     return text.replace("\r\n", "\n").split("\n")
 
 
+def _clear(lines: list[str]) -> list[tuple[int, str]]:
+    """The numbered lines of a file, or of what an OpenPGP cleartext signature is about (RFC 9580, 7)."""
+    numbered = list(enumerate(lines, 1))
+    if lines[0] != _SIGNED:
+        return numbered
+    try:
+        begin = lines.index("") + 1
+        end = lines.index(_SIGNATURE, begin)
+        last = lines.index(_SIGNATURE_END, end) + 1
+    except ValueError:
+        raise SecurityTxtInvalid("a signed message that is not whole", line=1) from None
+    if any(lines[last:]) or not all(line.startswith("Hash: ") for line in lines[1 : begin - 1]):
+        raise SecurityTxtInvalid("something stands beside the signed message", line=last)
+    signed = numbered[begin:end]
+    for number, line in signed:
+        if line.startswith("-") and not line.startswith("- "):
+            raise SecurityTxtInvalid("a dash that is not escaped", line=number)
+    return [(number, line.removeprefix("- ")) for number, line in signed]
+
+
+def _check_times(expires: object, reviewed_at: object, valid_for: object) -> None:
+    for moment in (expires, reviewed_at):
+        if moment is not None and (not isinstance(moment, datetime) or moment.utcoffset() is None):
+            raise SecurityTxtInvalid("a time is no aware datetime", hint="datetime(..., tzinfo=UTC)")
+    if not isinstance(valid_for, timedelta) or not timedelta() < valid_for <= MAX_AHEAD:
+        raise SecurityTxtInvalid("valid_for is no timedelta of at most a year", hint="timedelta(days=180)")
+
+
 def _date(value: str, line: int) -> datetime:
     with suppress(ValueError, OverflowError):
         if _DATE.fullmatch(value):
@@ -172,7 +206,7 @@ def _date(value: str, line: int) -> datetime:
 
 
 def _uris(label: str, values: Iterable[str], schemes: tuple[str, ...], line: int | None = None) -> tuple[str, ...]:
-    if isinstance(values, str):
+    if not isinstance(values, Iterable) or isinstance(values, str):
         raise SecurityTxtInvalid(f"{label} is a list", hint=f"{label.lower()}=['...']")
     for uri in (found := tuple(values)):
         if not isinstance(uri, str) or not _URI.fullmatch(uri) or not uri.lower().startswith(schemes):
@@ -181,7 +215,7 @@ def _uris(label: str, values: Iterable[str], schemes: tuple[str, ...], line: int
 
 
 def _tags(values: Iterable[str]) -> tuple[str, ...]:
-    found = tuple(values)
+    found = tuple(values) if isinstance(values, Iterable) else (None,)
     if isinstance(values, str) or any(not isinstance(tag, str) or not _TAG.fullmatch(tag) for tag in found):
         raise SecurityTxtInvalid("Preferred-Languages holds a malformed language tag", hint="['en', 'de']")
     return found

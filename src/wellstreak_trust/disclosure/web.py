@@ -18,6 +18,7 @@ from .security_txt import SecurityTxt
 __all__ = ["ReportRoute", "SecurityTxtRoute"]
 
 _BODY_MOST: Final = 256 * 1024
+_DIGITS: Final = 12
 _REASONS: Final = {200: "OK", 201: "Created", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
                    413: "Content Too Large", 415: "Unsupported Media Type", 429: "Too Many Requests",
                    500: "Internal Server Error", 503: "Service Unavailable"}  # fmt: skip
@@ -97,7 +98,10 @@ class ReportRoute(_Route):
         early = _unfit(environ["REQUEST_METHOD"], environ.get("CONTENT_TYPE", ""))
         if early is not None:
             return early
-        body = environ["wsgi.input"].read(_BODY_MOST + 1)
+        # PEP 3333: a server may wait for ever for more than the length that the client declared.
+        said = environ.get("CONTENT_LENGTH") or str(_BODY_MOST + 1)
+        length = int(said) if said.isascii() and said.isdigit() and len(said) < _DIGITS else _BODY_MOST + 1
+        body = environ["wsgi.input"].read(min(length, _BODY_MOST + 1))
         client = self._client(environ) if self._client is not None else environ.get("REMOTE_ADDR")
         try:
             return _created(self._intake.submit(_document(body), client=client or None))

@@ -31,6 +31,7 @@ from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .apikey_store import ApiKeyInfo, ApiKeyRow, ApiKeyStore
 from .authenticator import Credential
+from .given import names_in, span_in, text_in, text_or_none
 from .presented import Presented, text_of
 from .session_input import shown_label
 from .trail import Cause, Fact, Trail
@@ -146,9 +147,9 @@ class ApiKeys:
             UsageError: no owner or tenant, scopes that are no names, a lifetime that is not within 366 days.
             Denied: a scope the owner does not have.
         """
-        if not (owner_id and tenant_id):
+        if not (text_in(owner_id, "owner_id") and text_in(tenant_id, "tenant_id")):
             raise UsageError("a key has an owner and a tenant")
-        if not timedelta() < expires_in <= MAX_LIFETIME:
+        if not timedelta() < span_in(expires_in, "expires_in") <= MAX_LIFETIME:
             raise UsageError("a key lives up to 366 days")
         wanted = _scopes(scopes)
         if await self._allowed(owner_id, tenant_id, wanted) != wanted:
@@ -208,7 +209,7 @@ class ApiKeys:
             NotFound: no such key, an expired one, or another tenant's.
             UsageError: a negative overlap.
         """
-        if overlap < timedelta():
+        if span_in(overlap, "overlap") < timedelta():
             raise UsageError("an overlap is zero or more")
         row, now = await self._find(key_id, tenant_id), self._clock.now()
         if row is None or now >= row.info.expires_at:
@@ -227,6 +228,7 @@ class ApiKeys:
 
     async def arevoke(self, key_id: str, *, tenant_id: str | None = None, by: Principal | None = None) -> bool:
         """Ends a key from the next request on; tells whether there was one. `tenant_id` and `by` as for `rotate`."""
+        tenant_id = text_or_none(tenant_id, "tenant_id")
         gone = await self._store.revoke(key_id, tenant_id=tenant_id) if _is_id(key_id) else None
         if gone is not None:
             await self._tell_end(gone, "revoked", by)
@@ -236,7 +238,8 @@ class ApiKeys:
 
     async def arevoke_all(self, owner_id: str, /, *, tenant_id: str | None = None, by: Principal | None = None) -> int:
         """Ends every key of an owner, in one tenant or in all; returns how many."""
-        gone = await self._store.revoke_owned(owner_id, tenant_id=tenant_id)
+        tenant_id = text_or_none(tenant_id, "tenant_id")
+        gone = await self._store.revoke_owned(text_in(owner_id, "owner_id"), tenant_id=tenant_id)
         for info in gone:
             await self._tell_end(info, "revoked_all", by)
         return len(gone)
@@ -245,7 +248,7 @@ class ApiKeys:
 
     async def alist(self, tenant_id: str) -> _Infos:
         """The tenant's keys, oldest first, expired ones included."""
-        return [*await self._store.list(tenant_id)]
+        return [*await self._store.list(text_in(tenant_id, "tenant_id"))]
 
     list: Final = synced(alist)
 
@@ -312,7 +315,7 @@ def _random(length: int) -> str:
 
 
 def _scopes(scopes: Iterable[str]) -> frozenset[str]:
-    found = frozenset(scopes)
-    if isinstance(scopes, str) or not found or not all(isinstance(name, str) and name for name in found):
+    found = frozenset(names_in(scopes, "scopes"))
+    if not found or "" in found:
         raise UsageError("scopes are names of permissions", hint="scopes={'agents:read'}")
     return found

@@ -92,7 +92,7 @@ class Authenticator:
     """Finds the one credential of a request and has it proved by the first member that takes it.
 
     Args:
-        members: `SessionManager`, `ApiKeys`, `JwtVerifier`, `DpopTokens`, `AgentTokens`, or a `CredentialMember` or
+        members: `SessionManager`, `ApiKeys`, `JwtVerifier`, `DpopTokens`, `AgentVerifier`, or a `CredentialMember` or
             `RequestMember` of the host.
 
     Raises:
@@ -100,7 +100,9 @@ class Authenticator:
     """
 
     def __init__(self, members: Iterable[CredentialMember | RequestMember]) -> None:
-        self.members: tuple[CredentialMember | RequestMember, ...] = tuple(members)
+        self.members: tuple[CredentialMember | RequestMember, ...] = (
+            tuple(members) if isinstance(members, Iterable) else ()
+        )
         if not self.members:
             raise ConfigurationError("an Authenticator without members refuses everybody", reason="authenticator")
         for member in self.members:

@@ -24,13 +24,14 @@ from hashlib import sha256
 from hmac import compare_digest, digest
 from typing import Any, Final
 
-from ..core.canonical import canonical_json, length_prefixed
+from ..core.canonical import length_prefixed
 from ..core.clock import Clock, SystemClock
 from ..core.entropy import SYSTEM_ENTROPY
 from ..core.errors import ConfigurationError, InvalidCredential, UsageError
 from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .cookies import Cookie, host_cookie
+from .given import plain_data, text_in, text_or_none
 from .presented import Presented, TokenFormat, text_of
 from .sealing import seal
 from .token_store import OneTimeTokenRow, OneTimeTokenStore
@@ -117,9 +118,9 @@ class OneTimeCodes:
         Raises:
             UsageError: an empty subject, data outside canonical JSON.
         """
-        if subject == "":
+        if subject is not None and not text_in(subject, "subject"):
             raise UsageError("a code needs a subject")
-        canonical_json(dict(data or {}))
+        facts, private = plain_data(data), text_or_none(private, "private")
         ticket, now = TICKETS.new(), self._clock.now()
         code, ends = self._draw(), now + self._lifetime
         if subject is None:
@@ -128,7 +129,7 @@ class OneTimeCodes:
             key = TICKETS.key_of(ticket)
             row = OneTimeTokenRow(key, self.purpose, subject, now, ends, fingerprint=self._mac(key, subject, code))
             sealed = None if private is None else seal(ticket, _USE, private)
-            await self.store.issue(replace(row, data=dict(data or {}), sealed=sealed))
+            await self.store.issue(replace(row, data=facts, sealed=sealed))
         sent = None if subject is None else Secret(code)
         return IssuedCode(sent, Secret(ticket), ends, self._cookie(ticket))
 

@@ -46,6 +46,8 @@ class Cookie:
     same_site: SameSite = "Lax"
 
     def __post_init__(self) -> None:
+        if not all(isinstance(part, str) for part in (self.name, self.value, self.path)):
+            raise UsageError("a cookie's name, value and path are text")
         if not (_NAME.fullmatch(self.name) and _VALUE.fullmatch(self.value) and _PATH.fullmatch(self.path)):
             raise UsageError("a cookie's name, value or path holds a character that would end it")
         if len(self.name) + len(self.value) > _LIMIT:

@@ -179,7 +179,7 @@ class Dpop:
         if not (now - self._max_age).timestamp() <= at <= (now + self._leeway).timestamp():
             raise InvalidToken("signed too long ago, or in the future", reason="time")
         _check_token(claims, access_token)
-        if jkt is not None and not hmac.compare_digest(thumb, jkt.encode("utf-8", "replace")):
+        if jkt is not None and not hmac.compare_digest(thumb, str(jkt).encode("utf-8", "replace")):
             raise InvalidToken("the token was issued for another key", reason="bound")
         if self._nonces is not None and not self._nonces.accepts(claims.get("nonce"), now):
             raise DpopNonceRequired(self._nonces.current(now))
@@ -252,7 +252,7 @@ def same_target(one: str, other: str) -> bool:
 
 
 def _normal(url: str) -> tuple[str, str, int, str] | None:
-    if len(url) > _URL_LIMIT or not url.isascii() or not url.isprintable() or "\\" in url:
+    if not isinstance(url, str) or len(url) > _URL_LIMIT or not url.isascii() or not url.isprintable() or "\\" in url:
         return None
     target = Target.parse(url)
     if target.scheme not in _PORTS or not target.host or target.port == -1 or "@" in target.host:

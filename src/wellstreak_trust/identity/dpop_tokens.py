@@ -16,7 +16,7 @@ __all__ = ["BindableTokens", "DpopTokens"]
 
 
 class BindableTokens(Protocol):
-    """Tokens that may be bound to a key: `JwtVerifier` and `AgentTokens`."""
+    """Tokens that may be bound to a key: `JwtVerifier` and `AgentVerifier`."""
 
     def reads(self, token: str, /) -> bool:
         """Whether a token is of this kind, by form alone."""
@@ -35,7 +35,7 @@ class DpopTokens:
     """A member of an `Authenticator`: takes the scheme ``DPoP`` (RFC 9449, 7.1), and nothing without a proof.
 
     Args:
-        tokens: a `JwtVerifier` or `AgentTokens`. As a member of its own it takes tokens that are bound to nothing, as
+        tokens: a `JwtVerifier` or `AgentVerifier`. As a member of its own it takes tokens that are bound to nothing, as
             bearer tokens, and refuses those that are bound; leave it out to take bound ones alone.
         dpop: verifies the proofs. `RequestFacts.url` must be the address that clients see.
     """

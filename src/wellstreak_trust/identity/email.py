@@ -242,6 +242,8 @@ class EmailChange:
         old = await self._accounts.address_of(user_id)
         async with self._trail.around(Fact("email.changed", user_id, cause="changed")):
             await self._tokens.aconsume(token, email=new, fingerprint=normalised_email(old))
+            # Ended before and after: a crash in between must leave nobody inside who came under the old address.
+            await self._proof.end_all(user_id, "changed", keep)
             if old is None or not await self._accounts.change_address(user_id, old, new):
                 raise InvalidCredential("the address is taken", reason="email")
         await self._proof.end_all(user_id, "changed", keep)

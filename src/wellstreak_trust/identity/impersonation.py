@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from ..core.entropy import random_hex
 from ..core.errors import Denied, UsageError
 from ..core.principal import Principal
+from .given import span_in
 from .session_input import impersonation_reason
 from .session_store import SessionRow
 
@@ -33,7 +34,7 @@ def impersonation(parent: SessionRow, as_whom: Principal, duration: timedelta, n
     actor = parent.principal
     if actor.actor is not None or actor.id == as_whom.id:
         raise Denied("an impersonation starts from one's own session and ends at somebody else's")
-    if duration <= timedelta():
+    if span_in(duration, "duration") <= timedelta():
         raise UsageError("an impersonation lasts longer than nothing")
     session_id = random_hex()
     principal = Principal(
@@ -44,7 +45,7 @@ def impersonation(parent: SessionRow, as_whom: Principal, duration: timedelta, n
         amr=actor.amr,
         auth_time=actor.auth_time,
         actor=actor,
-        reason=impersonation_reason(as_whom.reason or ""),
+        reason=impersonation_reason(as_whom.reason),
     )
     idle, ends_at = min(parent.idle, duration), min(now + duration, parent.expires_at)
     return SessionRow(b"", session_id, principal, now, now, idle, ends_at, parent_id=parent.id)

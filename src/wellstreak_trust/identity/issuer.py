@@ -36,6 +36,7 @@ from ..core.clock import Clock, SystemClock, aware
 from ..core.entropy import random_hex
 from ..core.errors import ConfigurationError, InvalidToken, UsageError
 from ..core.secret import Secret
+from .given import configured_span, span_in
 from .jwk import encoded, public_jwk, refused_key, thumbprint
 from .jws import json_object, media_type, segments
 from .keys import KeySet, VerifyKey, verify_key
@@ -138,7 +139,7 @@ class JwtIssuer:
     ) -> None:
         if not isinstance(issuer, str) or not issuer:
             raise ConfigurationError("an issuer is non-empty text", reason="issuer")
-        if max_lifetime < _SECOND:
+        if configured_span(max_lifetime, "max_lifetime") < _SECOND:
             raise ConfigurationError("max_lifetime is a second or more", reason="lifetime")
         first = key if isinstance(key, SigningKey) else SigningKey(key, alg, kid)
         self.issuer: str = issuer
@@ -161,10 +162,12 @@ class JwtIssuer:
             UsageError: claims that no strict verifier would take, or a lifetime out of range.
             ConfigurationError: no key signs at this moment, or none that outlives the token.
         """
-        if not _SECOND <= lifetime <= self.max_lifetime:
+        if not _SECOND <= span_in(lifetime, "lifetime") <= self.max_lifetime:
             raise UsageError(f"a token lives one second to {self.max_lifetime}")
         if not isinstance(typ, str) or not media_type(typ) or not typ.isprintable():
             raise UsageError("a token has a type", hint='typ="at+jwt"')
+        if not isinstance(claims, Mapping):
+            raise UsageError("claims are a mapping")
         if any(name in claims for name in _OURS):
             raise UsageError("iss, iat and exp are the issuer's to say", hint="give lifetime= instead")
         now = self.clock.now()

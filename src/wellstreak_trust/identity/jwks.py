@@ -20,6 +20,7 @@ from ..core.clock import Clock, SystemClock
 from ..core.errors import ConfigurationError, ProviderUnavailable
 from ..core.sansio import drive
 from .documents import HttpWay, checked_url, default_way, fetched
+from .given import configured_span
 from .kept import Kept, Terms
 from .keys import MAX_KEYS, KeySet, VerifyKey
 from .waiting import BLOCKING, LOOP, Waiter
@@ -60,6 +61,8 @@ class JwksSource:
         http: HttpWay | None = None,
         clock: Clock | None = None,
     ) -> None:
+        for name, span in (("fresh", fresh), ("stale", stale), ("cooldown", cooldown), ("timeout", timeout)):
+            configured_span(span, name)
         if not timedelta() < fresh <= stale or min(cooldown, timeout) <= timedelta():
             raise ConfigurationError(
                 "a key source needs 0 < fresh <= stale, and a positive cooldown and timeout", reason="key_source"

@@ -53,6 +53,7 @@ _ENDS: Final = tuple(map(frozenset, (_ALPHABET, b"", _ALPHABET[::16], _ALPHABET[
 _PADDING: Final = (b"", b"", b"==", b"=")
 _REFUSED: Final = frozenset(("crit", "b64", "zip", "cty", "jwk", "jku", "x5u", "x5c"))
 _TEXTS: Final = ("kid", "typ", "x5t", "x5t#S256")
+_SHOWN: Final = 40  # characters of a name that is repeated to the operator
 _BLANK: Final = " \t\r\n"  # what JSON calls white space (RFC 8259, 2)
 
 Compact = tuple[bytes, bytes, bytes, bytes]
@@ -118,10 +119,10 @@ def admitted_algorithms(names: Iterable[str] | None) -> frozenset[str]:
         ConfigurationError: empty; an unknown name or ``none``; HMAC beside public keys, where a public key would one
             day be taken for a secret.
     """
-    found = () if isinstance(names, str) or names is None else tuple(names)
+    found = () if isinstance(names, str | bytes) or not isinstance(names, Iterable) else tuple(names)
     if not found:
         raise ConfigurationError("algorithms is a non-empty collection", hint='algorithms=("ES256",)', reason="alg")
-    unknown = sorted(str(name) for name in found if name not in ALGORITHMS)
+    unknown = sorted(_shown(name) for name in found if name not in ALGORITHMS)
     if unknown:
         raise ConfigurationError(
             f"algorithms that no verifier here takes: {', '.join(unknown)[:200]}",
@@ -133,6 +134,11 @@ def admitted_algorithms(names: Iterable[str] | None) -> frozenset[str]:
             "HMAC and public-key algorithms in one verifier", hint="build one verifier for each family", reason="alg"
         )
     return frozenset(found)
+
+
+def _shown(name: object) -> str:
+    text = name if isinstance(name, str) else type(name).__name__
+    return text if text.isascii() and text.isprintable() and len(text) <= _SHOWN else "..."
 
 
 def segments(token: Presented, *, may_be_empty: bool = False) -> Compact:

@@ -7,7 +7,6 @@ Checks run in the order of RFC 8725 and the first one that fails decides `Invali
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,8 +15,9 @@ from typing import Any, Final
 from ..core.clock import Clock, SystemClock, micros
 from ..core.errors import ConfigurationError, InvalidToken
 from ..core.principal import Principal
-from ..core.sansio import suspends
+from ..core.sansio import is_awaited, suspends
 from .authenticator import Credential
+from .given import configured_names, configured_span
 from .jws import Compact, admit, admitted_algorithms, header_of, json_object, opened, segments
 from .keys import KeyFinder, KeySet, VerifyKey
 from .presented import Presented
@@ -94,9 +94,9 @@ class JwtVerifier:
             )
         if not all(isinstance(name, str) and name for name in (issuer, audience)):
             raise ConfigurationError("issuer and audience are non-empty text", reason="issuer")
-        if not timedelta() <= leeway <= MAX_LEEWAY:
+        if not timedelta() <= configured_span(leeway, "leeway") <= MAX_LEEWAY:
             raise ConfigurationError("leeway is zero to five minutes", hint="synchronise clocks", reason="leeway")
-        if max_lifetime is not None and max_lifetime <= timedelta():
+        if max_lifetime is not None and configured_span(max_lifetime, "max_lifetime") <= timedelta():
             raise ConfigurationError("max_lifetime is positive, or None", reason="lifetime")
         self.suspends: bool = suspends(keys)
         self.profile: TokenProfile = profile_of(profile)
@@ -109,7 +109,7 @@ class JwtVerifier:
         self._leeway: float = leeway.total_seconds()
         self._max_lifetime: float = max_lifetime.total_seconds() if max_lifetime is not None else math.inf
         # The parties are there once they compare equal.
-        wanted = dict.fromkeys((*self.profile.required, *required))
+        wanted = dict.fromkeys((*self.profile.required, *configured_names(required, "required")))
         self._required: tuple[str, ...] = tuple(name for name in wanted if name not in ("iss", "aud"))
         self._principal: Callable[[Claims], Principal] = principal or _principal
         self._clock: Clock = clock or SystemClock()
@@ -126,10 +126,10 @@ class JwtVerifier:
         return self._claims(parts, self._keys.find(header.alg, header.kid))
 
     async def averify(self, token: Presented) -> Claims:
-        """`verify`, for callers that await. Driven by a sync face, where no loop runs, it fetches keys in place."""
+        """`verify`, for callers that await. Driven by a sync face, it fetches keys in place."""
         parts = segments(token)
         header = admit(parts, self._algorithms, self._typs)
-        awaits = not isinstance(self._keys, KeySet) and _on_a_loop()
+        awaits = not isinstance(self._keys, KeySet) and is_awaited()
         key = await self._keys.afind(header.alg, header.kid) if awaits else self._keys.find(header.alg, header.kid)
         return self._claims(parts, key)
 
@@ -204,14 +204,6 @@ class JwtVerifier:
             raise InvalidToken("expired or not yet valid", reason="time")
         if not 0 < expires - issued <= self._max_lifetime:
             raise InvalidToken("it lives longer than any token may", reason="lifetime")
-
-
-def _on_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _holds(audiences: object, wanted: str) -> bool:

@@ -26,18 +26,17 @@ A fetch that failed is not repeated at once by every caller: after three failure
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock, Thread
-from typing import Any, Final, Generic, TypeVar
-from weakref import WeakSet
+from typing import Final, Generic, TypeVar
 
 from ..core.clock import Clock
 from ..core.errors import ProviderUnavailable, TrustError
+from ..core.processes import renewed_in_children
 from .waiting import Waiter
 
 __all__ = ["Kept", "Terms"]
@@ -103,7 +102,7 @@ class Kept(Generic[T]):
         self._fault: TrustError | None = None
         self._retry_at: int = 0
         self._asked_at: int | None = None
-        _ALL.add(self)
+        renewed_in_children(self)
 
     @property
     def launches(self) -> int:
@@ -218,19 +217,7 @@ class Kept(Generic[T]):
         error.retry_after = timedelta(microseconds=max(0, self._retry_at - now) // 1_000)
         return error
 
-    def _forked(self) -> None:
-        """In the child: the parent's fetching thread is not here, and its lock may be held for ever."""
+    def renew(self) -> None:
+        """In the child of a fork: the parent's fetching thread is not here, and its lock may be held for ever."""
         self._lock = Lock()
         self._flight = None
-
-
-_ALL: Final[WeakSet[Kept[Any]]] = WeakSet()
-
-
-def _after_fork() -> None:
-    for kept in _ALL:
-        kept._forked()
-
-
-if hasattr(os, "register_at_fork"):  # there is no fork on Windows
-    os.register_at_fork(after_in_child=_after_fork)

@@ -179,7 +179,7 @@ class KeySet:
         secret = octets.reveal() if isinstance(octets, Secret) else octets
         if not isinstance(secret, bytes):
             raise refused_key("an HMAC secret is octets", "base64-decode it, or encode it yourself")
-        if alg not in _DIGEST_OCTETS:
+        if not isinstance(alg, str) or alg not in _DIGEST_OCTETS:
             raise refused_key("not an HMAC algorithm", f"one of {', '.join(_DIGEST_OCTETS)}")
         if len(secret) < _DIGEST_OCTETS[alg]:
             raise refused_key(f"{alg} needs {_DIGEST_OCTETS[alg]} octets or more", "draw them at random")

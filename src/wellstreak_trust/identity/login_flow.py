@@ -182,7 +182,7 @@ class LoginFlow:
         return row
 
     def _browser(self, row: LoginRow, cookies: Mapping[str, str]) -> str:
-        found = cookies.get(self.name(row.key))
+        found = cookies.get(self.name(row.key)) if isinstance(cookies, Mapping) else None
         text = found if isinstance(found, str) and _TOKEN.fullmatch(found) else ""
         if not compare_digest(_hash(text), row.browser):
             raise InvalidCredential("not the browser that began this sign-in", reason="browser")

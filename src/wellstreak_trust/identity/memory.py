@@ -34,6 +34,7 @@ class MemorySessionStore:
         self._rows: dict[bytes, SessionRow] = {}
         self._keys: dict[str, bytes] = {}
         self._of_user: dict[str, dict[str, None]] = {}
+        self._by_actor: dict[str, dict[str, None]] = {}
         self._children: dict[str, dict[str, None]] = {}
         self._federated: dict[tuple[str, str, str], dict[str, None]] = {}
 
@@ -89,11 +90,10 @@ class MemorySessionStore:
     async def end_all(self, user_id: str, /, *, except_id: str | None) -> None:
         """See `SessionStore`. At most `max_per_user` rows and their impersonations."""
         with self._lock:
-            for row in self._user_rows(user_id):
-                if row.id != except_id:
-                    self._drop(row.id)
-                else:
-                    self._drop_children(row.id)
+            # By the actor and not by the actor's sessions: one that ran out is forgotten before what came out of it.
+            for found in (*self._of_user.get(user_id, ()), *self._by_actor.get(user_id, ())):
+                if found != except_id:
+                    self._drop(found)
 
     async def end_federated(self, issuer: str, /, *, subject: str | None, sid: str | None) -> tuple[SessionRow, ...]:
         """See `SessionStore`."""
@@ -108,7 +108,7 @@ class MemorySessionStore:
     async def end_everything(self) -> None:
         """See `SessionStore`."""
         with self._lock:
-            for held in (self._rows, self._keys, self._of_user, self._children, self._federated):
+            for held in (self._rows, self._keys, self._of_user, self._by_actor, self._children, self._federated):
                 held.clear()
 
     async def live(self, user_id: str, /) -> tuple[SessionRow, ...]:
@@ -132,6 +132,8 @@ class MemorySessionStore:
         self._rows[row.key] = row
         self._keys[row.id] = row.key
         self._of_user.setdefault(row.user_id, {})[row.id] = None
+        if row.actor_id is not None:
+            self._by_actor.setdefault(row.actor_id, {})[row.id] = None
         for mark in _marks(row):
             self._federated.setdefault(mark, {})[row.id] = None
 
@@ -146,6 +148,8 @@ class MemorySessionStore:
             return ()
         row = self._rows.pop(key)
         _discard(self._of_user, row.user_id, session_id)
+        if row.actor_id is not None:
+            _discard(self._by_actor, row.actor_id, session_id)
         for mark in _marks(row):
             _discard(self._federated, mark, session_id)
         if row.parent_id is not None:

@@ -11,6 +11,7 @@ from ..core.clock import Clock, SystemClock
 from ..core.errors import ConfigurationError
 from .discovery import WELL_KNOWN, Metadata, kept_metadata
 from .documents import HttpWay, checked_url, default_way
+from .given import configured_names, configured_span
 from .jwks import JwksSource
 from .jws import admitted_algorithms
 from .kept import Kept
@@ -118,7 +119,7 @@ class OidcProvider:
         self.acr_values: tuple[str, ...] = _texts(acr_values, "acr_values")
         self.userinfo: bool = bool(userinfo)
         self.trusted_audiences: frozenset[str] = frozenset(_texts(trusted_audiences, "trusted_audiences"))
-        if id_token_max_age < _MINUTE:
+        if configured_span(id_token_max_age, "id_token_max_age") < _MINUTE:
             raise ConfigurationError("id_token_max_age is at least a minute", reason="id_token_max_age")
         self.id_token_max_age: timedelta = id_token_max_age
         self.par: bool | None = par
@@ -188,9 +189,7 @@ def _text(value: object, name: str) -> str:
 
 
 def _texts(values: Collection[str], name: str) -> tuple[str, ...]:
-    if isinstance(values, str):
-        raise ConfigurationError(f"{name} is a collection of text", hint=f'{name}=("...",)', reason=name)
-    found = tuple(_text(value, f"each of {name}") for value in values)
+    found = tuple(_text(value, f"each of {name}") for value in configured_names(values, name))
     if any(" " in value for value in found):
         raise ConfigurationError(f"one of {name} holds a space", reason=name)
     return found

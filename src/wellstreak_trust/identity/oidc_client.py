@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,14 +10,13 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
 
-import jwt
-
 from ..core.clock import Clock
 from ..core.egress import EgressResponse
 from ..core.entropy import random_token
 from ..core.errors import ConfigurationError, InvalidCredential
 from ..core.secret import Secret
 from .documents import HttpWay, asked, json_document
+from .issuer import SigningKey
 
 __all__ = ["ClientAuthentication", "ClientKey", "ClientSecret", "TokenAnswer", "token_answer"]
 
@@ -45,13 +45,11 @@ class ClientKey:
         """A JWT of these claims.
 
         Raises:
-            ConfigurationError: a key that does not fit its algorithm.
+            ConfigurationError: no private key, or one that does not fit its algorithm, by the rules of `SigningKey`.
         """
-        headers = {"kid": self.kid} if self.kid is not None else None
-        try:
-            return jwt.encode(dict(claims), self.key, self.alg, headers)
-        except (TypeError, ValueError, NotImplementedError, jwt.PyJWTError):
-            raise ConfigurationError("the client's key does not sign with its algorithm", reason="client_key") from None
+        named = {} if self.kid is None else {"kid": self.kid}  # a name that the provider never heard is worse than none
+        payload = json.dumps(dict(claims), separators=(",", ":")).encode("ascii")
+        return SigningKey(self.key, self.alg, self.kid).sign({"typ": "JWT", **named}, payload)
 
 
 ClientSecret = str | Secret[str] | ClientKey | Callable[[], str] | None
@@ -67,6 +65,7 @@ class ClientAuthentication:
 
     def __init__(self, client_id: str, secret: ClientSecret, method: str, clock: Clock) -> None:
         kind = "key" if isinstance(secret, ClientKey) else "none" if secret is None else "secret"
+        method = method if isinstance(method, str) else ""
         wanted = {"private_key_jwt": "key", "none": "none"}.get(method, "secret")
         fits = not isinstance(secret, ClientKey) or secret.alg in _SIGNING
         if method not in _METHODS or kind != wanted or not fits or secret == "":

@@ -163,7 +163,7 @@ class OidcLogin:
             InvalidCredential: no such form, or a field twice.
         """
         text = body.decode("ascii", "replace") if isinstance(body, bytes) else body
-        fields = query_of("?" + text)
+        fields = query_of(f"?{text}" if isinstance(text, str) else "")
         return _with_query(self._provider.redirect_uri, {name: fields[name] for name in _FORM_POST if name in fields})
 
     # --- afterwards ------------------------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ class OidcLogin:
         """
         state = query_of(url_or_query).get("state") or ""
         removal = self._logout_cookie("", timedelta())
-        kept = cookies.get(removal.name)
+        kept = cookies.get(removal.name) if isinstance(cookies, Mapping) else None
         known = kept.encode("utf-8", "replace") if isinstance(kept, str) else b""
         if not state or not compare_digest(state.encode("utf-8", "replace"), known):
             raise InvalidCredential("not a sign-out of this browser", reason="state")

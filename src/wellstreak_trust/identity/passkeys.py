@@ -31,6 +31,7 @@ from ..core.principal import Principal
 from ..core.sansio import suspends, synced
 from .cookies import Cookie, host_cookie
 from .factor_store import PasskeyRow, PasskeyStore
+from .given import text_in, text_or_none
 from .presented import Presented, text_of
 from .session_input import shown_label
 from .token_store import OneTimeTokenRow, OneTimeTokenStore
@@ -162,11 +163,13 @@ class Passkeys:
         Raises:
             UsageError: no user or no name.
         """
-        if not user_id or not name:
+        if not text_in(user_id, "user_id") or not text_in(name, "name"):
             raise UsageError("a passkey has a user and a name to show")
         challenge, expires_at = await self._issue(_REGISTER, user_id, None)
         held = await self._store.list(user_id)
-        options = self._party.registration(challenge, self._handle(user_id), (name, display_name), held)
+        options = self._party.registration(
+            challenge, self._handle(user_id), (name, text_in(display_name, "display_name")), held
+        )
         return PasskeyRegistration(options, expires_at)
 
     begin_registration: Final = synced(abegin_registration)
@@ -215,6 +218,7 @@ class Passkeys:
                 nobody who has one.
         """
         browser = random_token()
+        text_or_none(user_id, "user_id")
         purpose, subject = (_SIGN_IN, random_hex()) if user_id is None else (_CONFIRM, user_id)
         challenge, expires_at = await self._issue(purpose, subject, browser)
         held = () if user_id is None else await self._store.list(user_id)
@@ -259,13 +263,14 @@ class Passkeys:
 
     async def alist(self, user_id: str) -> _Infos:
         """The user's passkeys, oldest first."""
-        return [_info(row) for row in await self._store.list(user_id)]
+        return [_info(row) for row in await self._store.list(text_in(user_id, "user_id"))]
 
     list: Final = synced(alist)
 
     async def aremove(self, user_id: str, id: str, *, by: Principal | None = None) -> bool:
         """Forgets a passkey of this user, lost or replaced; tells whether there was one."""
-        octets = bytes.fromhex(id) if re.fullmatch(r"(?:[0-9a-f]{2}){1,1023}", id) else b""
+        named = id if isinstance(id, str) else ""
+        octets = bytes.fromhex(named) if re.fullmatch(r"(?:[0-9a-f]{2}){1,1023}", named) else b""
         row = await self._store.read(octets)
         if row is None or row.user_id != user_id:
             return False

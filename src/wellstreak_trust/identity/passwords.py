@@ -27,6 +27,7 @@ from ..core.entropy import SYSTEM_ENTROPY
 from ..core.errors import ConfigurationError, InvalidRequest
 from ..core.secret import Secret
 from .argon2id import Parameters, argon2id
+from .given import configured_span
 from .workers import Workers
 
 __all__ = ["PasswordHasher", "PasswordVerdict", "Pepper"]
@@ -106,7 +107,7 @@ class PasswordHasher:
         strong: bool = False,
     ) -> None:
         found = permits if permits is not None else os.cpu_count() or 1
-        if found < 1 or wait <= timedelta():
+        if type(found) is not int or found < 1 or configured_span(wait, "wait") <= timedelta():
             raise ConfigurationError("a hasher needs a permit and a time to wait for it", reason="permits")
         self._pepper: Pepper | None = pepper
         self._parameters: Parameters = _STRONG if strong else _MINIMUM

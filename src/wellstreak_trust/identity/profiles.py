@@ -66,7 +66,7 @@ def _no_logout(claims: Mapping[str, Any]) -> str:
         return "event"
     if "nonce" in claims:  # else an ID token could be replayed as a logout token
         return "nonce"
-    named = "sub" in claims if "sid" not in claims else type(sid) is str and sid != ""
+    named = "sub" in claims if "sid" not in claims else type(sid) is str and sid != "" and sid.isprintable()
     return "" if named else "session"
 
 

@@ -19,6 +19,7 @@ from ..core.principal import Principal
 from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .factor_store import RecoveryCodeStore
+from .given import text_in
 from .passwords import PasswordHasher
 from .presented import Presented, text_of
 from .trail import Fact, Trail
@@ -65,7 +66,7 @@ class RecoveryCodes:
             UsageError: no user.
             Busy: no worker was free in time.
         """
-        if not user_id:
+        if not text_in(user_id, "user_id"):
             raise UsageError("recovery codes need a user")
         codes = tuple(_drawn() for _ in range(COUNT))
         salt = SYSTEM_ENTROPY.octets(_SALT_OCTETS)
@@ -85,7 +86,7 @@ class RecoveryCodes:
             InvalidCredential: no codes, a wrong or a used one: all alike, and alike in time.
             Busy: no worker was free in time.
         """
-        salt = await self._store.salt_of(user_id)
+        salt = await self._store.salt_of(text_in(user_id, "user_id"))
         digest = await self._hasher.aderive(_read(code), salt or _NOBODYS_SALT)
         left = await self._store.consume_if(user_id, digest) if salt is not None else None
         target = ("recovery_codes", user_id)
@@ -99,12 +100,13 @@ class RecoveryCodes:
 
     async def aremaining(self, user_id: str) -> int:
         """How many codes are left."""
-        return await self._store.count(user_id)
+        return await self._store.count(text_in(user_id, "user_id"))
 
     remaining: Final = synced(aremaining)
 
     async def aremove(self, user_id: str, *, by: Principal | None = None) -> None:
         """Forgets the user's set."""
+        text_in(user_id, "user_id")
         async with self._trail.around(Fact("factor.removed", user_id, ("recovery_codes", user_id), by=by)):
             await self._store.replace(user_id, SYSTEM_ENTROPY.octets(_SALT_OCTETS), ())
 

@@ -23,7 +23,6 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
-from ..core.canonical import canonical_json
 from ..core.clock import Clock, SystemClock
 from ..core.entropy import random_hex
 from ..core.errors import ConfigurationError, InvalidCredential, ReauthRequired, TrustError, UsageError
@@ -31,6 +30,7 @@ from ..core.event import EventSink
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
 from ..core.secret import Secret
+from .given import configured_span, plain_data, text_in, text_or_none
 from .presented import Presented, TokenFormat, text_of
 from .refresh_store import FamilyRow, RefreshStore, Rotation, Taken
 from .sealing import seal, unseal
@@ -95,6 +95,8 @@ class RefreshFamilies:
         audit: EventSink | None = None,
         clock: Clock | None = None,
     ) -> None:
+        for name, span in (("grace", grace), ("lifetime", lifetime), ("idle", lifetime if idle is None else idle)):
+            configured_span(span, name)
         if not timedelta() <= grace <= MAX_GRACE or lifetime <= grace or (idle is not None and idle <= grace):
             raise ConfigurationError("a grace is at most a minute, and every end is later", reason="refresh_times")
         self.suspends: bool = suspends(store, audit)
@@ -117,13 +119,11 @@ class RefreshFamilies:
         Raises:
             UsageError: no user, data outside canonical JSON.
         """
-        if not user_id:
+        if not text_in(user_id, "user_id"):
             raise UsageError("a refresh token needs a user")
-        canonical_json(dict(data or {}))
+        facts, bound = plain_data(data), _digest(text_or_none(binding, "binding"))
         token, now = TOKENS.new(), self._clock.now()
-        family = FamilyRow(
-            random_hex(), user_id, now, now + self._lifetime, _digest(binding), idle=self._idle, data=dict(data or {})
-        )
+        family = FamilyRow(random_hex(), user_id, now, now + self._lifetime, bound, idle=self._idle, data=facts)
         await self._store.begin(family, TOKENS.key_of(token))
         try:
             await self._trail.record(Fact("refresh.started", user_id, ("refresh_family", family.id)))
@@ -144,6 +144,8 @@ class RefreshFamilies:
             key = TOKENS.key(token)
         except InvalidCredential:
             raise _refused("shape") from None
+        if binding is not None and not isinstance(binding, str):
+            raise _refused("binding")
         text, successor = text_of(token), TOKENS.new()
         rotation = Rotation(
             key,
@@ -168,7 +170,8 @@ class RefreshFamilies:
         Args:
             user_id: refuses a family of anybody else; give it wherever the id comes from a request.
         """
-        family = await self._store.end(family_id, user_id=user_id) if _FAMILY_ID.fullmatch(family_id) else None
+        owner, named = text_or_none(user_id, "user_id"), family_id if isinstance(family_id, str) else ""
+        family = await self._store.end(named, user_id=owner) if _FAMILY_ID.fullmatch(named) else None
         if family is not None:
             await self._tell_end(family, "revoked", by)
         return family is not None
@@ -179,7 +182,7 @@ class RefreshFamilies:
         """Ends every family of a user; returns how many. Give this object to `Passwords` and `EmailVerification` as
         ``also=``.
         """
-        ended = await self._store.end_all(user_id)
+        ended = await self._store.end_all(text_in(user_id, "user_id"))
         if ended:
             await self._trail.tell(Fact("refresh.ended", user_id, cause="revoked_all"))
         return ended
@@ -191,7 +194,7 @@ class RefreshFamilies:
         now = self._clock.now()
         return [
             RefreshFamilyInfo(row.id, row.user_id, row.created_at, row.expires_at, dict(row.data))
-            for row in await self._store.list(user_id)
+            for row in await self._store.list(text_in(user_id, "user_id"))
             if now < row.expires_at
         ]
 

@@ -1,8 +1,10 @@
 """Sealing for the holder of a token: AES-256-GCM under a key that only the token gives.
 
 The store keeps a hash of a token, from which the token cannot be found; a key derived from the token itself
-(HKDF-SHA-256, RFC 5869) therefore opens what lies beside that hash for nobody but who presents the token. Each key
-seals once, because each token is used for one text, so the nonce may be fixed.
+(HKDF-SHA-256, RFC 5869) therefore opens what lies beside that hash for nobody but who presents the token.
+
+The nonce is random: of parallel rotations of one token each seals a successor of its own before the store decides which
+one stands, and two texts under one key and nonce would give away the key of the tags.
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from ..core.entropy import SYSTEM_ENTROPY
 from ..core.errors import SecretTampered
 
 __all__ = ["seal", "unseal"]
 
-_NONCE: Final = bytes(12)
+_NONCE_OCTETS: Final = 12
 
 
 def seal(token: str, use: str, text: str) -> bytes:
-    """`text` under the key of `token` for `use`; call it once for a token and use."""
-    return _cipher(token, use).encrypt(_NONCE, text.encode("utf-8"), use.encode("ascii"))
+    """`text` under the key of `token` for `use`: the nonce, then ciphertext and tag."""
+    nonce = SYSTEM_ENTROPY.octets(_NONCE_OCTETS)
+    return nonce + _cipher(token, use).encrypt(nonce, text.encode("utf-8"), use.encode("ascii"))
 
 
 def unseal(token: str, use: str, sealed: bytes) -> str:
@@ -33,8 +37,9 @@ def unseal(token: str, use: str, sealed: bytes) -> str:
         SecretTampered: what lies in the store was not sealed under this token.
     """
     try:
-        return _cipher(token, use).decrypt(_NONCE, sealed, use.encode("ascii")).decode("utf-8")
-    except InvalidTag:
+        nonce, rest = sealed[:_NONCE_OCTETS], sealed[_NONCE_OCTETS:]
+        return _cipher(token, use).decrypt(nonce, rest, use.encode("ascii")).decode("utf-8")
+    except (InvalidTag, ValueError):  # cut short, too
         raise SecretTampered("a value beside a token was changed in the store") from None
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from ..core.canonical import canonical_json
 from ..core.errors import InvalidRequest, UsageError
+from .given import names_in, plain_data
 
 __all__ = [
     "assurance_level",
@@ -32,22 +32,21 @@ def assurance_level(aal: int) -> int:
 
 def methods(amr: Iterable[str]) -> tuple[str, ...]:
     """Authentication methods (RFC 8176); `UsageError` for one text, which would be read letter by letter."""
-    found = tuple(amr)
-    if isinstance(amr, str) or not all(type(name) is str for name in found):
-        raise UsageError("amr is a collection of method names", hint="amr=('pwd', 'otp')")
-    return found
+    return names_in(amr, "amr")
 
 
 def shown_label(label: str | None) -> str | None:
     """Cut and cleaned, not refused: many are made of a User-Agent, and a strange browser may still sign in."""
     if label is None:
         return None
+    if not isinstance(label, str):
+        raise UsageError("a label is text")
     return "".join(char if char.isprintable() else " " for char in label[:_LABEL_LIMIT]).strip() or None
 
 
-def impersonation_reason(text: str) -> str:
+def impersonation_reason(text: object) -> str:
     """The reason, trimmed; `InvalidRequest` for one that says nothing or would break a log line: forms send it."""
-    found = text.strip()
+    found = text.strip() if isinstance(text, str) else ""
     if not 0 < len(found) <= _REASON_LIMIT or not found.isprintable():
         raise InvalidRequest(f"a reason is 1 to {_REASON_LIMIT} printable characters on one line")
     return found
@@ -55,7 +54,7 @@ def impersonation_reason(text: str) -> str:
 
 def platform_roles(roles: Iterable[str], tenant_id: str | None) -> frozenset[str]:
     """Roles outside tenants; `UsageError` beside a tenant, where only the membership counts."""
-    found = frozenset(roles)
+    found = frozenset(names_in(roles, "roles"))
     if found and tenant_id is not None:
         raise UsageError("roles in a tenant come from its membership", hint="leave out roles= or tenant_id=")
     return found
@@ -63,10 +62,10 @@ def platform_roles(roles: Iterable[str], tenant_id: str | None) -> frozenset[str
 
 def plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """A copy that every store gives back equal, and that nobody can change in a row shared by requests."""
-    found = {name: tuple(value) if isinstance(value, list) else value for name, value in attributes.items()}
+    given = plain_data(attributes)  # refuses what one store would keep and another would not: names, lone surrogates
+    found = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     if not all(type(item) in _SCALARS for value in found.values() for item in (value if _is_list(value) else (value,))):
         raise UsageError("session attributes are text, integers, booleans and lists of them")
-    canonical_json(found)  # refuses what one store would keep and another would not: names, numbers, lone surrogates
     return found
 
 

@@ -30,6 +30,7 @@ from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .authenticator import Credential
 from .cookies import Cookie, host_cookie
+from .given import configured_span, text_in, text_or_none
 from .impersonation import impersonation
 from .opened import COOKIE_NAME, TOKENS, OpenedSession, key_or_none, keyed
 from .presented import Presented
@@ -84,9 +85,9 @@ class SessionManager:
         clock: Clock | None = None,
     ) -> None:
         for short, long in ((idle, absolute), (remember_idle, remember_absolute)):
-            if not timedelta() < short <= long:
+            if not timedelta() < configured_span(short, "idle") <= configured_span(long, "absolute"):
                 raise ConfigurationError("session ends must be positive, idle within absolute", reason="session_ends")
-        if max_per_user < 1:
+        if type(max_per_user) is not int or max_per_user < 1:
             raise ConfigurationError("max_per_user is at least 1", reason="session_limit")
         self.suspends: bool = suspends(store, audit)
         self._loopback: bool = insecure_loopback
@@ -180,10 +181,10 @@ class SessionManager:
         now, session_id = self._clock.now(), random_hex()
         issuer, subject, sid = provider_facts(issuer, subject, sid)
         principal = Principal(
-            user_id,
-            tenant_id=tenant_id,
+            text_in(user_id, "user_id"),
+            tenant_id=text_or_none(tenant_id, "tenant_id"),
             roles=platform_roles(roles, tenant_id),
-            attributes=plain_attributes(attributes or {}),
+            attributes=plain_attributes({} if attributes is None else attributes),
             issuer=issuer,
             subject=subject,
             session_id=session_id,
@@ -260,7 +261,8 @@ class SessionManager:
             InvalidRequest: a reason that is blank, too long or holds control characters.
         """
         parent, now = await self._proved(token)
-        as_whom = Principal(user_id, tenant_id=tenant_id, reason=reason)
+        tenant_id = text_or_none(tenant_id, "tenant_id")
+        as_whom = Principal(text_in(user_id, "user_id"), tenant_id=tenant_id, reason=reason)
         child, row = keyed(impersonation(parent, as_whom, duration, now))
         if not await self._store.spawn(row, parent.key):
             raise InvalidCredential("the actor's session ended meanwhile", reason="replaced")
@@ -294,7 +296,8 @@ class SessionManager:
         Returns:
             Whether there was one to end.
         """
-        row = await self._store.end(session_id, user_id=user_id) if _SESSION_ID.fullmatch(session_id) else None
+        owner = text_or_none(user_id, "user_id")
+        row = await self._store.end(session_id, user_id=owner) if _is_id(session_id) else None
         if row is not None:
             await self._tell_end(row.user_id, "revoked", session=row.id, by=by)
         return row is not None
@@ -310,7 +313,7 @@ class SessionManager:
             except_: id of a session of the user that stays: the one that changed the password, as a rule.
             cause: why, for the audit trail: ``disabled`` when the account is switched off.
         """
-        await self._store.end_all(user_id, except_id=except_)
+        await self._store.end_all(text_in(user_id, "user_id"), except_id=text_or_none(except_, "except_"))
         await self._tell_end(user_id, cause, by=by)
 
     revoke_all: Final = synced(arevoke_all)
@@ -335,6 +338,7 @@ class SessionManager:
         Raises:
             UsageError: neither `subject` nor `sid`.
         """
+        issuer, subject, sid = text_in(issuer, "issuer"), text_or_none(subject, "subject"), text_or_none(sid, "sid")
         if not (issuer and (subject or sid)):
             raise UsageError("a log-out names issuer and subject=, or issuer and sid=")
         ended = await self._store.end_federated(issuer, subject=subject or None, sid=sid or None)
@@ -347,7 +351,7 @@ class SessionManager:
     async def alist(self, user_id: str) -> _Infos:
         """The user's live sessions, oldest first; impersonations carry their `actor_id`."""
         now = self._clock.now()
-        return [row.info() for row in await self._store.live(user_id) if row.ended_by(now) is None]
+        return [row.info() for row in await self._store.live(text_in(user_id, "user_id")) if row.ended_by(now) is None]
 
     list: Final = synced(alist)
 
@@ -383,6 +387,10 @@ class SessionManager:
     ) -> None:
         target = ("session", session) if session is not None else None
         await self._trail.tell(Fact("session.revoked", user_id, target, cause, by))
+
+
+def _is_id(session_id: object) -> bool:
+    return isinstance(session_id, str) and _SESSION_ID.fullmatch(session_id) is not None
 
 
 def _fact(action: str, row: SessionRow) -> Fact:

@@ -19,12 +19,13 @@ from hashlib import sha256
 from hmac import compare_digest, digest
 from typing import Any, Final
 
-from ..core.canonical import canonical_json, length_prefixed
+from ..core.canonical import length_prefixed
 from ..core.clock import Clock, SystemClock
 from ..core.entropy import SYSTEM_ENTROPY
 from ..core.errors import ConfigurationError, InvalidCredential, UsageError
 from ..core.sansio import suspends, synced
 from ..core.secret import Secret
+from .given import configured_span, plain_data, text_in, text_or_none
 from .presented import Presented, TokenFormat, text_of
 from .sealing import seal, unseal
 from .token_store import OneTimeTokenRow, OneTimeTokenStore
@@ -89,8 +90,9 @@ class OneTimeTokens:
         lifetime: timedelta | None = None,
         clock: Clock | None = None,
     ) -> None:
+        purpose = purpose if isinstance(purpose, str) else ""
         found = lifetime if lifetime is not None else LIFETIMES.get(purpose)
-        if not purpose or found is None or not timedelta() < found <= MAX_LIFETIME:
+        if not purpose or found is None or not timedelta() < configured_span(found, "lifetime") <= MAX_LIFETIME:
             raise ConfigurationError(
                 "a purpose needs a lifetime of at most 30 days",
                 hint=f"one of {', '.join(LIFETIMES)}, or lifetime=timedelta(...)",
@@ -124,9 +126,9 @@ class OneTimeTokens:
         Raises:
             UsageError: an empty subject, data outside canonical JSON.
         """
-        if not subject:
+        if not text_in(subject, "subject"):
             raise UsageError("a token needs a subject")
-        canonical_json(dict(data or {}))
+        facts, sealing = plain_data(data), text_or_none(private, "private")
         token, now = TOKENS.new(), self._clock.now()
         row = OneTimeTokenRow(
             TOKENS.key_of(token),
@@ -134,10 +136,10 @@ class OneTimeTokens:
             subject,
             now,
             now + self._lifetime,
-            _bound(token, "email", normalised_email(email)),
-            _bound(token, "fingerprint", fingerprint),
-            dict(data or {}),
-            None if private is None else seal(token, _USE, private),
+            _bound(token, "email", normalised_email(text_or_none(email, "email"))),
+            _bound(token, "fingerprint", text_or_none(fingerprint, "fingerprint")),
+            facts,
+            None if sealing is None else seal(token, _USE, sealing),
         )
         await self._store.issue(row)
         return IssuedToken(Secret(token), self.purpose, subject, row.expires_at)
@@ -179,7 +181,7 @@ class OneTimeTokens:
 
     async def arevoke(self, subject: str) -> None:
         """Forgets the open tokens of a subject."""
-        await self._store.revoke(self.purpose, subject)
+        await self._store.revoke(self.purpose, text_in(subject, "subject"))
 
     revoke: Final = synced(arevoke)
 
@@ -201,6 +203,8 @@ class OneTimeTokens:
             raise InvalidCredential("an expired token", reason="expired")
         text = text_of(token)
         for name, kept, given in (("email", row.email, email), ("fingerprint", row.fingerprint, fingerprint)):
+            if given is not None and not isinstance(given, str):
+                raise InvalidCredential(f"a {name} that is no text", reason=name)
             asked = normalised_email(given) if name == "email" else given
             if (strict or given is not None) and not _same(kept, _bound(text, name, asked)):
                 raise InvalidCredential(f"bound to another {name}", reason=name)

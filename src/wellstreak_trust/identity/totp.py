@@ -29,6 +29,7 @@ from ..core.principal import Principal
 from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .factor_store import TotpRow, TotpStore
+from .given import text_in
 from .presented import Presented, text_of
 from .trail import PLATFORM, Cause, Fact, Trail
 
@@ -128,7 +129,12 @@ class Totp:
         Raises:
             UsageError: no user, or an account that apps cannot show.
         """
-        if not user_id or not account or ":" in account or not account.isprintable():
+        if (
+            not text_in(user_id, "user_id")
+            or not text_in(account, "account")
+            or ":" in account
+            or not account.isprintable()
+        ):
             raise UsageError("an enrolment has a user and an account name without a colon")
         text = b32encode(SYSTEM_ENTROPY.octets(_SEED_OCTETS)).decode("ascii")
         name = f"totp/{random_hex()}"
@@ -172,7 +178,7 @@ class Totp:
 
     async def aenrolled(self, user_id: str) -> bool:
         """Whether the user has a confirmed app."""
-        return await self._store.confirmed(user_id)
+        return await self._store.confirmed(text_in(user_id, "user_id"))
 
     enrolled: Final = synced(aenrolled)
 
@@ -180,6 +186,7 @@ class Totp:
         """Forgets the user's app, lost or replaced; tells whether there was one. Ask for a fresh sign-in first, and end
         the user's other sessions after.
         """
+        text_in(user_id, "user_id")
         async with self._trail.around(Fact("factor.removed", user_id, ("totp", user_id), by=by)):
             seeds = await self._store.remove(user_id)
         for name in seeds:
@@ -190,7 +197,9 @@ class Totp:
 
     async def _right(self, user_id: str, code: Presented, *, pending: bool) -> tuple[TotpRow, int]:
         now = self._clock.now()
-        row = await self._store.attempt(user_id, pending=pending, now=now, limit=TRIES, window=WINDOW)
+        row = await self._store.attempt(
+            text_in(user_id, "user_id"), pending=pending, now=now, limit=TRIES, window=WINDOW
+        )
         if row is None:
             raise InvalidCredential("no app, or tried too often", reason="unknown")
         held = (await self._seeds.aget(self._tenant, row.seed)).reveal()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillWaiting
@@ -11,6 +10,7 @@ from threading import Lock
 from typing import TypeVar
 
 from ..core.errors import Busy
+from ..core.sansio import is_awaited
 
 __all__ = ["Workers"]
 
@@ -45,13 +45,13 @@ class Workers:
             return queued.result()
 
     async def arun(self, job: Callable[[], T]) -> T:
-        """Waits on the running event loop. Driven from a thread without one, it waits there, so that an operation over
-        blocking stores is one coroutine with two faces.
+        """Waits on the running event loop. Under a sync face it waits in the thread, so that an operation over blocking
+        stores is one coroutine with two faces.
 
         Raises:
             Busy: as `run`.
         """
-        if not _on_a_loop():
+        if not is_awaited():
             return self.run(job)
         import asyncio  # costs more than the rest of the room, and who gets here has loaded it
 
@@ -76,15 +76,3 @@ class Workers:
                 self._threads = ThreadPoolExecutor(self._permits, thread_name_prefix="wst-argon2")
                 self._owner = os.getpid()
             return self._threads.submit(job)
-
-
-def _on_a_loop() -> bool:
-    """Whether this thread runs an event loop; without asyncio in the process, nobody runs one."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

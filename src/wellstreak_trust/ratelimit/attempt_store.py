@@ -65,6 +65,8 @@ class AttemptPolicy:
         counts = (self.free, self.account_step_up, self.account_limit, self.share, self.address_step_up)
         if not all(type(count) is int and 0 < count < 1_000_000_000 for count in (*counts, self.site_step_up)):
             raise _refuse("a count of the attempt policy is no positive number", "free=5 is a good start")
+        if not all(isinstance(span, timedelta) for span in (self.base, self.cap, self.forget_after)):
+            raise _refuse("base, cap and forget_after are timedelta", "base=timedelta(seconds=1)")
         if not timedelta() < self.base <= self.cap <= self.forget_after <= timedelta(days=366):
             raise _refuse("not base <= cap <= forget_after", "base=timedelta(seconds=1), cap=timedelta(minutes=15)")
 
@@ -124,6 +126,10 @@ class _Tally(NamedTuple):
     last: int = 0
     epoch: int = 0
 
+    def ends(self, kept: int) -> int:
+        """When it says nothing any more."""
+        return max(self.last + kept, self.until)
+
 
 class _Rate(NamedTuple):
     """Attempts of one minute and of the minute before."""
@@ -132,15 +138,9 @@ class _Rate(NamedTuple):
     failures: int = 0
     before: int = 0
 
-    @property
-    def until(self) -> int:
+    def ends(self, kept: int) -> int:
         """When neither minute counts any more."""
         return (self.minute + 2) * _MINUTE
-
-    @property
-    def last(self) -> int:
-        """As `_Tally.last`, for what only `until` decides."""
-        return 0
 
 
 class _Fading:
@@ -158,7 +158,7 @@ class _Fading:
         return (0 if state is None else -state.failures), self.expires(state, now)
 
     def expires(self, state: _Tally | _Rate | None, now: int) -> int:
-        return 0 if state is None else max(state.last + self._kept if state.last else 0, state.until) - now
+        return 0 if state is None or state is _NONE else state.ends(self._kept) - now
 
 
 _NONE: Final = _Tally()
@@ -200,7 +200,7 @@ class MemoryAttempts:
         now = clock.monotonic_ns()
         with self._table.lock:
             own, account, address = (self._live(key, policy, now) for key in keys[:3])
-            self._table.states.pop(keys.own, None)
+            self._put(keys.own, _NONE, policy, clock)
             if keys.account is not None:
                 left = account.failures - min(own.failures, policy.share)
                 until = account.until if left >= policy.account_limit else 0
@@ -241,7 +241,7 @@ class MemoryAttempts:
 
     def _put(self, key: str, state: _Tally | _Rate, policy: AttemptPolicy, clock: Clock) -> None:
         if state.failures <= 0 and isinstance(state, _Tally):
-            self._table.states.pop(key, None)
+            self._table.blank(key, _NONE)
         else:
             self._table.put(key, state, self._ageing(policy), clock)
 

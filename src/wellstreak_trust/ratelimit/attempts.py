@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 from datetime import timedelta
+from hashlib import blake2b
 from threading import Lock
 from typing import Any, Final, Literal, get_args
 
@@ -33,6 +34,7 @@ _FREE: Final = 5
 _BASE: Final = timedelta(seconds=1)
 _CAP: Final = timedelta(minutes=15)
 _FORGET: Final = timedelta(hours=24)
+_LONG: Final = 256  # longer than any digest, so that none is taken for a text
 _OnOutage = Literal["local", "closed"]
 _ONCE: Final = Lock()
 
@@ -180,10 +182,16 @@ class AttemptGuard:
                 hint='on_outage="local" or "closed"',
                 reason="attempts",
             )
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError("name is empty or no text", hint='name="login"', reason="attempts")
         self.policy: AttemptPolicy = AttemptPolicy(
             free, base, cap, forget_after, account_step_up, account_limit, share, address_step_up, site_step_up
         )
         self.store: AttemptStore = store.attempts() if hasattr(store, "attempts") else store
+        if not hasattr(self.store, "reserve"):
+            raise ConfigurationError(
+                "the store keeps no attempts", hint="MemoryLimitStore() or RedisLimitStore(...)", reason="attempts"
+            )
         self.clock: Clock = SystemClock() if clock is None else clock
         self.suspends: bool = suspends(self.store, audit)
         self._closed: bool = on_outage == "closed"
@@ -238,7 +246,12 @@ class AttemptGuard:
         return AttemptKeys(own, of_account, self._key("address", where), self._key("site"))
 
     def _key(self, kind: str, *values: str) -> str:
-        return "".join(f"{len(part)}:{part}" for part in ("attempts", self._name, kind, *values))
+        return "".join(f"{len(part)}:{_short(part)}" for part in ("attempts", self._name, kind, *values))
+
+
+def _short(part: str) -> str:
+    """Of a long text a digest: what anybody may send as an account must not fill the memory of the table."""
+    return part if len(part) <= _LONG else blake2b(part.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
 
 
 def _text(value: object, what: str) -> str:

@@ -158,17 +158,21 @@ class ConcurrencyLimiter:
         metrics: Counting | None = None,
         audit: EventSink | None = None,
     ) -> None:
-        if type(limit) is not int or type(replicas) is not int or min(limit, replicas) < 1 or ttl <= timedelta():
-            raise _refuse("limit, replicas and ttl are positive", "ConcurrencyLimiter(store, 2)")
+        if type(limit) is not int or type(replicas) is not int or min(limit, replicas) < 1:
+            raise _refuse("limit and replicas are positive numbers", "ConcurrencyLimiter(store, 2)")
+        if not isinstance(ttl, timedelta) or ttl <= timedelta():
+            raise _refuse("ttl is no positive timedelta", "ttl=timedelta(seconds=30)")
         if on_outage not in get_args(OnOutage):
             raise _refuse(f"unknown on_outage {on_outage!r}", "one of " + ", ".join(get_args(OnOutage)))
-        if not name or not name.isascii() or not name.isprintable():
+        if not isinstance(name, str) or not name or not name.isascii() or not name.isprintable():
             raise _refuse("name is not printable ASCII", "name='connection-tests'")
         self.name: str = name
         self.limit: int = limit
         self.ttl: timedelta = ttl
         self.clock: Clock = SystemClock() if clock is None else clock
         self.store: LeaseStore = store.leases() if hasattr(store, "leases") else store
+        if not hasattr(self.store, "take_place"):
+            raise _refuse("the store keeps no leases", "MemoryLimitStore() or RedisLimitStore(...)")
         self.suspends: bool = suspends(self.store, audit)
         self._share: int = max(1, limit // replicas)
         self._on_outage: OnOutage = on_outage

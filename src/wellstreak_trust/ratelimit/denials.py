@@ -56,13 +56,12 @@ class DenyCache:
             self._drop(charge.key)
         return None
 
-    def remember(self, charges: Sequence[Charge], levels: Sequence[Level]) -> None:
-        """Keeps what enforced rules refused for a time."""
+    def remember(self, charges: Sequence[Charge], levels: Sequence[Level], asked_at: int) -> None:
+        """Keeps what enforced rules refused for a time, from when the store was asked: its answer took its time."""
         for charge, level in zip(charges, levels, strict=True):
             if level.wait and charge.rule.enforced and charge.rule.name in self._names:
-                now = self._clock.monotonic_ns()
                 with self._lock:
-                    self._denied[charge.key] = _Denial(charge, level, now, now + level.wait)
+                    self._denied[charge.key] = _Denial(charge, level, asked_at, asked_at + level.wait)
                     if len(self._denied) > _MOST:
                         del self._denied[next(iter(self._denied))]
 

@@ -194,6 +194,7 @@ class RateLimiter:
         circuit = self._circuit
         if circuit.blocks():
             return self._fallback.decide(charges, circuit, cost=cost, commit=commit)
+        asked_at = self._clock.monotonic_ns() if self._denials is not None else 0
         try:
             if self._memory is not None:
                 allowed, levels = self._memory.decide(charges, self._clock, commit)
@@ -211,7 +212,7 @@ class RateLimiter:
         if circuit.turns:
             await circuit.announce()
         if self._denials is not None and commit and not allowed:
-            self._denials.remember(charges, levels)
+            self._denials.remember(charges, levels, asked_at)
         return Verdict(allowed, charges, levels, cost, self._accounts if allowed and commit else None)
 
     async def _charges(self, keys: Keys, cost: int) -> list[Charge]:

@@ -105,7 +105,7 @@ class MemoryLeases:
             if live:
                 self._table.put(key, live, _STANDING, clock)
             else:
-                self._table.states.pop(key, None)
+                self._table.blank(key, live)
 
     def _live(self, key: str, now: int) -> _Leases:
         return {token: end for token, end in self._table.states.get(key, {}).items() if end > now}

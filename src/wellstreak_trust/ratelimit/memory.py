@@ -124,6 +124,15 @@ class MemoryLimitStore:
             self._file(key, state, meter, clock)
         self.states[key] = state
 
+    def blank(self, key: str, empty: Any) -> None:
+        """Leaves a state that says nothing where there was one; the caller holds `lock`.
+
+        The key stays filed until it is due. Dropped and made anew it would be filed each time, and a key that comes and
+        goes would fill the queues.
+        """
+        if key in self.states:
+            self.states[key] = empty
+
     def _file(self, key: str, state: Any, meter: Ageing, clock: Clock) -> None:
         """Files a key under the slot after which it is expired, unless it is charged again."""
         place = (_slot(state, meter, clock), id(meter))

@@ -54,7 +54,8 @@ class CircuitPolicy:
     probe_every: timedelta = timedelta(seconds=1)
 
     def __post_init__(self) -> None:
-        if type(self.failures) is not int or self.failures < 1 or self.probe_every <= timedelta():
+        every = isinstance(self.probe_every, timedelta) and self.probe_every > timedelta()
+        if type(self.failures) is not int or self.failures < 1 or not every:
             raise ConfigurationError("a circuit needs positive numbers", hint="leave CircuitPolicy() as it is")
 
 

@@ -90,7 +90,8 @@ class PlanSource:
         fresh: timedelta = _FRESH,
         clock: Clock | None = None,
     ) -> None:
-        if not callable(load) or isinstance(by, str) or not by:
+        named = isinstance(by, Sequence) and not isinstance(by, str) and len(by) > 0
+        if not callable(load) or not named or not isinstance(fresh, timedelta):
             raise ConfigurationError(
                 "a plan source is a function and the keys it needs",
                 hint='PlanSource(load, by=("tenant",))',

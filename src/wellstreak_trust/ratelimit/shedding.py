@@ -54,9 +54,11 @@ class Ticket:
 
     def release(self) -> None:
         """Gives the room back, once."""
-        shedder, self._shedder = self._shedder, None
+        shedder = self._shedder
         if shedder is not None:
-            shedder._done()
+            with shedder._lock:
+                shedder._under_way -= self._shedder is not None
+                self._shedder = None
 
     def __enter__(self) -> Ticket:
         if not self.allowed:
@@ -91,12 +93,13 @@ class LoadShedder:
         metrics: Counting | None = None,
         entropy: Entropy = SYSTEM_ENTROPY,
     ) -> None:
-        room = {"critical": capacity, "normal": capacity * (1 - reserve), "bulk": capacity * (1 - 2 * reserve)}
-        if type(capacity) is not int or not 0 <= reserve < 0.5 or room["bulk"] < 1:
+        fit = type(capacity) is int and type(reserve) in (int, float) and 0 <= reserve < 0.5
+        if not fit or capacity * (1 - 2 * reserve) < 1:
             raise ConfigurationError(
                 "the capacity leaves no room for bulk work", hint="LoadShedder(100, reserve=0.2)", reason="shedder"
             )
-        self._room: dict[str, float] = room
+        shares = {"critical": 1.0, "normal": 1 - reserve, "bulk": 1 - 2 * reserve}
+        self._room: dict[str, float] = {importance: capacity * share for importance, share in shares.items()}
         self._pressure: Callable[[], float] | None = pressure
         self._name: str = name
         self._metrics: Counting | None = metrics
@@ -115,7 +118,7 @@ class LoadShedder:
         Raises:
             UsageError: an importance that does not exist.
         """
-        room = self._room.get(importance)
+        room = self._room.get(importance) if isinstance(importance, str) else None
         if room is None:
             raise UsageError("unknown importance", hint="one of " + ", ".join(get_args(Importance)))
         if self._pressure is not None and importance != "critical":
@@ -129,13 +132,10 @@ class LoadShedder:
             self._metrics.add("wst.ratelimit.shed", importance=importance)
         return Ticket(None, self._name, timedelta(seconds=1 + self._entropy.octets(1)[0] % _RETRY_SECONDS))
 
-    def _done(self) -> None:
-        with self._lock:
-            self._under_way -= 1
-
 
 def _pressed(pressure: Callable[[], float]) -> float:
     try:
-        return min(max(float(pressure()), 0.0), 1.0)
+        found = float(pressure())
     except Exception:
-        return 0.0  # a broken gauge must not close the house
+        found = 0.0  # a broken gauge must not close the house
+    return min(found, 1.0) if found > 0 else 0.0  # nor may one that answers NaN

@@ -19,8 +19,8 @@ from typing import Final, NamedTuple
 
 from ..core.clock import Clock
 from ..core.errors import ConfigurationError, KeyUnavailable, TrustError
+from ..core.processes import renewed_in_children
 from .envelope import EnvelopeKey
-from .forked import renewed_in_children
 
 __all__ = ["CachePolicy", "Claim", "KeyAddress", "KeyCache", "landed"]
 

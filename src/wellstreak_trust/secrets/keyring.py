@@ -29,7 +29,7 @@ from ..core.errors import (
     SecretTampered,
     TrustError,
 )
-from .awaited import awaited
+from ..core.sansio import is_awaited
 from .cache import CachePolicy, KeyAddress, KeyCache, landed
 from .codes import check_value
 from .envelope import KEY_BYTES, EnvelopeKey
@@ -251,7 +251,7 @@ def _keyed(material: object, version: int) -> EnvelopeKey | None:
 
 
 def _hops(provider: KeyProvider) -> bool:
-    return provider.blocking and awaited()
+    return provider.blocking and is_awaited()
 
 
 def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:

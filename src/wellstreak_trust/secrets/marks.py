@@ -7,8 +7,8 @@ from collections import OrderedDict
 from typing import Final
 
 from ..core.errors import SecretRollbackDetected
+from ..core.processes import renewed_in_children
 from .envelope import EnvelopeKey
-from .forked import renewed_in_children
 from .rows import Head, SecretRow
 from .rules import Address
 

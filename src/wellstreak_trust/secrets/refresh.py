@@ -45,9 +45,9 @@ from ..core.errors import (
     TrustError,
     UsageError,
 )
+from ..core.sansio import is_awaited
 from ..core.secret import Secret
 from . import envelope
-from .awaited import awaited
 from .model import Taken, Value, labels_text, micros_of
 from .rows import Change, Head, Locked, SecretRow
 from .rules import Address, Keys, Written, context_of, not_found, standing, text_of, written
@@ -187,7 +187,7 @@ class Refresher:
     @staticmethod
     async def _whole(work: Coroutine[Any, Any, T]) -> T:
         """Lets `work` end, even where the caller is cancelled meanwhile."""
-        if not awaited():
+        if not is_awaited():
             return await work
         task, cancelled = asyncio.ensure_future(work), None
         while not task.done():
@@ -229,7 +229,7 @@ class Refresher:
         """Sleeps for a while of random length that grows with the wait; seconds slept."""
         jitter = 0.5 + int.from_bytes(SYSTEM_ENTROPY.octets(2), "big") / 2**17
         pause = max(_SHORTEST_WAIT, min(_LONGEST_WAIT, waited / 2, longest / 20)) * jitter
-        if awaited():
+        if is_awaited():
             await asyncio.sleep(pause)  # the holder may be a task of the same thread
         else:
             time.sleep(pause)  # noqa: ASYNC251  nobody but the caller of a sync face is kept waiting

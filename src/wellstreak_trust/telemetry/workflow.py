@@ -14,7 +14,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -22,7 +22,7 @@ from typing import Any, Final, Literal, Protocol
 
 from ..core.clock import Clock, SystemClock
 from ..core.entropy import random_hex
-from ..core.errors import Busy, Conflict, NotFound, UsageError
+from ..core.errors import Busy, Conflict, NotFound, TrustError, UsageError
 from ..core.event import AuditEvent, EventSink, Outcome
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
@@ -257,7 +257,8 @@ class WorkflowRuns:
         try:
             yield run
         except BaseException as error:
-            run.now = self.fail(run.now, type(error).__name__)
+            with suppress(TrustError):  # what the block raised is what its caller must see
+                run.now = self.fail(run.now, type(error).__name__)
             raise
         run.now = self.done(run.now)
 
@@ -268,7 +269,8 @@ class WorkflowRuns:
         try:
             yield run
         except BaseException as error:
-            run.now = await self.afail(run.now, type(error).__name__)
+            with suppress(TrustError):  # what the block raised is what its caller must see
+                run.now = await self.afail(run.now, type(error).__name__)
             raise
         run.now = await self.adone(run.now)
 
@@ -282,7 +284,11 @@ class WorkflowRuns:
             if held.state in _ENDED:
                 raise Conflict(f"the run is {held.state}", hint="start another one")
             now = self._clock.now()
-            wanted = replace(change(held, now), seen_at=now, due_at=until or now + held.every)
+            after = change(held, now)
+            due = until or now + held.every
+            if after is held and held.state == "waiting":
+                due = max(due, held.due_at)  # a sign of life takes nothing from the time it may wait
+            wanted = replace(after, seen_at=now, due_at=due)
             if await self._store.put_if(wanted):
                 if wanted.state != held.state:
                     self._count("wst.workflow.runs", workflow=run.workflow, state=wanted.state)

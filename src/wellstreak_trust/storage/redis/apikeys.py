@@ -11,7 +11,7 @@ from typing import Any, Final
 from ...core.clock import from_micros, to_micros
 from ...identity.apikey_store import ApiKeyInfo, ApiKeyRow
 from .port import RedisPort
-from .spelling import key_prefix, rows, text
+from .spelling import key_prefix, restriction, rows, text
 
 __all__ = ["RedisApiKeyStore"]
 
@@ -37,7 +37,7 @@ local function drop(id, rows)
 end
 local function is(id, tenant)
   local held = redis.call('HGET', P..'k:'..id, 'tenant')
-  return held and (tenant == '' or held == tenant)
+  return held and (tenant == '' or '='..held == tenant)
 end
 """
 _ADD: Final = _COMMON + "add(2) return 1"
@@ -115,12 +115,12 @@ class RedisApiKeyStore:
 
     async def revoke(self, key_id: str, /, *, tenant_id: str | None) -> ApiKeyInfo | None:
         """See `ApiKeyStore`."""
-        found = _rows(await self._run(_REVOKE, key_id, tenant_id or ""))
+        found = _rows(await self._run(_REVOKE, key_id, restriction(tenant_id)))
         return found[0].info if found else None
 
     async def revoke_owned(self, owner_id: str, /, *, tenant_id: str | None) -> tuple[ApiKeyInfo, ...]:
         """See `ApiKeyStore`."""
-        return tuple(row.info for row in _rows(await self._run(_REVOKE_OWNED, owner_id, tenant_id or "")))
+        return tuple(row.info for row in _rows(await self._run(_REVOKE_OWNED, owner_id, restriction(tenant_id))))
 
     async def list(self, tenant_id: str, /) -> tuple[ApiKeyInfo, ...]:
         """See `ApiKeyStore`."""

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
 from ...core.clock import Clock
-from ...core.errors import ConfigurationError, StoreUnavailable
+from ...core.errors import ConfigurationError, StoreMisconfigured, StoreUnavailable
 from ...ratelimit import Charge, Level, LimitRule, Settlement
 from ...ratelimit.algorithms import Calendar, ExactLog, Gcra
 from .attempts import RedisAttempts
@@ -117,7 +117,10 @@ class RedisLimitStore:
 
     async def _give_back(self, found: Mapping[Charge, Level], clock: Clock) -> None:
         taken = [Settlement(*charge, 0, level.mark) for charge, level in found.items() if level.mark is not None]
-        await self.settle(taken, clock)
+        with suppress(
+            StoreUnavailable, StoreMisconfigured
+        ):  # what cannot be given back is lost; the decision, or what ended it, stands
+            await self.settle(taken, clock)
 
     def _groups(self, charges: Sequence[_Item]) -> list[Sequence[_Item]]:
         if not self._clustered:

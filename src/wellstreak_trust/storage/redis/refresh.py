@@ -13,7 +13,7 @@ from typing import Any, Final
 from ...core.clock import from_micros, to_micros
 from ...identity.refresh_store import FamilyRow, Rotation, Taken
 from .port import RedisPort
-from .spelling import key_prefix, milliseconds, rows, strange, text
+from .spelling import key_prefix, milliseconds, restriction, rows, strange, text
 
 __all__ = ["RedisRefreshStore"]
 
@@ -59,7 +59,7 @@ return {'reused', f[1], ''}
 _END: Final = """
 local name = ARGV[1]..'f:'..ARGV[2]
 local f = redis.call('HMGET', name, 'row', 'user', 'ended')
-if not f[1] or f[3] == '1' or (ARGV[3] ~= '' and f[2] ~= ARGV[3]) then return {} end
+if not f[1] or f[3] == '1' or (ARGV[3] ~= '' and '='..f[2] ~= ARGV[3]) then return {} end
 redis.call('HSET', name, 'ended', '1')
 return {f[1]}
 """
@@ -93,7 +93,7 @@ class RedisRefreshStore:
         """See `RefreshStore`."""
         idle = "" if family.idle is None else family.idle // _MICROSECOND
         times = to_micros(family.created_at), milliseconds(family.expires_at - family.created_at)
-        binding = _binding(family.binding)
+        binding = restriction(family.binding)
         facts = (family.id, _document(family), family.user_id, to_micros(family.expires_at), binding, idle)
         await self._run(_BEGIN, key.hex(), *facts, *times)
 
@@ -101,7 +101,7 @@ class RedisRefreshStore:
         """See `RefreshStore`."""
         keys = rotation.key.hex(), rotation.successor.hex(), rotation.sealed.hex()
         times = to_micros(rotation.now), rotation.grace // _MICROSECOND
-        reply = await self._run(_TAKE, *keys, *times, _binding(rotation.binding))
+        reply = await self._run(_TAKE, *keys, *times, restriction(rotation.binding))
         found = rows(reply, 3, _taken)
         if len(found) != 1:
             raise strange()
@@ -109,7 +109,7 @@ class RedisRefreshStore:
 
     async def end(self, family_id: str, /, *, user_id: str | None) -> FamilyRow | None:
         """See `RefreshStore`."""
-        found = _families(await self._run(_END, family_id, user_id or ""))
+        found = _families(await self._run(_END, family_id, restriction(user_id)))
         return found[0] if found else None
 
     async def end_all(self, user_id: str, /) -> int:
@@ -127,10 +127,6 @@ class RedisRefreshStore:
     async def _run(self, script: str, *args: str | int) -> Any:
         # The one key that tells a cluster where to run it; every other key carries the same tag.
         return await self._port.script(script, [f"{self._prefix}f"], (self._prefix, *args))
-
-
-def _binding(binding: str | None) -> str:
-    return "" if binding is None else f"={binding}"
 
 
 def _document(family: FamilyRow) -> str:

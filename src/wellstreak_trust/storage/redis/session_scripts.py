@@ -147,7 +147,7 @@ END: Final = (
     + """
 local id, user, rows = ARGV[2], ARGV[3], {}
 local hex = found(id)
-if not hex or (user ~= '' and redis.call('HGET', P..'s:'..hex, 'user') ~= user) then return {} end
+if not hex or (user ~= '' and '='..redis.call('HGET', P..'s:'..hex, 'user') ~= user) then return {} end
 tell(hex, rows)
 drop(id)
 return rows

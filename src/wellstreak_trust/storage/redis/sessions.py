@@ -24,7 +24,7 @@ from ...identity.session_store import SessionRow
 from ..principals import principal_from, principal_text
 from .port import RedisPort
 from .session_scripts import ADMIT, END, END_ALL, END_EVERYTHING, END_FEDERATED, LIVE, READ, SPAWN, SWAP
-from .spelling import key_prefix, milliseconds, rows, text
+from .spelling import key_prefix, milliseconds, restriction, rows, text
 
 __all__ = ["RedisSessionStore"]
 
@@ -70,7 +70,7 @@ class RedisSessionStore:
 
     async def end(self, session_id: str, /, *, user_id: str | None) -> SessionRow | None:
         """See `SessionStore`."""
-        found = _rows(await self._run(END, session_id, "" if user_id is None else user_id))
+        found = _rows(await self._run(END, session_id, restriction(user_id)))
         return found[0] if found else None
 
     async def end_all(self, user_id: str, /, *, except_id: str | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from ...core.errors import ConfigurationError, StoreUnavailable, UsageError
 
-__all__ = ["MARGIN", "key_prefix", "milliseconds", "rows", "strange", "text"]
+__all__ = ["MARGIN", "key_prefix", "milliseconds", "restriction", "rows", "strange", "text"]
 
 T = TypeVar("T")
 
@@ -32,6 +32,11 @@ def key_prefix(prefix: str, room: str) -> str:
 def milliseconds(left: timedelta) -> int:
     """How long the server keeps a key that is good for `left`."""
     return max(timedelta(), left) // _MILLISECOND + MARGIN // _MILLISECOND
+
+
+def restriction(name: str | None) -> str:
+    """To whom a script is restricted; empty for no restriction, which an empty name is not: that one is nobody's."""
+    return "" if name is None else f"={name}"
 
 
 def text(value: Any) -> str:

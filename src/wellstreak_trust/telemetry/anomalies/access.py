@@ -12,6 +12,7 @@ from .windows import Subjects, Window, micros
 
 __all__ = ["BreakGlassLong", "CrossTenantDenials", "DenialBurst", "RoleBeforeGrant", "UseAfterRevoke"]
 
+_PLATFORM: Final = "system"
 _GRANTS: Final = frozenset(("member.joined", "member.roles_changed", "member.service_added", "member.reinstated",
                   "workspace.created", "workspace.ownership_transferred", "support.access_granted"))  # fmt: skip
 
@@ -64,7 +65,10 @@ class UseAfterRevoke(Detector):
 
 
 class RoleBeforeGrant(Detector):
-    """A permission used that no grant recorded so far allows; only in trails that are seen from their first event."""
+    """A permission used that no grant recorded so far allows; only in trails that are seen from their first event.
+
+    Roles of the platform come with the credential, so its own trail has no grants that could stand before their use.
+    """
 
     rule_id: ClassVar[str] = "wst.role_before_grant"
     actions: ClassVar[frozenset[str] | None] = None
@@ -73,14 +77,14 @@ class RoleBeforeGrant(Detector):
         self._allows: Callable[[frozenset[str], str], bool] | None = config.allows
         self._roles: Subjects[tuple[str, str], set[str]] = Subjects(config.subjects, set)
         self._whole: Subjects[str, list[bool]] = Subjects(config.subjects, list)
-        self._judged: Subjects[tuple[str, str, str], list[bool]] = Subjects(config.subjects, list)
+        self._judged: Subjects[tuple[str, str], set[str]] = Subjects(config.subjects, set)
 
     def see(self, record: Record) -> Finding | None:
         """See `Detector`."""
         whole = self._whole.get(record.tenant)
         if whole is None:
             whole = self._whole.at(record.tenant)
-            whole.append(record.seq == 0)
+            whole.append(record.seq == 0 and record.tenant != _PLATFORM)
         if record.action in _GRANTS:
             if record.outcome == "success":
                 self._grant(record)
@@ -89,14 +93,15 @@ class RoleBeforeGrant(Detector):
         if not whole[0] or not decision or record.outcome not in DONE:
             return None
         permission = record.part("decision").get("permission")
-        if not isinstance(permission, str) or (record.tenant, record.actor, permission) in self._judged:
+        if not isinstance(permission, str) or permission in self._judged.get((record.tenant, record.actor), ()):
             return None
         return self._judge(record, permission)
 
     def _judge(self, record: Record, permission: str) -> Finding | None:
-        if record.part("decision").get("allowed") is not True or record.leaf["actor"].get("actor"):
-            return None  # an impersonated or delegated actor borrows from somebody else
-        self._judged.at((record.tenant, record.actor, permission))  # told once, until a grant changes
+        actor = record.leaf["actor"]
+        if record.part("decision").get("allowed") is not True or actor.get("actor") or actor.get("reason"):
+            return None  # impersonated or delegated it borrows from somebody else, elevated from the platform
+        self._judged.at((record.tenant, record.actor)).add(permission)  # told once, until its roles change
         roles = self._roles.get((record.tenant, record.actor))
         if roles is not None and (self._allows is None or self._allows(frozenset(roles), permission)):
             return None
@@ -106,8 +111,8 @@ class RoleBeforeGrant(Detector):
     def _grant(self, record: Record) -> None:
         became = record.changed("roles")
         roles = {role for role in became if isinstance(role, str)} if isinstance(became, list) else None
-        self._judged.clear()
         for who in (*record.targets, record.actor) if record.action == "workspace.created" else record.targets:
+            self._judged.pop((record.tenant, who), None)
             held = self._roles.at((record.tenant, who))
             if record.action in ("workspace.created", "workspace.ownership_transferred"):
                 held.add("owner")
@@ -136,7 +141,7 @@ class CrossTenantDenials(Detector):
         count = window.add(record, record.tenant)
         if count >= self._most and window.may_tell(record.at):
             first = window.events[0][0]
-            tenants = len({tenant for _, _, tenant in window.events})
+            tenants = len(window.labels)
             return self.found(record, record.actor, f"{count} denials at {tenants} tenants", window.seqs(), first)
         return None
 

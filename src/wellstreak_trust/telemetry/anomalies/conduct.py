@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from .detector import DONE, Absence, Detector
 from .finding import AnomalyConfig, Finding
 from .record import Record
-from .windows import Subjects, Window, micros
+from .windows import SEQS, Subjects, Window, micros, until
 
 __all__ = [
     "ConnectionFlapping",
@@ -20,6 +21,8 @@ __all__ = [
 ]
 
 _DAY: Final = 86_400_000_000
+_NETWORKS: Final = 256  # remembered of one actor
+_READS: Final = 1_000  # remembered of one actor, until they are used or told of
 
 
 class CredentialSpray(Detector):
@@ -41,10 +44,9 @@ class CredentialSpray(Detector):
             return None
         window = self._windows.at(network)
         window.add(record, next(iter(record.targets), record.actor))
-        tries: dict[str, int] = {}
-        for _, _, account in window.events:
-            tries[account] = tries.get(account, 0) + 1
-        few = sum(count <= self._each for count in tries.values())
+        if len(window.labels) < self._accounts or record.at < window.quiet_until:
+            return None
+        few = sum(count <= self._each for count in window.labels.values())
         if few >= self._accounts and window.may_tell(record.at):
             return self.found(
                 record, network, f"{few} accounts, at most {self._each} tries each", window.seqs(), window.events[0][0]
@@ -72,17 +74,14 @@ class NewNetworkPrivileged(Detector):
         network = record.network
         if network is None or record.outcome not in DONE:
             return None
-        seen = self._seen.get(record.actor)
-        if seen is None:
-            self._seen.at(record.actor)[network] = record.at
-            return None
-        known = seen.get(network)
-        seen[network] = record.at
+        first, seen = record.actor not in self._seen, self._seen.at(record.actor)
+        known = seen.pop(network, None)
+        seen[network] = record.at  # the longest not seen stands first
         if known is not None and record.at - known <= self._memory:
             return None
-        for old in [old for old, at in seen.items() if record.at - at > self._memory]:
-            del seen[old]
-        if record.actor not in self._privileged:
+        while len(seen) > _NETWORKS or record.at - next(iter(seen.values())) > self._memory:
+            del seen[next(iter(seen))]
+        if first or record.actor not in self._privileged:
             return None
         return self.found(record, record.actor, f"{record.action} from {network}", (record.seq,), record.at)
 
@@ -108,14 +107,15 @@ class SecretReadUnused(Detector):
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._span: int = micros(config.secret_use)
-        self._waiting: Subjects[tuple[str, str], list[tuple[int, int, str]]] = Subjects(config.subjects, list)
+        self._waiting: Subjects[tuple[str, str], deque[tuple[int, int]]] = Subjects(
+            config.subjects, lambda: deque(maxlen=_READS)
+        )
 
     def see(self, record: Record) -> Finding | None:
         """See `Detector`."""
         if record.action == "secret.read" and record.outcome == "success":
             if record.leaf["actor"].get("kind") == "user":
-                name = next(iter(record.targets), "")
-                self._waiting.at((record.tenant, record.actor)).append((record.at, record.seq, name))
+                self._waiting.at((record.tenant, record.actor)).append((record.at, record.seq))
         elif self._waiting and record.action.startswith(self._USES):
             self._waiting.pop((record.tenant, record.actor), None)
         return None
@@ -123,17 +123,10 @@ class SecretReadUnused(Detector):
     def end(self, at: int) -> Iterator[Absence]:
         """See `Detector`."""
         for (tenant, actor), reads in list(self._waiting.items()):
-            late = [read for read in reads if read[0] + self._span < at]
+            late = until(reads, at - self._span)
             if late:
-                reads[:] = [read for read in reads if read not in late]
-                seqs = tuple(seq for _, seq, _ in late)
-                yield (
-                    tenant,
-                    actor,
-                    f"{len(late)} reads without a use in {self._span // 60_000_000} minutes",
-                    seqs,
-                    late[0][0],
-                )
+                told = f"{len(late)} reads without a use in {self._span // 60_000_000} minutes"
+                yield tenant, actor, told, tuple(seq for _, seq in late[-SEQS:]), late[0][0]
             if not reads:
                 del self._waiting[tenant, actor]
 

@@ -39,6 +39,7 @@ _DETECTORS: Final[tuple[type[Detector], ...]] = (
     DanglingIntent,
     AuditGap,
 )
+_Ways = tuple[Callable[[Record], Finding | None], ...]
 _OFTEN: Final = 30_000_000  # absences are looked for when the log's time has gone on by so many microseconds
 
 
@@ -62,7 +63,9 @@ class Watch:
             kind(self._config) for kind in _DETECTORS if not wanted or kind.rule_id in wanted
         ]
         self._reader: Reader = Reader()
-        self._ways: dict[str, tuple[Callable[[Record], Finding | None], ...]] = {}
+        named = frozenset[str]().union(*(found.actions or () for found in self._detectors))
+        self._ways: dict[str, _Ways] = {action: self._ways_of(action) for action in named}
+        self._common: _Ways = self._ways_of(None)
         self._latest: int = 0
         self._looked: int = 0
 
@@ -76,13 +79,8 @@ class Watch:
             record = self._reader.read(leaf)
         except (KeyError, TypeError, ValueError):
             raise UsageError("not a parsed leaf of the trail", hint="what AuditLog.events returns") from None
-        ways = self._ways.get(record.action)
-        if ways is None:
-            ways = self._ways[record.action] = tuple(
-                found.see for found in self._detectors if found.actions is None or record.action in found.actions
-            )
         found: list[Finding] = []
-        for way in ways:
+        for way in self._ways.get(record.action, self._common):
             told = way(record)
             if told is not None:
                 found.append(told)
@@ -97,6 +95,9 @@ class Watch:
         """What should have happened by `AnomalyConfig.now`, or by the last record, and did not."""
         at = to_micros(self._config.now) if self._config.now is not None else self._latest
         return list(self._absent(at))
+
+    def _ways_of(self, action: str | None) -> _Ways:
+        return tuple(found.see for found in self._detectors if found.actions is None or action in found.actions)
 
     def _absent(self, at: int) -> Iterator[Finding]:
         for detector in self._detectors:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from .detector import Absence, Detector
 from .finding import AnomalyConfig, Finding
 from .record import Record
-from .windows import Subjects, micros
+from .windows import SEQS, Subjects, micros, until
 
 __all__ = ["AuditGap", "ClockRegression", "DanglingIntent"]
 
 _HEARTBEATS: Final = 3
+_INTENTS: Final = 1_000  # remembered of one actor, action and request
 
 
 class ClockRegression(Detector):
@@ -46,7 +48,9 @@ class DanglingIntent(Detector):
 
     def __init__(self, config: AnomalyConfig) -> None:
         self._span: int = micros(config.intent)
-        self._open: Subjects[tuple[str, str, str, str], list[tuple[int, int]]] = Subjects(config.subjects, list)
+        self._open: Subjects[tuple[str, str, str, str], deque[tuple[int, int]]] = Subjects(
+            config.subjects, lambda: deque(maxlen=_INTENTS)
+        )
 
     def see(self, record: Record) -> Finding | None:
         """See `Detector`."""
@@ -56,7 +60,7 @@ class DanglingIntent(Detector):
             key = self._key(record)
             waiting = self._open.get(key)
             if waiting:
-                waiting.pop(0)
+                waiting.popleft()
                 if not waiting:
                     del self._open[key]
         return None
@@ -64,18 +68,12 @@ class DanglingIntent(Detector):
     def end(self, at: int) -> Iterator[Absence]:
         """See `Detector`."""
         for key, waiting in list(self._open.items()):
-            late = [entry for entry in waiting if entry[0] + self._span < at]
-            waiting[:] = [entry for entry in waiting if entry not in late]
+            late = until(waiting, at - self._span)
             if not waiting:
                 del self._open[key]
             if late:
-                yield (
-                    key[0],
-                    key[2],
-                    f"{key[1]} was attempted {len(late)} times without an end",
-                    tuple(seq for _, seq in late),
-                    late[0][0],
-                )
+                told = f"{key[1]} was attempted {len(late)} times without an end"
+                yield key[0], key[2], told, tuple(seq for _, seq in late[-SEQS:]), late[0][0]
 
     def _key(self, record: Record) -> tuple[str, str, str, str]:
         request = record.part("request").get("id")

@@ -70,7 +70,7 @@ async def a_revoked_one_is_gone(store: ApiKeyStore) -> None:
     """In its tenant only, and for one of many callers."""
     row = _row("revoked", "k-revoked")
     await store.add(row)
-    assert await store.revoke("revoked", tenant_id="k-other") is None
+    assert [await store.revoke("revoked", tenant_id=other) for other in ("k-other", "")] == [None, None]
     assert await store.read("revoked") == row
     gone = await together(store, [lambda: store.revoke("revoked", tenant_id="k-revoked")] * CALLERS)
     assert [info for info in gone if info is not None] == [row.info]
@@ -87,6 +87,7 @@ async def an_owners_keys_end_together(store: ApiKeyStore) -> None:
     }
     for row in rows.values():
         await store.add(row)
+    assert await store.revoke_owned("eve", tenant_id="") == ()
     assert await store.revoke_owned("eve", tenant_id="k-owned-a") == (rows["a1"].info, rows["a2"].info)
     assert await store.list("k-owned-a") == (rows["a3"].info,)
     assert await store.revoke_owned("eve", tenant_id=None) == (rows["b1"].info,)

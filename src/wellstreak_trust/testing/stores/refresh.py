@@ -97,7 +97,7 @@ async def a_family_is_ended_by_its_owner(store: RefreshStore) -> None:
     for family in (one, two, other):
         await store.begin(family, _key(family.id))
     assert await store.list("ended") == (one, two)
-    assert await store.end(one.id, user_id="ended-2") is None
+    assert [await store.end(one.id, user_id=other) for other in ("ended-2", "")] == [None, None]
     assert await store.end(one.id, user_id="ended") == one
     assert await store.end(one.id, user_id=None) is None
     assert await store.take(_use(one.id, "x")) == (Taken.REVOKED, one, None)

@@ -90,7 +90,7 @@ async def swaps_are_won_once(store: SessionStore) -> None:
 async def only_the_owner_is_matched(store: SessionStore) -> None:
     """An id out of a request ends nobody else's session."""
     row = await _admitted(store, "owner")
-    assert await store.end(row.id, user_id="somebody") is None
+    assert [await store.end(row.id, user_id=other) for other in ("somebody", "")] == [None, None]
     assert await store.end("owner/404", user_id=None) is None
     assert await store.end(row.id, user_id="owner") == row
     assert await store.end(row.id, user_id="owner") is None
@@ -148,6 +148,8 @@ async def running_out_is_no_end(store: SessionStore) -> None:
     await store.admit(late, limit=20, replaces=None)
     assert await store.read(admin.key) is None
     assert await store.read(child.key) == child
+    await store.end_all("out-admin", except_id=late.id)
+    assert await store.read(child.key) is None
 
 
 async def a_providers_log_out_ends_what_came_from_it(store: SessionStore) -> None:
