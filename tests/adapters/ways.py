@@ -18,10 +18,12 @@ from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from wellstreak_trust.demo.host import PASSWORD, Host, Paths, prepare
+from wellstreak_trust.demo.host import PASSWORD, Host, Outside, Paths, prepare
 from wellstreak_trust.storage.sql import AsyncDatabase, Database
 
 HOST = "testserver.example"
+NOWHERE = "http://127.0.0.1:9"  # nobody is there
+OUTSIDE = Outside(NOWHERE, NOWHERE, "a secret of the provider", f"https://{HOST}")
 Lines = Iterable[tuple[str, str | bytes]]
 
 
@@ -130,7 +132,7 @@ class Way:
 def _blocking_host(folder: Path) -> Host:
     paths = Paths(folder)
     prepare(paths)
-    return Host(paths, Database(create_engine(f"sqlite:///{paths.database}", poolclass=NullPool)), "http://127.0.0.1:9")
+    return Host(paths, Database(create_engine(f"sqlite:///{paths.database}", poolclass=NullPool)), OUTSIDE)
 
 
 def flask_way(folder: Path) -> Way:
@@ -148,7 +150,7 @@ def fastapi_way(folder: Path) -> Way:
     paths = Paths(folder)
     prepare(paths)
     engine = create_async_engine(f"sqlite+aiosqlite:///{paths.database}", poolclass=NullPool)
-    host = Host(paths, AsyncDatabase(engine), "http://127.0.0.1:9")
+    host = Host(paths, AsyncDatabase(engine), OUTSIDE)
     app = make_app(host)
     runner = asyncio.Runner()
     return Way("fastapi", host, lambda *request: runner.run(call_asgi(app, *request)), runner.run, runner.close)

@@ -13,6 +13,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -79,24 +80,29 @@ def anchor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     if request.param == "file":
         yield FileAnchor(tmp_path / "checkpoints.jsonl", clock=CLOCK)
     elif request.param == "objects":
-        with bucket() as client:
-            yield ObjectLockAnchor(client, "trail", clock=SystemClock())
+        with bucket() as (client, name):
+            yield ObjectLockAnchor(client, name, clock=SystemClock())
     else:
         bare = ["--bare"] if request.param == "bare git" else []
         subprocess.run(["git", "init", "-q", *bare, str(tmp_path / "repo")], check=True)
         yield GitAnchor(tmp_path / "repo")
 
 
+_BUCKETS = count()
+
+
 @contextmanager
-def bucket() -> Iterator[Any]:
+def bucket() -> Iterator[tuple[Any, str]]:
+    """A client and a bucket of its own: where another test holds the mock open, what is in it stays."""
     import boto3
     from moto import mock_aws
 
     with mock_aws():
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
         client = boto3.client("s3", **keys)
-        client.create_bucket(Bucket="trail", ObjectLockEnabledForBucket=True)
-        yield client
+        name = f"trail{next(_BUCKETS)}"
+        client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+        yield client, name
         client.close()
 
 
@@ -251,26 +257,26 @@ def latest_or_raise(anchor: Anchor) -> None:
 
 
 def test_objects_are_locked() -> None:
-    with bucket() as client:
+    with bucket() as (client, name):
         clock = SystemClock()
-        publish(ObjectLockAnchor(client, "trail", retain=timedelta(days=30), clock=clock), signed(3))
-        (listed,) = client.list_objects_v2(Bucket="trail")["Contents"]
-        held = client.get_object(Bucket="trail", Key=listed["Key"])
+        publish(ObjectLockAnchor(client, name, retain=timedelta(days=30), clock=clock), signed(3))
+        (listed,) = client.list_objects_v2(Bucket=name)["Contents"]
+        held = client.get_object(Bucket=name, Key=listed["Key"])
         assert held["ObjectLockMode"] == "COMPLIANCE"
         assert timedelta(days=29) < held["ObjectLockRetainUntilDate"] - clock.now() < timedelta(days=31)
-        (version,) = client.list_object_versions(Bucket="trail")["Versions"]
+        (version,) = client.list_object_versions(Bucket=name)["Versions"]
         with pytest.raises(Exception, match="AccessDenied"):
-            client.delete_object(Bucket="trail", Key=listed["Key"], VersionId=version["VersionId"])
+            client.delete_object(Bucket=name, Key=listed["Key"], VersionId=version["VersionId"])
 
 
 def test_a_bucket_that_is_not_there() -> None:
-    with bucket() as client:
+    with bucket() as (client, name):
         anchor = ObjectLockAnchor(client, "absent")
         with pytest.raises(AuditUnavailable):
             publish(anchor, signed(3))
         assert anchor.health.last_failure == "NoSuchBucket"
         with pytest.raises(UsageError):
-            ObjectLockAnchor(client, "trail", retain=timedelta())
+            ObjectLockAnchor(client, name, retain=timedelta())
 
 
 # --- syslog --------------------------------------------------------------------------------------------------------

@@ -74,10 +74,10 @@ def test_a_terminal_sees_a_bar(run: Run, log: AuditLog, export: Path, monkeypatc
 
     from rich.console import Console
 
-    from wellstreak_trust.cli import audit_verify
+    from wellstreak_trust.cli import audit_store
 
     seen = StringIO()
-    monkeypatch.setattr(audit_verify, "ERR", Console(file=seen, force_terminal=True, width=100))
+    monkeypatch.setattr(audit_store, "ERR", Console(file=seen, force_terminal=True, width=100))
     assert run("verify", export, "--key", log.vkey("acme")).exit_code == 3
     assert "verifying" in seen.getvalue()
     assert "5/5" in seen.getvalue()
