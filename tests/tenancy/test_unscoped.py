@@ -67,6 +67,7 @@ def test_a_failing_trail_keeps_it_shut() -> None:
 
 
 def test_without_any_trail_a_warning_stands_for_it(caplog: pytest.LogCaptureFixture) -> None:
+    install_elevation_sink(None)  # whatever a guide has installed in this process
     with caplog.at_level(logging.WARNING, "wellstreak_trust.tenancy"), unscoped("seed the database"):
         assert is_unscoped()
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
