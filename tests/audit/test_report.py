@@ -157,8 +157,15 @@ def test_whatever_a_tampered_leaf_holds_is_counted_as_something() -> None:
 def test_findings_come_worst_first() -> None:
     many = [leaf(n, outcome="denied", actor={"id": "mallory"}) for n in range(25)]
     gap = leaf(30, action="audit.gap", data={"count": 3})
-    assert findings(summarised([*many, gap]), None) == [
+    named = {"rule": "wst.denial_burst", "severity": "medium"}
+    rule = leaf(31, action="anomaly.found", data=named, targets=[{"type": "anomaly_subject", "id": "mallory"}])
+    found = summarised([*many, gap, rule])
+    assert [(one.seq, one.what, one.detail) for one in found.anomalies] == [
+        (31, "wst.denial_burst", "medium: mallory")
+    ]
+    assert findings(found, None) == [
         "3 events could not be recorded and are lost",
+        "Rules over the trail found something once",
         "mallory was denied 25 times",
         "Nobody has verified the trail for this report",
     ]

@@ -271,3 +271,6 @@ def test_detect_tells_what_is_worth_a_look(shell: Shell) -> None:
     assert shell("detect", "acme", "--rule", "wst.audit_gap").output == ""
     shell("detect", "acme", "--rule", "wst.nothing", status=2)
     assert ("audit.read", "cli") in shell.told()
+    for _ in range(2):
+        assert "eve" in shell("detect", "acme", "--record", status=1).output
+    assert [action for action, _ in shell.told()].count("anomaly.found") == 1

@@ -12,6 +12,7 @@ __all__ = ["SDK_ACTIONS"]
 _GROUPS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "access": (("16.3.2",), ("AU-2", "AC-3")),
     "agent": (("16.3.1",), ("AC-6(9)", "AU-2", "IA-9")),
+    "anomaly": (("16.3.3",), ("AU-6", "SI-4")),
     "api_key": (("16.3.1",), ("AC-2(4)", "AU-2", "IA-5")),
     "audit": (("16.4.2", "16.5.3"), ("AU-5", "AU-9")),
     "authz": (("16.3.2",), ("AU-2", "AC-6(9)")),
@@ -44,6 +45,7 @@ def _ours(name: str, criticality: Criticality, about: str, *, needs_reason: bool
 
 
 SDK_ACTIONS: Final[tuple[ActionSpec, ...]] = (
+    _ours("anomaly.found", "protective", "A rule over the trail found something worth a look"),
     _ours("audit.gap", "protective", "Events that could not be recorded, counted after recovery"),
     _ours("audit.tree_head", "standard", "The spine notes the state of a tree"),
     _ours("audit.heartbeat", "standard", "The log was there and nothing was recorded"),

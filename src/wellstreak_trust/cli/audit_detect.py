@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import typer
 
 from wellstreak_trust.core.clock import SystemClock
-from wellstreak_trust.telemetry.anomalies import AnomalyConfig, Finding, detect
+from wellstreak_trust.telemetry.anomalies import AnomalyConfig, Finding, FindingReporter, detect, finding_json
 
 from .audit_store import acting, log_of, told
 from .console import say
@@ -28,6 +26,7 @@ def detect_anomalies(
     limit: Annotated[int, typer.Option(min=1, help="the newest events that are looked at")] = 100_000,
     rule: Annotated[list[str] | None, typer.Option(help="only this rule; as often as you like")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+    record: Annotated[bool, typer.Option(help="put each finding on the trail, once: anomaly.found")] = False,
     reason: Annotated[str, typer.Option(help="why; it is recorded")] = "",
     database: DatabaseOption = None,
 ) -> None:
@@ -45,6 +44,8 @@ def detect_anomalies(
             for finding in detect(leaves, AnomalyConfig(now=SystemClock().now()), only=rule or ())
             if finding.tenant_id == tenant and (begin is None or finding.last_seen >= begin)
         ]
+        if record:
+            FindingReporter(log).report(found)
     for finding in found:
         _show(finding, as_json=as_json)
     raise typer.Exit(1 if found else 0)
@@ -52,8 +53,7 @@ def detect_anomalies(
 
 def _show(finding: Finding, *, as_json: bool) -> None:
     if as_json:
-        times = {name: getattr(finding, name).isoformat() for name in ("first_seen", "last_seen")}
-        typer.echo(json.dumps({**asdict(finding), **times}, sort_keys=True))
+        typer.echo(finding_json(finding))
         return
     where = ", ".join(str(seq) for seq in finding.seqs[:5]) + (", ..." if len(finding.seqs) > 5 else "")
     say(f"{finding.severity:6} {finding.rule_id} {finding.subject}: {finding.explanation} [{where}]")

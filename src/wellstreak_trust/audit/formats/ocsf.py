@@ -104,6 +104,7 @@ OCSF: Final[Mapping[str, Schema]] = {
             "audit.subject_erased": Activity(_API, 4),
             "audit.": Activity(_API, _OTHER),
             "access.": Activity(_API, _OTHER),
+            "anomaly.": Activity(_API, _OTHER),
             "webhook.": Activity(_API, _OTHER),
             "limit.": Activity(_API, _OTHER),
         },

@@ -58,6 +58,8 @@ def findings(summary: Summary, verification: VerifyReport | None) -> list[str]:
         found.append(f"{summary.lost:,} events could not be recorded and are lost")
     elif summary.totals["gaps"]:
         found.append("The trail reports gaps")
+    if summary.totals["anomalies"]:
+        found.append(f"Rules over the trail found something {_times(summary.totals['anomalies'])}")
     if summary.totals["regressions"]:
         found.append(f"The clock went back {_times(summary.totals['regressions'])}")
     if summary.totals["dangling"]:
@@ -229,6 +231,7 @@ def _cells(name: str | tuple[str, ...]) -> tuple[str, ...]:
 def _incidents(summary: Summary) -> Iterator[Markup]:
     for heading, kind in (
         ("Gaps in the trail", "gaps"),
+        ("Anomalies", "anomalies"),
         ("Begun and never ended", "dangling"),
         ("Clock regressions", "regressions"),
         ("Erasures, holds and pruning", "stewardship"),

@@ -68,7 +68,7 @@ class Summary:
         webhooks: refusals by target and reason.
         privileged: successful critical actions.
         readers: who read, exported or disclosed the trail.
-        gaps, dangling, regressions, stewardship: the newest incidents of each kind, and `totals` how many there were.
+        gaps, anomalies, dangling, regressions, stewardship: the newest incidents of each kind, and `totals` how many there were.
     """
 
     events: int = 0
@@ -85,6 +85,7 @@ class Summary:
     privileged: Counter[str] = field(default_factory=Counter)
     readers: Counter[tuple[str, str]] = field(default_factory=Counter)
     gaps: deque[Incident] = field(default_factory=lambda: deque(maxlen=_LISTED))
+    anomalies: deque[Incident] = field(default_factory=lambda: deque(maxlen=_LISTED))
     dangling: deque[Incident] = field(default_factory=lambda: deque(maxlen=_LISTED))
     regressions: deque[Incident] = field(default_factory=lambda: deque(maxlen=_LISTED))
     stewardship: deque[Incident] = field(default_factory=lambda: deque(maxlen=_LISTED))
@@ -190,6 +191,9 @@ class Tally:
             found.lost += lost if type(lost) is int and lost > 0 else 0
             span = f"{lost} events between {_text(data, 'first')} and {_text(data, 'last')}"
             self._list("gaps", _incident(event, "events were lost", span))
+        elif action == "anomaly.found":
+            told = f"{_text(data, 'severity')}: {_targets(event)}"
+            self._list("anomalies", _incident(event, _text(data, "rule") or OTHERS, told))
         elif action in ("audit.read", "audit.exported", "audit.disclosed") and outcome == "success":
             _count(found.readers, (actor, action))
         elif action.startswith(("audit.hold", "audit.subject", "audit.pruned")) and outcome != "attempted":

@@ -2,5 +2,16 @@
 
 from .detect import Watch, detect
 from .finding import RULES, AnomalyConfig, Finding, Severity
+from .reporter import FindingReporter, finding_id, finding_json
 
-__all__ = ["RULES", "AnomalyConfig", "Finding", "Severity", "Watch", "detect"]
+__all__ = [
+    "RULES",
+    "AnomalyConfig",
+    "Finding",
+    "FindingReporter",
+    "Severity",
+    "Watch",
+    "detect",
+    "finding_id",
+    "finding_json",
+]
