@@ -49,7 +49,11 @@ def records(log: AuditLog, make: Callable[..., Any]) -> list[Record]:
             make(
                 "member.invited",
                 outcome=["success", "denied", "failure", "error", "attempted"][number % 5],
-                actor={"id": re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", "_", text), "kind": text, "actor": {"id": "boss"}},
+                actor={
+                    "id": re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", "_", text),
+                    "kind": text,
+                    "actor": {"id": "boss"},
+                },
                 targets=(text, {"type": text, "id": text}),
                 source={"address": "203.0.113.7" if number % 2 else text, "user_agent": text},
                 changes=({"field": text, "old": None, "new": text},),

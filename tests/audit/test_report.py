@@ -160,9 +160,7 @@ def test_findings_come_worst_first() -> None:
     named = {"rule": "wst.denial_burst", "severity": "medium"}
     rule = leaf(31, action="anomaly.found", data=named, targets=[{"type": "anomaly_subject", "id": "mallory"}])
     found = summarised([*many, gap, rule])
-    assert [(one.seq, one.what, one.detail) for one in found.anomalies] == [
-        (31, "wst.denial_burst", "medium: mallory")
-    ]
+    assert [(one.seq, one.what, one.detail) for one in found.anomalies] == [(31, "wst.denial_burst", "medium: mallory")]
     assert findings(found, None) == [
         "3 events could not be recorded and are lost",
         "Rules over the trail found something once",

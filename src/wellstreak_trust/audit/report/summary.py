@@ -68,7 +68,7 @@ class Summary:
         webhooks: refusals by target and reason.
         privileged: successful critical actions.
         readers: who read, exported or disclosed the trail.
-        gaps, anomalies, dangling, regressions, stewardship: the newest incidents of each kind, and `totals` how many there were.
+        gaps, anomalies, dangling, regressions, stewardship: the newest incidents of each kind; `totals`: how many.
     """
 
     events: int = 0

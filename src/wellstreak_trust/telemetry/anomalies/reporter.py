@@ -1,8 +1,7 @@
 """Findings reach people: each stands once on the trail where it happened, and goes to whoever wants to hear of it.
 
-What is recorded follows from the finding alone, so that any number of processes and repeated looks at one trail leave one
-event: its id is a digest of rule, tenant, subject and the first event. Hearers get at least once what they did not take
-without an error, under the same id.
+What is recorded follows from the finding alone, so that any number of processes and looks at one trail leave one event:
+its id is a digest of rule, tenant, subject and first event. A hearer gets each at least once, under that id.
 """
 
 from __future__ import annotations
