@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Generator
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from wellstreak_trust.core import ConfigurationError, drive
-from wellstreak_trust.core.sansio import suspends, synced
+from wellstreak_trust.core.sansio import is_awaited, suspends, synced
 
 VAR: contextvars.ContextVar[str] = contextvars.ContextVar("var", default="outside")
 
@@ -253,3 +254,18 @@ def test_functions_have_a_sync_face_too() -> None:
     run = synced(arun)
     assert run.__name__ == "run"
     assert run(object(), 3) == 3
+
+
+def test_only_what_somebody_awaits_keeps_a_loop_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def told() -> bool:
+        return is_awaited()
+
+    async def driven() -> bool:
+        return drive(told())
+
+    assert not is_awaited()
+    assert not drive(told())
+    assert asyncio.run(told())
+    assert not asyncio.run(driven())
+    monkeypatch.delitem(sys.modules, "asyncio")
+    assert not is_awaited()
