@@ -144,6 +144,7 @@ def test_keys_do_not_show_or_travel() -> None:
 
 
 def test_the_text_form_has_one_spelling() -> None:
+    """CVE-2020-8929: a key id that was compared as decoded text had a second spelling that opened too."""
     sealed = envelope.seal(KEY, b"xoxb-demo", CONTEXT)
     text = envelope.to_text(sealed)
     assert text.startswith("wst1.V1MBAQ")
