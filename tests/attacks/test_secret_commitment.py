@@ -1,4 +1,4 @@
-"""One ciphertext for two keys ("invisible salamander", Dodis et al. 2018; CVE-2020-8897): bare GCM takes it, we do not."""
+"""One ciphertext for two keys ("invisible salamander", Dodis et al. 2018; CVE-2020-8897): GCM takes it, we do not."""
 
 from __future__ import annotations
 
