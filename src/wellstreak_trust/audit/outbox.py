@@ -6,7 +6,7 @@ where its id makes sure that it stands once. Until then it is a row of the host'
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ..core.errors import AuditEventRejected, ConfigurationError
 from ..core.event import AuditEvent
@@ -16,15 +16,7 @@ from .event import masked
 from .personal import Personal, Place, is_marked, veiled
 from .registry import ActionRegistry
 
-__all__ = ["AuditOutbox", "OutboxStore", "require_outbox"]
-
-
-class OutboxStore(Protocol):
-    """An audit store whose database also keeps an outbox, as `storage.sql.SqlAuditStore` does."""
-
-    def outbox(self, connection: Any = None) -> Outbox:
-        """The outbox; with a connection, inside the transaction that is open on it."""
-        ...
+__all__ = ["AuditOutbox", "require_outbox"]
 
 
 def require_outbox(store: object, connection: Any = None) -> Outbox:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -10,9 +11,10 @@ from typing import Any, Final, Literal, Protocol
 
 from .clock import SystemClock, micros
 from .entropy import uuid7_of
+from .errors import RequestError, TrustError
 from .principal import Principal
 
-__all__ = ["AuditEvent", "EventSink", "Outcome"]
+__all__ = ["AuditEvent", "EventSink", "Outcome", "attempted"]
 
 Outcome = Literal["success", "failure", "denied", "error", "attempted"]
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -66,3 +68,24 @@ class EventSink(Protocol):
     async def aemit(self, event: AuditEvent, /) -> object:
         """Records one event."""
         ...
+
+
+@asynccontextmanager
+async def attempted(tell: Callable[[Outcome], Awaitable[None]], spared: type[TrustError]) -> AsyncIterator[None]:
+    """Tells of an attempt before the body, without which the body does not run, and of its outcome after it.
+
+    A trail that cannot take the outcome does not undo what is done: the attempt without outcome is the evidence.
+
+    Args:
+        spared: what telling of the outcome may raise without taking the place of what the body did.
+    """
+    await tell("attempted")
+    outcome: Outcome = "success"
+    try:
+        yield
+    except BaseException as error:
+        outcome = "failure" if isinstance(error, RequestError) else "error"
+        raise
+    finally:
+        with suppress(spared):
+            await tell(outcome)

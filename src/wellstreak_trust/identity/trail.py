@@ -11,14 +11,14 @@ Causes are a closed set, so that an auditor can count them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, get_args
 
 from ..core.clock import Clock
-from ..core.errors import RequestError, TrustError
-from ..core.event import AuditEvent, EventSink, Outcome
+from ..core.errors import TrustError
+from ..core.event import AuditEvent, EventSink, Outcome, attempted
 from ..core.principal import Principal
 
 __all__ = ["CAUSES", "PLATFORM", "Cause", "Fact", "Trail"]
@@ -96,15 +96,6 @@ class Trail:
         with suppress(TrustError):
             await self.record(fact, outcome)
 
-    @asynccontextmanager
-    async def around(self, fact: Fact) -> AsyncIterator[None]:
+    def around(self, fact: Fact) -> AbstractAsyncContextManager[None]:
         """An event before the body, without which it does not run, and one of its outcome after it."""
-        await self.record(fact, "attempted")
-        outcome: Outcome = "success"
-        try:
-            yield
-        except BaseException as error:
-            outcome = "failure" if isinstance(error, RequestError) else "error"
-            raise
-        finally:
-            await self.tell(fact, outcome)
+        return attempted(partial(self.record, fact), TrustError)

@@ -8,15 +8,15 @@ Switching a secret off is recorded after the fact: a dead trail must not keep a 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
 
 from ..core.clock import Clock
-from ..core.errors import RequestError, Unavailable
-from ..core.event import AuditEvent, EventSink, Outcome
+from ..core.errors import Unavailable
+from ..core.event import AuditEvent, EventSink, Outcome, attempted
 from ..core.principal import Principal
 from .rows import Change
 
@@ -60,18 +60,11 @@ class Trail:
 
     @asynccontextmanager
     async def around(self, action: str, tenant_id: str, name: str | None) -> AsyncIterator[dict[str, Any]]:
-        """``attempted`` before the body, and its outcome after it, with the facts that the body has filled in.
-
-        A trail that cannot take the outcome does not undo what is done: the attempt without outcome is the evidence.
-        """
+        """``attempted`` before the body, and its outcome after it, with the facts that the body has filled in."""
         facts: dict[str, Any] = {}
-        await self.record(action, tenant_id, name, "attempted")
-        outcome: Outcome = "success"
-        try:
+
+        async def tell(outcome: Outcome) -> None:
+            await self.record(action, tenant_id, name, outcome, **facts)
+
+        async with attempted(tell, Unavailable):
             yield facts
-        except BaseException as error:
-            outcome = "failure" if isinstance(error, RequestError) else "error"
-            raise
-        finally:
-            with suppress(Unavailable):
-                await self.record(action, tenant_id, name, outcome, **facts)

@@ -8,11 +8,11 @@ from typing import Final
 from ...core.canonical import length_prefixed
 from ...core.clock import Clock, SystemClock
 from .port import RedisPort
+from .spelling import milliseconds
 
 __all__ = ["RedisJobClaims"]
 
 _CLAIM: Final = "return redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) and 1 or 0"
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _MARGIN: Final = timedelta(minutes=5)  # for clocks that differ: a claim must outlive its envelope
 
 
@@ -27,7 +27,6 @@ class RedisJobClaims:
 
     async def claim(self, tenant_id: str, job_id: str, until: datetime) -> bool:
         """As `JobClaims.claim`."""
-        left = max(timedelta(), until - self._clock.now()) + _MARGIN
         key = self._prefix + length_prefixed(tenant_id, job_id).hex().encode()
-        reply = await self._port.script(_CLAIM, [key], [left // _MILLISECOND])
+        reply = await self._port.script(_CLAIM, [key], [milliseconds(until - self._clock.now(), _MARGIN)])
         return bool(reply == 1)

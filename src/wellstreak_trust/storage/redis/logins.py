@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from ...core.clock import from_micros, to_micros
 from ...core.errors import StoreMisconfigured
 from ...identity.login_store import LIFETIME, LoginRow
+from .claims import claimed
 from .port import RedisPort
+from .spelling import milliseconds
 
 __all__ = ["RedisLoginStore"]
 
@@ -24,15 +26,6 @@ _CONSUME: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
-# KEYS[1]; ARGV: now, until, milliseconds to keep. 1 if nobody's claim is alive.
-_CLAIM: Final = """
-local held = redis.call('GET', KEYS[1])
-if held and tonumber(held) > tonumber(ARGV[1]) then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return 1
-"""
-_MARGIN: Final = timedelta(minutes=1)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _OCTETS: Final = ("key", "browser", "nonce", "verifier")
 _TEXTS: Final = ("issuer", "client_id", "redirect_uri", "return_to")
 
@@ -53,7 +46,7 @@ class RedisLoginStore:
 
     async def open(self, row: LoginRow, /) -> None:
         """See `LoginStore`."""
-        await self._port.script(_OPEN, [self._name(row.key)], [_text(row), _kept_for(LIFETIME)])
+        await self._port.script(_OPEN, [self._name(row.key)], [_text(row), milliseconds(LIFETIME)])
 
     async def read(self, key: bytes, /) -> LoginRow | None:
         """See `LoginStore`."""
@@ -66,8 +59,7 @@ class RedisLoginStore:
 
     async def claim(self, key: bytes, /, *, now: datetime, until: datetime) -> bool:
         """See `LoginStore`."""
-        arguments = [to_micros(now), to_micros(until), _kept_for(until - now)]
-        return int(await self._port.script(_CLAIM, [self._name(b"once" + key)], arguments)) == 1
+        return await claimed(self._port, self._name(b"once" + key), now=now, until=until)
 
     async def sweep(self, now: datetime, /) -> int:
         """Nothing to do: the server forgets by itself."""
@@ -75,10 +67,6 @@ class RedisLoginStore:
 
     def _name(self, key: bytes) -> str:
         return self._prefix + key.hex()
-
-
-def _kept_for(span: timedelta) -> int:
-    return max(1, (span + _MARGIN) // _MILLISECOND)
 
 
 def _text(row: LoginRow) -> str:

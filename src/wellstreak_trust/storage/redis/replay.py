@@ -14,6 +14,7 @@ from typing import Final
 from ...core.clock import to_micros
 from ...webhooks.replay_store import Held
 from .port import RedisPort
+from .spelling import milliseconds
 
 __all__ = ["RedisReplayStore"]
 
@@ -38,8 +39,6 @@ else redis.call('SET', KEYS[1], ARGV[2] .. ' 1 ' .. owner, 'PX', ARGV[4]) end
 return 1
 """
 _HELD: Final = (Held.MINE, Held.ANOTHER, Held.DONE)
-_MARGIN: Final = timedelta(minutes=1)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class RedisReplayStore:
@@ -73,9 +72,7 @@ class RedisReplayStore:
         return 0
 
     async def _run(self, script: str, key: str, owner: str, now: datetime, until: datetime | None) -> int:
-        kept = _MARGIN + (until - now if until is not None else timedelta())
         end = "" if until is None else to_micros(until)
-        reply: int = await self._port.script(
-            script, [self._prefix + key], [to_micros(now), end, owner, max(1, kept // _MILLISECOND)]
-        )
+        kept = milliseconds(timedelta() if until is None else until - now)
+        reply: int = await self._port.script(script, [self._prefix + key], [to_micros(now), end, owner, kept])
         return reply

@@ -1,4 +1,4 @@
-"""How the stores of accounts spell keys, times and replies."""
+"""How the stores spell keys, times and replies."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any, Final, TypeVar
 
 from ...core.errors import ConfigurationError, StoreUnavailable, UsageError
 
-__all__ = ["MARGIN", "key_prefix", "milliseconds", "restriction", "rows", "strange", "text"]
+__all__ = ["key_prefix", "milliseconds", "restriction", "rows", "strange", "text"]
 
 T = TypeVar("T")
 
-MARGIN: Final = timedelta(minutes=1)
-"""How long the server keeps what has ended: the host's clock decides, the server only clears away."""
-
+_MARGIN: Final = timedelta(minutes=1)  # what has ended stays so long: the host's clock decides, the server only clears
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
@@ -29,9 +27,9 @@ def key_prefix(prefix: str, room: str) -> str:
     return f"{prefix}:{{{room}}}:"
 
 
-def milliseconds(left: timedelta) -> int:
+def milliseconds(left: timedelta, margin: timedelta = _MARGIN) -> int:
     """How long the server keeps a key that is good for `left`."""
-    return max(timedelta(), left) // _MILLISECOND + MARGIN // _MILLISECOND
+    return (max(timedelta(), left) + margin) // _MILLISECOND
 
 
 def restriction(name: str | None) -> str:

@@ -58,10 +58,9 @@ class FindingReporter:
         self._told: Subjects[str, bool] = Subjects(_REMEMBERED, lambda: True)
 
     async def areport(self, findings: Iterable[Finding]) -> list[Finding]:
-        """Records and sends those that this reporter has not told yet, and returns them.
+        """Records and sends those that this reporter has not told yet, and returns those that were sent.
 
-        Raises:
-            AuditUnavailable, AuditForkDetected: the trail takes nothing; what was not returned is told the next time.
+        A trail that is out of order stops nothing: ``anomaly.found`` is protective, and waits until it can be recorded.
         """
         told = []
         for finding in findings:
