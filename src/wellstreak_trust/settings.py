@@ -31,7 +31,6 @@ except ImportError:
 __all__ = ["Origin", "TrustSettings", "audit_log", "compose"]
 
 PREFIX: Final = "WELLSTREAK_TRUST_"
-_KEY_OCTETS: Final = 32
 _WELL_KNOWN: Final = frozenset(("changeme", "change-me", "secret", "password", "insecure", "test", "dev", "default"))
 
 Origin = Literal["argument", "environment", "default"]
@@ -260,7 +259,7 @@ def audit_log(settings: TrustSettings, port: SqlPort) -> Any:
     """The trail that settings describe, over a database; without a key file it signs nothing.
 
     Raises:
-        ConfigurationError: a key file that cannot be read or is none.
+        ConfigurationError: a key file that cannot be read or is none; a personal key that is too short.
     """
     from .audit import AuditLog, Ed25519Signer
     from .core.secret import Secret
@@ -268,12 +267,6 @@ def audit_log(settings: TrustSettings, port: SqlPort) -> Any:
 
     signer = Ed25519Signer.from_pem(_read(settings.audit_key_file)) if settings.audit_key_file else None
     personal = Secret(_read(settings.audit_personal_key_file)) if settings.audit_personal_key_file else None
-    if personal is not None and len(personal.reveal()) < _KEY_OCTETS:
-        raise ConfigurationError(
-            f"{settings.audit_personal_key_file}: fewer than {_KEY_OCTETS} bytes",
-            hint="openssl rand -out FILE 32",
-            reason="key_file",
-        )
     return AuditLog(SqlAuditStore(port), signer=signer, origin=settings.audit_origin, personal_key=personal)
 
 

@@ -19,11 +19,12 @@ from wellstreak_trust.audit import (
     AuditLog,
     AuditUnavailable,
     LegalHold,
+    MemoryAuditStore,
     Personal,
     verify,
 )
 from wellstreak_trust.audit.personal import Disclosure, PersonKey
-from wellstreak_trust.core.errors import StoreUnavailable, UsageError
+from wellstreak_trust.core.errors import ConfigurationError, StoreUnavailable, UsageError
 from wellstreak_trust.storage.sql import Database, SqlAuditStore
 
 ADA = "user_ada"
@@ -195,6 +196,13 @@ def test_a_sealed_value_opens_only_where_it_belongs() -> None:
     assert key.open(sealed[:-1], "t1", "s1") is None
     assert key.open(b"", "t1", "s1") is None
     assert PersonKey(bytes(32), b"").open(sealed, "t1", "s1") is None
+
+
+@pytest.mark.parametrize("octets", [b"", b"short", b"k" * 31])
+def test_a_key_that_could_be_guessed_is_refused_wherever_it_comes_from(octets: bytes) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        AuditLog(MemoryAuditStore(), personal_key=Secret(octets))
+    assert refused.value.reason == "personal_key"
 
 
 def test_a_copy_of_the_database_discloses_nothing_without_the_hosts_key(sqlite_path: Path, make: Any) -> None:

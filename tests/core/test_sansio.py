@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from wellstreak_trust.core import ConfigurationError, drive
-from wellstreak_trust.core.sansio import is_awaited, suspends, synced
+from wellstreak_trust.core.sansio import is_awaited, require_blocking, suspends, synced
 
 VAR: contextvars.ContextVar[str] = contextvars.ContextVar("var", default="outside")
 
@@ -269,3 +269,17 @@ def test_only_what_somebody_awaits_keeps_a_loop_waiting(monkeypatch: pytest.Monk
     assert not asyncio.run(driven())
     monkeypatch.delitem(sys.modules, "asyncio")
     assert not is_awaited()
+
+
+def test_who_cannot_wait_takes_blocking_ports_only() -> None:
+    class Port:
+        suspends = False
+
+    require_blocking(Port(), "Flask", "this")
+    require_blocking(object(), "Flask", "this")
+    port = Port()
+    port.suspends = True
+    with pytest.raises(ConfigurationError) as refused:
+        require_blocking(port, "Flask", "this")
+    assert refused.value.reason == "store_suspends"
+    assert "Flask cannot await this" in str(refused.value)

@@ -9,6 +9,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from ..core.errors import ConfigurationError, MissingExtra, TrustError
 from ..core.http import RequestFacts
+from ..core.sansio import require_blocking
 from ..guard import Grant, Operation
 from ..origin import new_nonce
 from ..trust import Trust
@@ -60,10 +61,7 @@ class TrustExtension:
         forwarded_host: bool = False,
     ) -> None:
         self.edge: Edge = Edge(trust, scheme_is_trusted=scheme_is_trusted, forwarded_host=forwarded_host)
-        if self.edge.guard.suspends:
-            raise ConfigurationError(
-                "Flask cannot await this Trust", hint="build its stores over Database(engine)", reason="store_suspends"
-            )
+        require_blocking(self.edge.guard, "Flask", "this Trust")
         if app is not None:
             self.init_app(app)
 
@@ -205,11 +203,7 @@ def webhook(
     Args:
         parameter: of the route, which holds the endpoint's token, for receivers with a registry.
     """
-
-    if receiver.suspends:
-        raise ConfigurationError(
-            "Flask cannot await this receiver", hint="build its stores over Database(engine)", reason="store_suspends"
-        )
+    require_blocking(receiver, "Flask", "this receiver")
 
     def decorate(handler: Callable[[Delivery], Any]) -> Callable[..., Response]:
         @wraps(handler)

@@ -65,7 +65,8 @@ class AuditLog(Reading, Privacy, Exporting):
             never be changed.
 
     Raises:
-        ConfigurationError: an origin that no signature line can hold; a sink that suspends over a store that blocks.
+        ConfigurationError: an origin that no signature line can hold; a sink that suspends over a store that blocks;
+            a personal key below 32 bytes.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class AuditLog(Reading, Privacy, Exporting):
             raise ConfigurationError(
                 "a sink suspends and the store does not", hint="a blocking sink, or a store over AsyncDatabase"
             )
-        self.people: People = People(store, b"" if personal_key is None else personal_key.reveal())
+        self.people: People = People(store, personal_key)
         self._notary: Notary = Notary(store, signer, origin, sinks)
         self._keeper: Keeper = Keeper(store, self._notary, origin, self.clock, deadline)
         self._recorder: Recorder = Recorder(

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..core.entropy import SYSTEM_ENTROPY
-from ..core.errors import AuditEventRejected, UsageError
+from ..core.errors import AuditEventRejected, ConfigurationError, UsageError
 from ..core.event import AuditEvent
 from ..core.redact import MASKED
+from ..core.secret import Secret
 from .event import Draft, Sealed, draft
 from .personal import Disclosure, Personal, PersonKey, checked, is_subject, subject_index, subjects, veiled
 from .store import EVERYBODY, SubjectStore
@@ -26,14 +27,23 @@ class People:
 
     Args:
         store: where keys and sealed values are.
-        pepper: the host's own key; empty where it has none.
+        pepper: the host's own key; None where it has none.
+
+    Raises:
+        ConfigurationError: a key that could be guessed.
     """
 
     __slots__ = ("_index_keys", "_pepper", "_store")
 
-    def __init__(self, store: Any, pepper: bytes) -> None:
+    def __init__(self, store: Any, pepper: Secret[bytes] | None) -> None:
         self._store: SubjectStore = store
-        self._pepper: bytes = pepper
+        self._pepper: bytes = b"" if pepper is None else pepper.reveal()
+        if pepper is not None and len(self._pepper) < _KEY_OCTETS:
+            raise ConfigurationError(
+                f"the personal key has fewer than {_KEY_OCTETS} bytes",
+                hint="openssl rand -out FILE 32",
+                reason="personal_key",
+            )
         self._index_keys: dict[str, bytes] = {}
 
     async def index(self, tenant_id: str, subject: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from .errors import ConfigurationError
 
-__all__ = ["drive", "is_awaited", "suspends", "synced"]
+__all__ = ["drive", "is_awaited", "require_blocking", "suspends", "synced"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -69,6 +69,18 @@ def is_awaited() -> bool:
 def suspends(*ports: object) -> bool:
     """Whether any of these ports says that its verbs suspend; a port that says nothing is taken for a blocking one."""
     return any(getattr(port, "suspends", False) for port in ports)
+
+
+def require_blocking(port: object, user: str, what: str) -> None:
+    """Refuses a port that suspends, when something is built that cannot wait for it.
+
+    Raises:
+        ConfigurationError: `reason` is ``store_suspends``.
+    """
+    if suspends(port):
+        raise ConfigurationError(
+            f"{user} cannot await {what}", hint="build the stores over Database(engine)", reason="store_suspends"
+        )
 
 
 def synced(operation: Callable[Concatenate[S, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[S, P], T]:

@@ -28,6 +28,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ..core.errors import ConfigurationError, EnvelopeInvalid, MissingExtra, Unavailable, UsageError
+from ..core.sansio import require_blocking
 from ..core.tenant import TenantContext
 from .context import Rooted, current_tenant
 from .jobs import JobEnvelopes, argument_bytes
@@ -94,10 +95,7 @@ class TenantTasks:
     """
 
     def __init__(self, app: Any, envelopes: JobEnvelopes) -> None:
-        if envelopes.suspends:
-            raise ConfigurationError(
-                "Celery cannot await these stores", hint="build them over Database(engine)", reason="store_suspends"
-            )
+        require_blocking(envelopes, "Celery", "these stores")
         self._app: Any = app
         self._envelopes: JobEnvelopes = envelopes
 

@@ -24,7 +24,8 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, ClassVar, Final
 
-from ..core.errors import ConfigurationError, MissingExtra, TrustError
+from ..core.errors import MissingExtra, TrustError
+from ..core.sansio import require_blocking
 from .context import current_tenant
 from .jobs import JobEnvelopes, argument_bytes
 from .jobs.carried import Carried
@@ -52,10 +53,7 @@ class TenantJob(Job):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if cls.envelopes.suspends:
-            raise ConfigurationError(
-                "RQ cannot await these stores", hint="build them over Database(engine)", reason="store_suspends"
-            )
+        require_blocking(cls.envelopes, "RQ", "these stores")
 
     @classmethod
     def create(cls, *args: Any, **kwargs: Any) -> Job:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from ...console import VIEW_OPERATIONS, Console
-from ...core.errors import ConfigurationError
+from ...core.sansio import require_blocking
 from ...guard import Grant, Operation
 from ..flask import guarded
 
@@ -18,10 +18,7 @@ def operator_page(console: Console, operation: Operation = VIEW_OPERATIONS) -> B
     Raises:
         ConfigurationError: a part of the console suspends.
     """
-    if console.suspends:
-        raise ConfigurationError(
-            "Flask cannot await this console", hint="build its stores over Database(engine)", reason="store_suspends"
-        )
+    require_blocking(console, "Flask", "this console")
     blueprint = Blueprint("operator_page", __name__)
 
     @blueprint.get("/")
