@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Rehearsal", "Rehearsed"]
 
 _MOST_KINDS: Final = 1_000
-_NOT_HELD: Final = {"limits": (), "audit": None}  # of an operation: what has effects
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Rehearsal:
         Args:
             resource: as for `Guard.enter`.
         """
-        quiet = replace(operation, **_NOT_HELD)
+        quiet = replace(operation, limits=(), audit=None)  # what has effects
         try:
             await self._guard.apass(Grant(facts, quiet, self._guard.trail, suspends=self.suspends), resource)
             seen = Rehearsed("would_admit")
