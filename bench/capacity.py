@@ -161,13 +161,13 @@ def _integrations(database: Database, secrets: SecretStore, tenants: int) -> Non
 
 def _trail(database: Database, tenants: int) -> None:
     log = AuditLog(SqlAuditStore(database), SIGNER, ORIGIN, personal_key=Secret(PERSONAL))
-    outbox = SqlOutbox(database)
     for number in range(tenants):
         log.emit_many([event(tenant(number), n) for n in range(EVENTS)])
-        if number % 100 == 0:
-            outbox.emit(event(tenant(number), EVENTS + 1))
     log.emit_many([event("tn_large", n) for n in range(2_560)])  # tiles are whole from 256 events on
     log.tick()
+    outbox = SqlOutbox(database)  # after the tick, which empties it
+    for number in range(0, tenants, 100):
+        outbox.emit(event(tenant(number), EVENTS + 1))
 
 
 @dataclass(frozen=True)
