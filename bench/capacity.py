@@ -57,6 +57,7 @@ from wellstreak_trust.webhooks import EndpointRegistry, ReplayGuard
 
 TENANTS = 1_000
 EVENTS = 10
+LARGE = 51_200
 MILLION = 1_000_000
 ORIGIN = "bench.test/audit"
 SIGNER = Ed25519Signer.from_seed(bytes(32))
@@ -113,11 +114,14 @@ def event(tenant_id: str, number: int) -> AuditEvent:
     )  # fmt: skip
 
 
-def fill(database: Database, folder: Path, tenants: int = TENANTS) -> SecretStore:
-    """Every service, for so many tenants; the key-encryption key is ``kek.json`` in the folder."""
+def fill(database: Database, folder: Path, tenants: int = TENANTS, large: int = 2_560) -> SecretStore:
+    """Every service, for so many tenants; the key-encryption key is ``kek.json`` in the folder.
+
+    One more tenant has `large` events: tiles are kept from 256 on.
+    """
     secrets = _people(database, folder, tenants)
     _integrations(database, secrets, tenants)
-    _trail(database, tenants)
+    _trail(database, tenants, large)
     return secrets
 
 
@@ -159,11 +163,12 @@ def _integrations(database: Database, secrets: SecretStore, tenants: int) -> Non
         runs.start(tenant_id, "nightly-export", actor=Principal(user(number)))
 
 
-def _trail(database: Database, tenants: int) -> None:
+def _trail(database: Database, tenants: int, large: int) -> None:
     log = AuditLog(SqlAuditStore(database), SIGNER, ORIGIN, personal_key=Secret(PERSONAL))
     for number in range(tenants):
         log.emit_many([event(tenant(number), n) for n in range(EVENTS)])
-    log.emit_many([event("tn_large", n) for n in range(2_560)])  # tiles are whole from 256 events on
+    for start in range(0, large, 256):
+        log.emit_many([event("tn_large", n) for n in range(start, start + 256)])
     log.tick()
     outbox = SqlOutbox(database)  # after the tick, which empties it
     for number in range(0, tenants, 100):
@@ -266,7 +271,7 @@ def main() -> None:
         engine = create_engine(f"sqlite:///{folder}/app.db")
         database = Database(engine)
         database.create_all()
-        fill(database, Path(folder), tenants)
+        fill(database, Path(folder), tenants, LARGE)
         shown(list(sqlite_sizes(engine)))
         engine.dispose()
         print("\nPostgreSQL")
@@ -274,7 +279,7 @@ def main() -> None:
         (Path(folder) / "pg").mkdir()
         database = Database(engine)
         database.create_all()
-        fill(database, Path(folder) / "pg", tenants)
+        fill(database, Path(folder) / "pg", tenants, LARGE)
         found = list(postgres_sizes(engine))
         shown(found)
         engine.dispose()
