@@ -181,6 +181,41 @@ def test_every_attack_stands_in_a_threat_model():
     assert [attack for attack in sorted(attacks) if f"`{attack}`" not in cited] == []
 
 
+POLICY = re.compile(r"on_(?:outage|unknown|error|failure|unavailable|store_error|sign_count)")
+
+
+def test_every_failure_policy_is_in_the_table():
+    """Each row names its place and its test; each parameter that declares a policy has a row."""
+    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    table = page.partition("\n## When something fails\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines() if line[:2] == "| "]
+    assert len(rows) > 30
+    for row in rows[1:]:
+        assert len(row) == 4, row
+        assert any(names for _, names in NAMED.findall(row[2])), row
+        assert any(names for _, names in NAMED.findall(row[3])), row
+    told = {f"{file}: {name}" for file, names in NAMED.findall(table) for name in re.findall(r"\w+", names)}
+    declared = {
+        f"{path.relative_to(CODE).as_posix()}: {name}"
+        for path in CODE.rglob("*.py")
+        for name in public_parameters(ast.parse(path.read_text(encoding="utf-8")))
+        if POLICY.fullmatch(name)
+    }
+    assert len(declared) >= 7
+    assert sorted(declared - told) == []
+
+
+def public_parameters(tree: ast.Module) -> Iterator[str]:
+    """Parameters and fields of public classes, as their constructors take them."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for part in node.body:
+                if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+                    yield part.target.id
+                elif isinstance(part, ast.FunctionDef) and part.name == "__init__":
+                    yield from (each.arg for each in (*part.args.args, *part.args.kwonlyargs))
+
+
 CRYPTOGRAPHIC = frozenset(("hashlib", "hmac", "cryptography", "jwt", "argon2", "webauthn", "pkcs11", "ssl"))
 
 
