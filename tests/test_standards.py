@@ -149,6 +149,14 @@ def test_what_is_not_there_is_found():
     ]
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/standards").glob("*.md")), ids=id_of)
+def test_a_page_on_a_standard_names_its_tests(page):
+    text = page.read_text(encoding="utf-8")
+    if page.name not in {"index.md", "asvs-v16.md", "cryptography.md"}:
+        assert "proved by" in text
+        assert sum(bool(names) for file, names in NAMED.findall(text) if "test_" in file) >= 4
+
+
 def rows_of(text: str) -> list[list[str]]:
     """The cells of the tables under "Threats", without their heads."""
     section = text.partition("\n## Threats\n")[2].partition("\n## ")[0]
