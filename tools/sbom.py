@@ -57,7 +57,9 @@ ENVIRONMENTS: list[dict[str, str]] = [
         "platform_system": system,
         "platform_machine": machine,
     }
-    for python, system, machine in product(("3.11", "3.12", "3.13"), ("Linux", "Darwin"), ("x86_64", "aarch64", "arm64"))
+    for python, system, machine in product(
+        ("3.11", "3.12", "3.13"), ("Linux", "Darwin"), ("x86_64", "aarch64", "arm64")
+    )
 ]
 """Where the pins promise to work; a dependency that one of them has is listed."""
 NAMESPACE = uuid.UUID("6f1c6f0e-6b0d-5c1e-9d0a-3a7c6f4b1e52")
@@ -148,7 +150,9 @@ def licences(metadata: Mapping[str, Any]) -> list[License]:
     declared = LicenseAcknowledgement.DECLARED
     if expression := metadata.get("License-Expression"):
         return [make.make_from_string(expression, license_acknowledgement=declared)]
-    listed = [value.split(" :: ")[-1] for value in metadata.get_all("Classifier") or [] if value.startswith("License ::")]
+    listed = [
+        value.split(" :: ")[-1] for value in metadata.get_all("Classifier") or [] if value.startswith("License ::")
+    ]
     stated = (metadata.get("License") or "").strip()
     if stated and "\n" not in stated:  # some put the whole text there
         listed = [stated]
@@ -271,7 +275,9 @@ def embedded(project: Mapping[str, Any]) -> str:
 
 def write_all(folder: Path, artifacts: list[Path]) -> None:
     project = the_project()
-    at = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC) if "SOURCE_DATE_EPOCH" in os.environ else None
+    at = (
+        datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC) if "SOURCE_DATE_EPOCH" in os.environ else None
+    )
     pins = pinned(ROOT / "requirements" / "test.txt")
     folder.mkdir(parents=True, exist_ok=True)
     for extra in (None, *project["optional-dependencies"]):

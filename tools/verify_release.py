@@ -343,7 +343,9 @@ def answered(name: str, check: Callable[[], list[str]], asked: argparse.Namespac
 def main(given: Sequence[str]) -> int:
     asked = arguments(given)
     try:
-        commit = Commit(asked.repository, git(asked.repository, "rev-parse", "--verify", f"{asked.ref}^{{commit}}").strip())
+        commit = Commit(
+            asked.repository, git(asked.repository, "rev-parse", "--verify", f"{asked.ref}^{{commit}}").strip()
+        )
         well = True
         for artifact in asked.artifact:
             if not artifact.is_file() or not artifact.name.endswith((".whl", ".tar.gz")):
