@@ -344,7 +344,8 @@ def main(given: Sequence[str]) -> int:
     asked = arguments(given)
     try:
         commit = Commit(
-            asked.repository, git(asked.repository, "rev-parse", "--verify", f"{asked.ref}^{{commit}}").strip()
+            asked.repository,
+            git(asked.repository, "rev-parse", "--verify", "--end-of-options", f"{asked.ref}^{{commit}}").strip(),
         )
         well = True
         for artifact in asked.artifact:
