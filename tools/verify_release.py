@@ -12,7 +12,7 @@ Five questions, each answered by `ok`, `FAIL` or `skip`:
   attestation  `gh` or `cosign` finds that the release workflow of the repository built the file from that commit
 
 The first needs no trust in whoever published. SHA256SUMS and the bill of materials are looked for beside the file. What
-is not there is skipped and said, and --strict turns that into a failure. A rebuild installs the build's few pinned
+is not there is skipped and said; --strict turns that into a failure. A rebuild installs the build's few pinned
 requirements through pip, unless --python names an interpreter that has them.
 
 Ends with 0 when nothing failed, 1 when something did, 2 when it could not be asked (no such file, commit or tool).
@@ -46,6 +46,7 @@ from urllib.parse import parse_qs
 
 BUILD = {"hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"}
 """What a build needs. pip refuses when this is not all of it, because it installs with hashes."""
+QUESTIONS = ("rebuild", "record", "checksums", "sbom", "attestation")
 SHOWN = 20
 WORKFLOW = ".github/workflows/release.yml"
 ISSUER = "https://token.actions.githubusercontent.com"
@@ -176,8 +177,6 @@ def check_rebuild(given: Path, commit: Commit, python: Path | None) -> list[str]
 
 def check_record(given: Path) -> list[str]:
     """RECORD and the wheel agree, name by name and hash by hash."""
-    if given.suffix != ".whl":
-        raise Skipped("an sdist has no RECORD")
     with zipfile.ZipFile(given) as wheel:
         names = Counter(wheel.namelist())
         faults = [f"{name} is in the wheel {count} times" for name, count in names.items() if count > 1]
@@ -305,16 +304,17 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--sbom", type=Path, help="the bill of materials")
     parser.add_argument("--bundle", type=Path, help="an attestation bundle, for use without the network")
     parser.add_argument("--python", type=Path, help="an interpreter that has the pinned hatchling")
-    parser.add_argument("--skip", action="append", default=[], metavar="QUESTION", help="leave one out; repeat")
-    parser.add_argument("--strict", action="store_true", help="what is skipped has failed")
+    parser.add_argument("--skip", action="append", default=[], choices=QUESTIONS, help="leave a question out; repeat")
+    parser.add_argument("--strict", action="store_true", help="a question that cannot be answered has failed")
     return parser.parse_args(given)
 
 
 def checks(given: Path, commit: Commit, asked: argparse.Namespace) -> dict[str, Callable[[], list[str]]]:
-    """The five questions about one file, each as a call that returns its faults."""
+    """The questions about one file, each as a call that returns its faults. An sdist has no RECORD."""
+    record = {"record": partial(check_record, given)} if given.suffix == ".whl" else {}
     return {
         "rebuild": partial(check_rebuild, given, commit, asked.python),
-        "record": partial(check_record, given),
+        **record,
         "checksums": partial(check_sums, given, asked.sums),
         "sbom": partial(check_sbom, given, commit, asked.sbom),
         "attestation": partial(check_attestation, given, commit, asked.bundle),
@@ -323,9 +323,10 @@ def checks(given: Path, commit: Commit, asked: argparse.Namespace) -> dict[str, 
 
 def answered(name: str, check: Callable[[], list[str]], asked: argparse.Namespace) -> bool:
     """Asks one question, prints the answer, and says whether it is well."""
+    if name in asked.skip:
+        print(f"  skip {name:<12} as told")
+        return True
     try:
-        if name in asked.skip:
-            raise Skipped("as told")
         faults = check()
     except Skipped as why:
         print(f"  {'FAIL' if asked.strict else 'skip'} {name:<12} {why}")
@@ -343,10 +344,8 @@ def answered(name: str, check: Callable[[], list[str]], asked: argparse.Namespac
 def main(given: Sequence[str]) -> int:
     asked = arguments(given)
     try:
-        commit = Commit(
-            asked.repository,
-            git(asked.repository, "rev-parse", "--verify", "--end-of-options", f"{asked.ref}^{{commit}}").strip(),
-        )
+        named = git(asked.repository, "rev-parse", "--verify", "--end-of-options", f"{asked.ref}^{{commit}}")
+        commit = Commit(asked.repository, named.strip())
         well = True
         for artifact in asked.artifact:
             if not artifact.is_file() or not artifact.name.endswith((".whl", ".tar.gz")):
