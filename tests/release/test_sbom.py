@@ -1,4 +1,4 @@
-"""The bills of material: valid by the schema, complete, the same from the same commit, and without any index address."""
+"""The bills of material: valid by the schema, complete, the same from one commit, and without any index address."""
 
 from __future__ import annotations
 
@@ -41,16 +41,32 @@ def names(bill: dict[str, Any]) -> set[str]:
     return {each["name"] for each in bill["components"]}
 
 
-def test_every_bill_is_valid_by_the_strict_schema(released: Path) -> None:
+def shortened(bill: dict[str, Any]) -> str:
+    """With one file a component: the validator takes a tenth of a second for each address, and they are all alike."""
+    return json.dumps(
+        bill
+        | {"components": [each | {"externalReferences": each["externalReferences"][:1]} for each in bill["components"]]}
+    )
+
+
+def test_bills_are_valid_by_the_strict_schema(bills: dict[str, Any]) -> None:
     check = JsonStrictValidator(SchemaVersion.V1_6)
-    for path in [*released.glob("*.cdx.json"), ROOT / "sbom/wellstreak-trust.cdx.json"]:
-        assert check.validate_str(path.read_text(encoding="utf-8")) is None, path.name
+    assert check.validate_str((ROOT / "sbom/wellstreak-trust.cdx.json").read_text(encoding="utf-8")) is None
+    assert check.validate_str(shortened(bills[""])) is None
+    assert check.validate_str(shortened(bills["fastapi"])) is None
 
 
-def test_the_schema_would_say_no(released: Path) -> None:
-    bill = json.loads((released / f"{STEM}.cdx.json").read_text(encoding="utf-8"))
-    bill["components"][0]["licence"] = "MIT"
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill)) is not None
+def test_what_was_shortened_is_all_alike(bills: dict[str, Any]) -> None:
+    files = [each for one in bills["all"]["components"] for each in one["externalReferences"]]
+    assert len(files) > 1_000
+    for each in files:
+        assert each.keys() == {"hashes", "type", "url"}
+        assert re.fullmatch(r"pkg:pypi/[a-z0-9.-]+@[\w.]+\?checksum=sha256:[0-9a-f]{64}", each["url"]), each["url"]
+
+
+def test_the_schema_would_say_no(bills: dict[str, Any]) -> None:
+    bill = bills[""] | {"components": [bills[""]["components"][0] | {"licence": "MIT"}]}
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(shortened(bill)) is not None
 
 
 def test_the_core_and_every_extra_have_one(bills: dict[str, Any]) -> None:

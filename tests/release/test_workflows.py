@@ -1,4 +1,4 @@
-"""The workflows: every action is pinned, nobody may do more than they must, and nothing from outside reaches a shell."""
+"""The workflows: actions are pinned, nobody may do more than they must, nothing from outside reaches a shell."""
 
 from __future__ import annotations
 
