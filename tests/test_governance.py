@@ -62,6 +62,7 @@ def test_a_cell_is_role_and_plan_together(operation: str, role: str, plan: str |
     assert FOUND.cell(operation, role, plan) == cell
 
 
+@pytest.mark.asvs("8.1.1")
 def test_markdown() -> None:
     assert FOUND.to_markdown() == (
         "## \\<acme\\>: free\n\n"

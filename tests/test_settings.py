@@ -64,6 +64,7 @@ UNSAFE: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.asvs("13.2.3")
 @pytest.mark.parametrize("kind", UNSAFE)
 def test_unsafe_settings_are_refused_without_their_value(kind: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
