@@ -158,6 +158,13 @@ class Trust:
             raise ConfigurationError("audit has no aemit", hint="audit=AuditLog(store)", reason="audit")
         install_elevation_sink(self.audit)
 
+    def observing(self) -> list[tuple[str, str]]:
+        """(place, part) of every part that only watches where it could refuse, such as a limit rule in shadow mode.
+
+        Empty is the state to reach: a part that observes protects nobody. A guard of an ORM is not part of a `Trust`.
+        """
+        return [(place, type(part).__name__) for place, part in _parts(self) if getattr(part, "observes", None) is True]
+
     @classmethod
     def from_settings(cls, settings: TrustSettings) -> Trust:
         """Builds every part from settings; the stores are SQL, over the database the settings name.

@@ -20,7 +20,16 @@ from ..guard import Guard, Operation
 from ..trust import Trust
 from .facts import FactsReader
 
-__all__ = ["Declaration", "Edge", "asked_of", "declaration_of", "declare", "outcome_of_status", "refuse_undeclared"]
+__all__ = [
+    "Declaration",
+    "Edge",
+    "asked_of",
+    "declaration_of",
+    "declare",
+    "outcome_of_status",
+    "refuse_undeclared",
+    "undeclared_among",
+]
 
 E = TypeVar("E")
 
@@ -78,6 +87,11 @@ def declaration_of(endpoint: object) -> Declaration | None:
     return None
 
 
+def undeclared_among(routes: Iterable[tuple[str, Declaration | None]], public: Mapping[str, str]) -> list[str]:
+    """The paths that say nothing, each once and sorted; arguments as for `refuse_undeclared`."""
+    return sorted({path for path, declared in routes if declared is None and not public.get(path, "").strip()})
+
+
 def refuse_undeclared(
     routes: Iterable[tuple[str, Declaration | None]], public: Mapping[str, str], edge: Edge | None = None
 ) -> None:
@@ -89,7 +103,7 @@ def refuse_undeclared(
         edge: vets the operations, where it is known.
     """
     found = list(routes)
-    missing = sorted({path for path, declared in found if declared is None and not public.get(path, "").strip()})
+    missing = undeclared_among(found, public)
     if missing:
         raise ConfigurationError(
             f"undeclared routes: {', '.join(missing)}",

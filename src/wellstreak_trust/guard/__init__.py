@@ -15,6 +15,7 @@ from .approval import APPROVAL_HEADER
 from .governance import Governance, governance
 from .grant import Grant, Operation, outcome_of
 from .guard import Guard, refuse_generators
+from .rehearsal import Rehearsal, Rehearsed
 from .workspace import WORKSPACE_OPERATIONS
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "Grant",
     "Guard",
     "Operation",
+    "Rehearsal",
+    "Rehearsed",
     "governance",
     "outcome_of",
     "refuse_generators",

@@ -65,7 +65,7 @@ class Guard:
         )
         address = trust.client_address or ClientAddress()
         self._limits: Limits = Limits(trust.limiter, address)
-        self._trail: Trail = Trail(trust, address)
+        self.trail: Trail = Trail(trust, address)
 
     async def aadmit(self, facts: RequestFacts, *, route: str = "public") -> Any:
         """The stages before any credential: origin, then limits per client. Public routes run these alone.
@@ -106,12 +106,12 @@ class Guard:
         Raises:
             TrustError: the first stage that refuses. The refusal is recorded.
         """
-        grant = Grant(facts, operation, self._trail, suspends=self.suspends)
+        grant = Grant(facts, operation, self.trail, suspends=self.suspends)
         try:
-            await self._pass(grant, resource, arguments)
+            await self.apass(grant, resource, arguments)
         except TrustError as refusal:
             await grant.arefund()
-            await self._trail.arefusal(grant, refusal)
+            await self.trail.arefusal(grant, refusal)
             raise
         except BaseException:  # cancelled or interrupted, or the host's own resource callable
             await grant.afinish("error")
@@ -137,7 +137,12 @@ class Guard:
         if operation.connection is not None:
             self._gate(operation, platform=self._is_platform(operation))
 
-    async def _pass(self, grant: Grant, resource: Any, arguments: Any) -> None:
+    async def apass(self, grant: Grant, resource: Any = None, arguments: Any = None) -> None:
+        """The stages themselves, in their order; fills in the grant. Neither records nor undoes what it refuses.
+
+        Raises:
+            TrustError: the first stage that refuses.
+        """
         trust, operation = self.trust, grant.operation
         self.require_origin(grant.facts)
         keys = self._limits.keys(grant.facts, operation.name, operation.limits)
@@ -151,7 +156,7 @@ class Guard:
             grant.connection = await self._require_connection(grant, operation.connection)
         if approval is not None:
             await aspend(grant, trust.approvals, approval, found, await _asked(arguments, grant.tenant))
-        await self._trail.aattempt(grant)
+        await self.trail.aattempt(grant)
 
     def _decide(self, grant: Grant, resource: Any) -> str | None:
         """Asks the policy; an approval that the request brings is returned, because it is spent at the end.
@@ -163,7 +168,7 @@ class Guard:
             grant.decision = self.trust.policy.check(grant.subject, grant.operation.permission, resource)
             allowed = grant.decision.allowed is True
             approval = None if allowed else presented(grant, self.trust.approvals)
-        self._trail.count("wst.authz.decisions", outcome=_word(allowed), permission=grant.operation.permission)
+        self.trail.count("wst.authz.decisions", outcome=_word(allowed), permission=grant.operation.permission)
         if not allowed and approval is None:
             raise _denial(grant.decision)
         return approval

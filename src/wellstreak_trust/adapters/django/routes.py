@@ -8,10 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from ..shared import Declaration, declaration_of, refuse_undeclared
+from ..shared import Declaration, declaration_of, refuse_undeclared, undeclared_among
 from .middleware import edge
 
-__all__ = ["assert_all_routes_declared"]
+__all__ = ["assert_all_routes_declared", "undeclared_routes"]
 
 
 def assert_all_routes_declared(urlconf: str | None = None, *, public: Mapping[str, str] | None = None) -> None:
@@ -22,6 +22,11 @@ def assert_all_routes_declared(urlconf: str | None = None, *, public: Mapping[st
     """
     held = edge() if getattr(settings, "WELLSTREAK_TRUST", None) else None
     refuse_undeclared(_walk(get_resolver(urlconf).url_patterns, "/"), public or {}, held)
+
+
+def undeclared_routes(urlconf: str | None = None, *, public: Mapping[str, str] | None = None) -> list[str]:
+    """The paths that `assert_all_routes_declared` would refuse, for a service under adoption; it refuses nothing."""
+    return undeclared_among(_walk(get_resolver(urlconf).url_patterns, "/"), public or {})
 
 
 def _walk(patterns: list[Any], prefix: str) -> Iterator[tuple[str, Declaration | None]]:
