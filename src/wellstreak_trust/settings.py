@@ -17,6 +17,7 @@ from .core.errors import ConfigurationError, MissingExtra
 from .core.secret import Secret
 
 if TYPE_CHECKING:
+    from .guard import Operations
     from .storage.sql.database import SqlPort
     from .trust import Trust
 
@@ -156,7 +157,7 @@ def _translated(error: ValidationError) -> ConfigurationError:
     )
 
 
-def compose(settings: TrustSettings) -> Trust:
+def compose(settings: TrustSettings, operations: Operations | None = None) -> Trust:
     """Builds a `Trust` over one SQL database from settings.
 
     Raises:
@@ -195,6 +196,7 @@ def compose(settings: TrustSettings) -> Trust:
         security_headers=SecurityHeaders.api(),
         client_address=ClientAddress(settings.trusted_proxies, header=settings.client_header),
         counters=Counters(),
+        operations=operations,
     )
 
 

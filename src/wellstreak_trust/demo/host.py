@@ -176,6 +176,7 @@ class Host:
             secrets=self.secrets,
             security_headers=SecurityHeaders.api(),
             counters=Counters(),
+            operations=operations.GOVERNED,
         )
 
     async def password_fits(self, password: str, encoded: str | None) -> bool:

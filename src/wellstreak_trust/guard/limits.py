@@ -68,6 +68,14 @@ class Limits:
         with _LIMITER:
             return _admitted(await limiter.acheck(keys))
 
+    def fault(self, operation: Operation) -> ConfigurationError | None:
+        """Why the limits of an operation could not be enforced, or None."""
+        try:
+            self.vet(operation)
+        except ConfigurationError as fault:
+            return fault
+        return None
+
     def vet(self, operation: Operation) -> None:
         """Refuses an operation whose limits could not be enforced."""
         if self._limiter is not None:

@@ -169,6 +169,11 @@ class TenantResolver:
         self._memberships: Prover = memberships
         self._entitlements: Any = entitlements
 
+    @property
+    def entitlements(self) -> Any:
+        """What answers for subscriptions, or None."""
+        return self._entitlements
+
     async def aresolve(self, facts: RequestFacts, principal: Principal) -> TenantContext:
         """The proved context; its principal is bound to the tenant.
 

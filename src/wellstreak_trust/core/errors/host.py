@@ -22,14 +22,24 @@ __all__ = [
 class ConfigurationError(HostError):
     """Parts that do not fit or would be unsafe; raised when constructed, before anything is served.
 
-    `reason` is the stable code of the fault that doctor, start-up and the documentation share.
+    `reason` is the stable code of the fault that doctor, start-up and the documentation share. Where several were found
+    at once, `faults` holds each of them and `detail` lists them.
     """
 
     reason: str
+    faults: tuple[ConfigurationError, ...]
 
-    def __init__(self, detail: str = "", *, hint: str = "", reason: str = "configuration") -> None:
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        hint: str = "",
+        reason: str = "configuration",
+        faults: tuple[ConfigurationError, ...] = (),
+    ) -> None:
         super().__init__(detail, hint=hint)
         self.reason = reason
+        self.faults = faults
 
 
 class PolicyError(ConfigurationError):
