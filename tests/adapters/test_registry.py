@@ -77,44 +77,46 @@ def fastapi_app(small: Small, routes: Routes) -> tuple[Callable[[], Any], Callab
     )
 
 
-def django_app(small: Small, routes: Routes) -> tuple[Callable[[], Any], Callable[[str], Answer]]:
+@contextmanager
+def django_project(small: Small, routes: Routes) -> Iterator[None]:
+    import django
+    from django.apps import apps
     from django.conf import UserSettingsHolder, global_settings
-    from django.core.handlers.wsgi import WSGIHandler
     from django.http import HttpRequest, HttpResponse
     from django.urls import path as django_path
 
-    from wellstreak_trust.adapters.django import assert_all_routes_declared, guarded
+    from wellstreak_trust.adapters.django import guarded
 
     def plain(request: HttpRequest, t: str) -> HttpResponse:
         return HttpResponse("x")
 
-    patterns = tuple(
+    holder: Any = UserSettingsHolder(global_settings)
+    holder.SECRET_KEY, holder.ALLOWED_HOSTS = "x" * 50, ["*"]
+    holder.ROOT_URLCONF = tuple(
         django_path(path.removeprefix("/").replace("{t}", "<t>"), plain if each is None else guarded(each)(plain))
         for path, each in routes.items()
     )
-    holder: Any = UserSettingsHolder(global_settings)
-    holder.SECRET_KEY, holder.ALLOWED_HOSTS, holder.ROOT_URLCONF = "x" * 50, ["*"], patterns
     holder.MIDDLEWARE = ["wellstreak_trust.adapters.django.TrustMiddleware"]
     holder.INSTALLED_APPS = ["wellstreak_trust.adapters.django"]
     holder.WELLSTREAK_TRUST = small.trust
+    with django_settings(holder):
+        if not apps.ready:
+            django.setup()
+        yield
 
-    @contextmanager
-    def project() -> Iterator[None]:
-        import django
-        from django.apps import apps
 
-        with django_settings(holder):
-            if not apps.ready:
-                django.setup()
-            yield
+def django_app(small: Small, routes: Routes) -> tuple[Callable[[], Any], Callable[[str], Answer]]:
+    from django.core.handlers.wsgi import WSGIHandler
+
+    from wellstreak_trust.adapters.django import assert_all_routes_declared
 
     def check() -> Any:
-        with project():
+        with django_project(small, routes):
             return assert_all_routes_declared()
 
     def ask(path: str) -> Answer:
         lines = small.lines()
-        with project():
+        with django_project(small, routes):
             return call_wsgi(WSGIHandler(), "GET", path, lines, b"")
 
     return check, ask
@@ -180,3 +182,11 @@ def test_all_faults_of_operations_without_a_registry_too(serve: Serve) -> None:
     with pytest.raises(ConfigurationError) as refused:
         check()
     assert [fault.reason for fault in refused.value.faults] == ["unknown_permission", "limits", "connections"]
+
+
+def test_djangos_own_check_shows_each_fault_with_its_hint() -> None:
+    from wellstreak_trust.adapters.django.apps import check_routes
+
+    small = Small(operations=Operations([READ]))
+    with django_project(small, {"/w/{t}/a": Operation("x", "notes:raed"), "/w/{t}/b": None}):
+        assert [(each.id, bool(each.hint)) for each in check_routes()] == [("trust.E001", True)] * 3

@@ -144,7 +144,7 @@ def weaker(operation: Operation, declared: StepUp | None) -> ConfigurationError 
 def unrecordable(operation: Operation, audit: Any) -> ConfigurationError | None:
     """An audit action that the trail would reject: no attempt could be recorded, so nothing would ever run."""
     registry: Any = getattr(audit, "registry", None)
-    if operation.audit is None or registry is None:
+    if operation.audit is None or not callable(getattr(registry, "spec", None)):
         return None
     try:
         spec = registry.spec(operation.audit)
