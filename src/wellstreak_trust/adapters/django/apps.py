@@ -24,8 +24,8 @@ class TrustConfig(AppConfig):
 
 
 def check_routes(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """``trust.E001``: a route that is neither guarded nor public, or an operation that cannot be served, each by itself;
-    ``trust.E002``: no usable `Trust`.
+    """``trust.E001``: a route that is neither guarded nor public, or an operation that cannot be served, each by
+    itself; ``trust.E002``: no usable `Trust`.
     """
     from django.conf import settings
 
