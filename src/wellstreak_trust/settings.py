@@ -160,11 +160,10 @@ def _refuse_unknown(values: dict[str, Any]) -> None:
 def _translated(error: ValidationError) -> ConfigurationError:
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     text = first["msg"].removeprefix("Value error, ")
-    place = ".".join(str(part) for part in first["loc"])
-    if not place:  # a rule about several settings names the one that is wrong
-        place, _, text = text.partition(": ")
+    # What concerns several settings names the one at fault itself.
+    place = ".".join(str(part) for part in first["loc"]) or text.partition(":")[0]
     return ConfigurationError(
-        f"{place}: {text}",
+        f"{place}: {text}" if first["loc"] else text,
         hint=f"set {PREFIX}{place.upper()} or the keyword {place}",
         reason="unsafe_setting",
     )

@@ -36,8 +36,14 @@ def gathered(faults: Sequence[ConfigurationError]) -> ConfigurationError:
     """One error for all of `faults`, which it keeps in `faults`; a single one stands for itself."""
     if len(faults) == 1:
         return faults[0]
-    lines = (f"\n  - {' '.join(str(fault).split())} [{fault.reason}]" for fault in faults)
-    return ConfigurationError(f"{len(faults)} faults{''.join(lines)}", reason="faults", faults=tuple(faults))
+    error = ConfigurationError(f"{len(faults)} faults{''.join(map(_line, faults))}", reason="faults")
+    error.faults = tuple(faults)
+    return error
+
+
+def _line(fault: ConfigurationError) -> str:
+    said = ". ".join(part.rstrip(".") for part in (fault.detail, fault.hint) if part)
+    return f"\n  - {' '.join(said.split())} [{fault.reason}]"
 
 
 # --- of every operation ----------------------------------------------------------------------------------------------

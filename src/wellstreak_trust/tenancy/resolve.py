@@ -170,8 +170,13 @@ class TenantResolver:
         self._entitlements: Any = entitlements
 
     @property
+    def sources(self) -> tuple[TenantSource, ...]:
+        """What names the tenant."""
+        return self._sources
+
+    @property
     def entitlements(self) -> Any:
-        """What answers for subscriptions, or None."""
+        """What answers for the subscription; None where nothing does."""
         return self._entitlements
 
     async def aresolve(self, facts: RequestFacts, principal: Principal) -> TenantContext:

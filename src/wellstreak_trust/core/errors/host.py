@@ -27,19 +27,11 @@ class ConfigurationError(HostError):
     """
 
     reason: str
-    faults: tuple[ConfigurationError, ...]
+    faults: tuple[ConfigurationError, ...] = ()
 
-    def __init__(
-        self,
-        detail: str = "",
-        *,
-        hint: str = "",
-        reason: str = "configuration",
-        faults: tuple[ConfigurationError, ...] = (),
-    ) -> None:
+    def __init__(self, detail: str = "", *, hint: str = "", reason: str = "configuration") -> None:
         super().__init__(detail, hint=hint)
         self.reason = reason
-        self.faults = faults
 
 
 class PolicyError(ConfigurationError):
