@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..core.entropy import random_hex
 from ..core.errors import Denied, RequestError, UsageError
-from ..core.event import Outcome
+from ..core.event import AuditEvent, Outcome
 from ..core.principal import Principal, StepUp
 from ..core.sansio import synced
 from ..core.tenant import TenantContext
@@ -68,7 +68,7 @@ class Grant:
     is for one operation: it is entered once.
     """
 
-    __slots__ = ("_done", "_entered", "_scope", "_trail", "attempted", "connection", "decision", "facts", "operation",
+    __slots__ = ("_done", "_entered", "_scope", "_trail", "attempt", "connection", "decision", "facts", "operation",
                  "principal", "request_id", "suspends", "tenant", "verdict")  # fmt: skip
 
     def __init__(self, facts: RequestFacts, operation: Operation, trail: Trail, *, suspends: bool = False) -> None:
@@ -81,7 +81,7 @@ class Grant:
         self.decision: Any = None
         self.verdict: Any = None
         self.connection: Any = None
-        self.attempted: bool = False
+        self.attempt: AuditEvent | None = None  # as it was recorded
         self._trail: Trail = trail
         self._scope: tenant_scope | None = None
         self._entered: bool = False
@@ -103,8 +103,8 @@ class Grant:
         self._done = True
         if outcome != "success":
             await self.arefund()
-        if self.attempted:
-            await self._trail.aoutcome(self, outcome)
+        if self.attempt is not None:
+            await self._trail.aoutcome(self.attempt, outcome)
 
     finish: Final = synced(afinish)
 
