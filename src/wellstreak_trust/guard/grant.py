@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -38,6 +38,8 @@ class Operation:
         connection: provider whose connection must be active.
         audit: action name recorded before and after; None records refusals only.
         step_up: assurance this operation wants beyond what the policy's permission asks.
+        recorded_by: what records it instead, where it is recorded and not by the guard; for reviewers, so that a
+            permission of high risk without `audit` is seen to be meant.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Operation:
     connection: str | None = None
     audit: str | None = None
     step_up: StepUp | None = None
+    recorded_by: str | None = field(default=None, kw_only=True)
 
 
 def outcome_of(error: BaseException | None) -> Outcome:
