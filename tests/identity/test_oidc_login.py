@@ -23,6 +23,7 @@ from wellstreak_trust.core.errors import (
     ConfigurationError,
     InvalidRequest,
     ProviderUnavailable,
+    StoreUnavailable,
     TrustError,
 )
 from wellstreak_trust.identity import (
@@ -30,6 +31,7 @@ from wellstreak_trust.identity import (
     InvalidCredential,
     InvalidToken,
     LoginRow,
+    LogoutNotice,
     MemoryLoginStore,
     MemorySessionStore,
     OidcLogin,
@@ -556,6 +558,30 @@ def test_a_logout_token_counts_once(op: OpenIdProvider) -> None:
     assert refusal(party.login.backchannel_logout, token) == "replayed"
     assert party.login.backchannel_logout(op.logout_token(sub=None)).subject is None
     assert refusal(party.login.backchannel_logout, "junk") == "shape"
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_logout_token_outlives_a_host_that_could_not_end_its_sessions(op: OpenIdProvider, asynchronous: bool) -> None:
+    party, token, ended = RelyingParty(op), op.logout_token(), []
+
+    def end(notice: LogoutNotice) -> None:
+        if not ended:
+            ended.append(notice)
+            raise StoreUnavailable("sessions")
+        ended.append(notice)
+
+    async def end_later(notice: LogoutNotice) -> None:
+        end(notice)
+
+    def tried() -> LogoutNotice:
+        if asynchronous:
+            return asyncio.run(party.login.abackchannel_logout(token, end=end_later))
+        return party.login.backchannel_logout(token, end=end)
+
+    with pytest.raises(StoreUnavailable):
+        tried()
+    assert tried() == ended[0] == ended[1]
+    assert refusal(party.login.backchannel_logout, token) == "replayed"
 
 
 def test_a_logout_token_that_never_ends_is_remembered_as_long_as_it_counts(clock: FixedClock) -> None:

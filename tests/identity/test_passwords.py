@@ -233,3 +233,11 @@ def test_a_forked_child_has_workers_of_its_own():
     if child == 0:
         os._exit(0 if pool.run(lambda: 2) == 2 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_password_may_come_wrapped():
+    hasher = PasswordHasher(permits=1)
+    encoded = hasher.hash(Secret("correct horse"))
+    assert hasher.verify("correct horse", encoded).ok
+    assert hasher.verify(Secret("correct horse"), encoded).ok
+    assert not hasher.verify(Secret("correct hors"), encoded).ok
