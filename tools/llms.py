@@ -23,6 +23,8 @@ LEAST, MOST = 70, 220  # characters of a summary
 SECTIONS = {
     "tutorial": "Tutorial",
     "how-to": "How-to guides",
+    "adopt": "Adopt control by control",
+    "operations": "Operations",
     "explanation": "Explanation",
     "explanation/threat-models": "Threat models",
     "reference": "Reference",
