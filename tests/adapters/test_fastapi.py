@@ -131,6 +131,7 @@ def test_guarded_generators_are_refused_when_decorated() -> None:
         assert caught.value.reason == "guarded_generator"
 
 
+@pytest.mark.asvs("8.2.1", "13.4.5")
 def test_every_kind_of_route_is_found(site: Site) -> None:
     async def plain() -> str:
         return "x"

@@ -78,13 +78,17 @@ def problems(app: FastAPI) -> None:
     app.add_exception_handler(WebSocketRequestValidationError, malformed_socket)
 
 
-def assert_all_routes_declared(app: FastAPI, *, public: Mapping[str, str] | None = None) -> None:
+def assert_all_routes_declared(app: FastAPI, *, public: Mapping[str, str] | None = None) -> tuple[Operation, ...]:
     """Refuses an app in which a route, included routers and mounts too, is neither guarded nor public.
 
+    Returns:
+        The registered operations that no route serves.
+
     Raises:
-        ConfigurationError: names every such path; or an operation that the app's `Trust` cannot serve.
+        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
+            not know.
     """
-    refuse_undeclared(_declared(app), public or {}, trust_in(app))
+    return refuse_undeclared(_declared(app), public or {}, trust_in(app))
 
 
 def undeclared_routes(app: FastAPI, *, public: Mapping[str, str] | None = None) -> list[str]:

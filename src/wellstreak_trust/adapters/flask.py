@@ -240,14 +240,18 @@ def _status_of(error: HTTPException) -> int:
     return error.response.status_code if error.response is not None else error.code or 500
 
 
-def assert_all_routes_declared(app: Flask, *, public: Mapping[str, str] | None = None) -> None:
+def assert_all_routes_declared(app: Flask, *, public: Mapping[str, str] | None = None) -> tuple[Operation, ...]:
     """Refuses an app in which a rule, blueprints and static files included, is neither guarded nor public.
 
+    Returns:
+        The registered operations that no route serves.
+
     Raises:
-        ConfigurationError: names every such path; or an operation that the app's `Trust` cannot serve.
+        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
+            not know.
     """
     held: TrustExtension | None = app.extensions.get(_NAME)
-    refuse_undeclared(_declared(app), public or {}, held.edge if held is not None else None)
+    return refuse_undeclared(_declared(app), public or {}, held.edge if held is not None else None)
 
 
 def undeclared_routes(app: Flask, *, public: Mapping[str, str] | None = None) -> list[str]:

@@ -192,13 +192,17 @@ async def _call(endpoint: Endpoint, *args: Any, **kwargs: Any) -> Any:
     return await run_in_threadpool(endpoint, *args, **kwargs)
 
 
-def assert_all_routes_declared(app: Any, *, public: Mapping[str, str] | None = None) -> None:
+def assert_all_routes_declared(app: Any, *, public: Mapping[str, str] | None = None) -> tuple[Operation, ...]:
     """Refuses an app in which a route, mounts and websockets included, is neither guarded nor public.
 
+    Returns:
+        The registered operations that no route serves.
+
     Raises:
-        ConfigurationError: names every such path; or an operation that the app's `Trust` cannot serve.
+        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
+            not know.
     """
-    refuse_undeclared(declared_routes(app.routes), public or {}, trust_in(app))
+    return refuse_undeclared(declared_routes(app.routes), public or {}, trust_in(app))
 
 
 def undeclared_routes(app: Any, *, public: Mapping[str, str] | None = None) -> list[str]:
