@@ -101,6 +101,8 @@ class Shell:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder: str = str(folder)
         self._port = port
+        self._exports: list[str] = []
+        self._said: str = ""
         self._env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "WELLSTREAK"))}
         self._env |= {"NO_COLOR": "1", "COLUMNS": "200", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
         self._bash = self._start("exec bash --noprofile --norc", stdin=subprocess.PIPE)
@@ -120,14 +122,18 @@ class Shell:
         assert self._bash.stdout is not None
         self._bash.stdin.write(f"{self.ported(command.line)}\nprintf '\\n%s %s %s\\n' '{_MARK}' $? \"$PWD\"\n")
         self._bash.stdin.flush()
+        if command.line.startswith("export "):
+            self._exports.append(command.line)  # what a page exports, it exports in both terminals
         got: list[str] = []
         watch = Timer(PATIENCE, os.killpg, (self._bash.pid, signal.SIGKILL))
         watch.start()
-        while not (line := self._bash.stdout.readline()).startswith(_MARK):
-            if not line:
-                raise Differs(f"$ {command.line}\nthe shell ended, at the latest after {PATIENCE:.0f} s")
-            got.append(line.rstrip("\n"))
-        watch.cancel()
+        try:
+            while not (line := self._bash.stdout.readline()).startswith(_MARK):
+                if not line:
+                    raise Differs(f"$ {command.line}\nthe shell ended, at the latest after {PATIENCE:.0f} s")
+                got.append(line.rstrip("\n"))
+        finally:
+            watch.cancel()
         while got and not got[-1]:
             got.pop()
         status, self.folder = line.removeprefix(_MARK).rstrip("\n").split(" ", 2)[1:]
@@ -136,7 +142,7 @@ class Shell:
     def serve(self, command: Command) -> None:
         """Starts the server; where output is shown, waits for it to refuse."""
         self.stop()
-        self._server = self._start(f"exec {self.ported(command.line)}")
+        self._server = self._start("; ".join([*self._exports, f"exec {self.ported(command.line)}"]))
         if command.shown:
             try:
                 got, _ = self._server.communicate(timeout=PATIENCE)
@@ -151,8 +157,7 @@ class Shell:
                     return None
             time.sleep(0.05)
         self.stop()
-        said = self._server.stdout.read() if self._server.stdout is not None else ""
-        raise Differs(f"$ {command.line}\nno server answers:\n{said}")
+        raise Differs(f"$ {command.line}\nno server answers:\n{self._said}")
 
     def stop(self) -> None:
         """Ends the server."""
@@ -163,16 +168,18 @@ class Shell:
             except subprocess.TimeoutExpired:
                 os.killpg(self._server.pid, signal.SIGKILL)
                 self._server.wait()
+        if self._server is not None and self._server.stdout is not None:
+            self._said = self._server.stdout.read() if not self._server.stdout.closed else self._said
+            self._server.stdout.close()
 
     def close(self) -> None:
         """Ends both."""
         self.stop()
-        assert self._bash.stdin is not None
-        self._bash.stdin.close()
         try:
-            self._bash.wait(10)
+            self._bash.communicate(timeout=10)
         except subprocess.TimeoutExpired:
             os.killpg(self._bash.pid, signal.SIGKILL)
+            self._bash.communicate()
 
 
 def compare(command: Command, got: list[str], *, failed: bool) -> None:
