@@ -148,6 +148,8 @@ class Shell:
                 got, _ = self._server.communicate(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 raise Differs(f"$ {command.line}\nwas to be refused, and runs") from None
+            if self._server.returncode == 0:
+                raise Differs(f"$ {command.line}\nwas to be refused, and ended well")
             return compare(command, got.splitlines(), failed=True)
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until and self._server.poll() is None:
@@ -217,12 +219,12 @@ def follow(page: Path, shell: Shell) -> int:
     return typed
 
 
-def free_port() -> int:
+def free_port(wanted: int = PORT) -> int:
     """The tutorial's port, or another one where that is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", PORT))
+            probe.bind(("127.0.0.1", wanted))
         except OSError:
             probe.bind(("127.0.0.1", 0))
         found: int = probe.getsockname()[1]

@@ -5,10 +5,13 @@ It is run for real, with an environment of its own, by `.ci/run`.
 
 from __future__ import annotations
 
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from socket import socket
 from types import ModuleType
 from typing import Any
 
@@ -95,9 +98,16 @@ def test_dots_stand_for_what_differs_and_nothing_else(shown: list[str], got: lis
     assert follow.agrees(shown, got) is same
 
 
+def unused_port() -> int:
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+        return found
+
+
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Any]:
-    found = follow.Shell(tmp_path, 8000)
+    found = follow.Shell(tmp_path, unused_port())  # workers test side by side
     yield found
     found.close()
 
@@ -143,11 +153,12 @@ def test_a_start_that_must_be_refused_has_to_say_why(shell: Any, tmp_path: Path)
         played(shell, tmp_path, text.replace("\nno key", "\nno lock"))
     with pytest.raises(follow.Differs, match="no server answers"):
         played(shell, tmp_path, text.replace("\nno key", ""))
+    with pytest.raises(follow.Differs, match="ended well"):
+        played(shell, tmp_path, text.replace("'no key'", "print('no key')"))
 
 
 def test_a_server_answers_and_is_gone_with_its_page(tmp_path: Path) -> None:
-    port = follow.free_port()
-    shell = follow.Shell(tmp_path, port)
+    shell = follow.Shell(tmp_path, unused_port())
     app = (
         "```python\n# app.py\nfrom fastapi import FastAPI\n\napp = FastAPI()\n\n\n"
         '@app.get("/")\ndef read() -> str:\n    return "hello"\n```\n'
@@ -173,6 +184,24 @@ def test_the_first_page_makes_its_environment() -> None:
     found = steps(follow.PAGES[0].read_text(encoding="utf-8"))
     assert [each.line for each in found[:2]] == ["mkdir crew && cd crew", "python3 -m venv .venv"]
     assert [each.installs for each in found[:3]] == [False, False, True]
+    extra = re.search(r"wellstreak-trust\[(\w+)\]", found[2].line)
+    assert extra is not None
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert extra[1] in project["optional-dependencies"]
+
+
+def test_a_port_that_is_taken_is_left_alone(tmp_path: Path) -> None:
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert follow.free_port(taken.getsockname()[1]) != taken.getsockname()[1]
+    shell = follow.Shell(tmp_path, 4711)
+    try:
+        assert shell.ported("--port 8000 http://127.0.0.1:8000/ 18000 80000") == (
+            "--port 4711 http://127.0.0.1:4711/ 18000 80000"
+        )
+    finally:
+        shell.close()
 
 
 def test_every_part_is_there() -> None:
