@@ -196,6 +196,74 @@ def test_a_line_that_says_something_else_is_refused(lines: str, told: str) -> No
         from_casbin(model(), lines)
 
 
+WILD = "(r.act == p.act || p.act == '*')"
+WILD_BOTH = "g(r.sub, p.sub) && (r.obj == p.obj || p.obj == '*') && (p.act == '*' || r.act == p.act)"
+
+
+def test_a_star_stands_for_what_is_named_and_only_where_the_matcher_says_so() -> None:
+    lines = "p, member, bills, read\np, member, agents, write\np, admin, *, read\np, owner, bills, *\ng, ada, admin\n"
+    text = model(matcher=WILD_BOTH)
+    found = from_casbin(text, lines)
+    assert list(found.document["permissions"]) == ["agents:read", "agents:write", "bills:read", "bills:write"]
+    assert found.document["roles"]["admin"]["allow"] == ["agents:read", "bills:read"]
+    assert found.document["roles"]["owner"]["allow"] == ["bills:read", "bills:write"]
+    assert found.document["roles"]["member"]["allow"] == ["agents:write", "bills:read"]
+    assert "* stands for what the policy names; declare what comes later, or it is denied" in found.notes
+    assert differences(text, lines, domains=False) == [("ada", "nothing", "read", False)], "what the note says"
+    with pytest.raises(PolicyError, match=r"the name '\*'"):
+        from_casbin(model(act=WILD), "p, member, bills, read\np, admin, *, read\n")
+
+
+@pytest.mark.parametrize("links", range(8, 14))
+def test_links_reach_as_far_as_in_casbin_or_are_refused(links: int) -> None:
+    chain = "\n".join(f"g, r{n}, r{n + 1}" for n in range(links - 1))
+    lines = f"p, r{links - 1}, bills, read\n{chain}\ng, ada, r0\n"
+    if theirs(model(), lines).enforce("ada", "bills", "read"):
+        assert differences(model(), lines, domains=False) == []
+    else:
+        with pytest.raises(PolicyError, match="links above"):
+            from_casbin(model(), lines)
+
+
+def test_a_role_that_is_the_same_everywhere_differs_where_what_it_inherits_does() -> None:
+    lines = (
+        "p, member, acme, bills, read\np, member, umbrella, bills, write\n"
+        "p, admin, acme, agents, read\np, admin, umbrella, agents, read\ng, admin, member\ng, ada, admin\n"
+    )
+    found = from_casbin(model(domains=True, g="_, _"), lines)
+    assert found.document["roles"]["admin@acme"] == {"inherits": ["member@acme"], "allow": ["agents:read"]}
+    assert set(found.holds) == {RoleHeld("ada", "admin@acme", "acme"), RoleHeld("ada", "admin@umbrella", "umbrella")}
+    assert differences(model(domains=True, g="_, _"), lines, domains=True) == []
+
+
+def test_one_role_a_domain_is_written_where_it_means_something_or_is_held() -> None:
+    lines = "p, ops, acme, bills, read\np, ops, umbrella, bills, write\np, member, initech, bills, read\n"
+    given = lines + "g, ada, ops, acme\ng, bo, ops, initech\ng, ops, member, hooli\n"
+    found = from_casbin(model(domains=True, g="_, _, _"), given)
+    ops = [role for role in found.document["roles"] if role.startswith("ops@")]
+    assert ops == ["ops@acme", "ops@hooli", "ops@initech", "ops@umbrella"]
+    assert found.document["roles"]["ops@hooli"]["inherits"] == ["member@hooli"]
+    assert RoleHeld("bo", "ops@initech", "initech") in found.holds
+    fewer = from_casbin(model(domains=True, g="_, _, _"), lines + "g, ada, ops, acme\n").document["roles"]
+    assert sorted(role for role in fewer if role.startswith("ops@")) == ["ops@acme", "ops@umbrella"]
+
+
+def test_two_roles_never_become_one_name() -> None:
+    lines = "p, ops, acme, bills, read\np, ops, umbrella, bills, write\np, ops@acme, acme, agents, read\n"
+    with pytest.raises(PolicyError, match="there is a role 'ops@acme' already"):
+        from_casbin(model(domains=True, g="_, _, _"), lines)
+
+
+def test_the_document_is_the_same_for_the_same_policy_in_any_order() -> None:
+    lines = ["p, b, bills, read", "p, a, bills, write", "p, c, agents, read", "g, a, b", "g, a, c", "g, ada, a"]
+    found = [from_casbin(model(), "\n".join(each)) for each in (lines, reversed(lines))]
+    assert json.dumps(found[0].document) == json.dumps(found[1].document)
+    assert found[0].holds == found[1].holds
+    assert found[0].document["name"] == "from-casbin"
+    assert list(found[0].document["roles"]) == ["a", "b", "c"]
+    assert found[0].document["roles"]["a"]["inherits"] == ["b", "c"]
+
+
 def test_an_effect_is_allow_or_deny() -> None:
     with pytest.raises(PolicyError, match="'maybe'"):
         from_casbin(model(eft=EFT), "p, member, bills, read, maybe")

@@ -22,7 +22,7 @@ from .spelling import literal
 __all__ = ["CasbinPolicy", "RoleHeld", "from_casbin"]
 
 _WORD: Final = re.compile(r"[a-z][a-z0-9_.-]*")
-_DEEPEST: Final = 10  # how far Casbin's role manager follows links
+_DEEPEST: Final = 9  # links from a person upwards that Casbin's role manager follows
 
 
 class RoleHeld(NamedTuple):
