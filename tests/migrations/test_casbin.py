@@ -153,6 +153,25 @@ def test_a_deny_reaches_whoever_inherits_it() -> None:
     assert forbid["when"] == "'admin' in principal.roles || 'member' in principal.roles"
 
 
+def test_who_is_only_denied_by_name_stays_denied() -> None:
+    text = model(effect=DENY_WINS, eft=EFT)
+    lines = "p, member, bills, read, allow\np, ada, bills, read, deny\ng, ada, member\ng, bo, member\n"
+    assert RoleHeld("ada", "ada", "") in from_casbin(text, lines).holds
+    assert differences(text, lines, domains=False) == []
+
+
+def test_a_deny_that_is_the_same_everywhere_reaches_what_inherits_it_in_one_domain() -> None:
+    text = model(domains=True, g="_, _, _", effect=DENY_WINS, eft=EFT)
+    lines = (
+        "p, frozen, acme, bills, write, deny\np, frozen, umbrella, bills, write, deny\n"
+        "p, ops, umbrella, bills, write, allow\np, ops, acme, bills, read, allow\n"
+        "g, ops, frozen, umbrella\ng, bo, ops, umbrella\ng, cy, frozen, acme\n"
+    )
+    (forbid,) = from_casbin(text, lines).document["forbid"]
+    assert forbid["when"] == "'frozen' in principal.roles || 'ops@umbrella' in principal.roles"
+    assert differences(text, lines, domains=True) == []
+
+
 REFUSED: dict[str, tuple[str, str]] = {
     "default allow": (model(effect="!some(where (p.eft == deny))"), "policy_effect"),
     "priority": (model(effect="priority(p.eft) || deny"), "policy_effect"),
@@ -210,6 +229,8 @@ def test_a_star_stands_for_what_is_named_and_only_where_the_matcher_says_so() ->
     assert found.document["roles"]["member"]["allow"] == ["agents:write", "bills:read"]
     assert "* stands for what the policy names; declare what comes later, or it is denied" in found.notes
     assert differences(text, lines, domains=False) == [("ada", "nothing", "read", False)], "what the note says"
+    just_objects = from_casbin(text, "p, member, bills, read\np, admin, *, read\n")
+    assert any(note.startswith("* stands for") for note in just_objects.notes)
     with pytest.raises(PolicyError, match=r"the name '\*'"):
         from_casbin(model(act=WILD), "p, member, bills, read\np, admin, *, read\n")
 
