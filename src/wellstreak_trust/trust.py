@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -29,6 +30,7 @@ __all__ = [
     "Profile",
     "TenantSource",
     "Trust",
+    "held_parts",
 ]
 
 Profile = Literal["production", "development", "test"]
@@ -152,7 +154,7 @@ class Trust:
                 f"unknown profile {self.profile!r}", hint=f"one of {', '.join(_PROFILES)}", reason="profile"
             )
         if self.profile == "production":
-            for place, part in _parts(self):
+            for place, part in held_parts([(f.name, getattr(self, f.name)) for f in fields(self)]):
                 _refuse_unsafe(place, part)
         if not hasattr(self.audit, "aemit"):
             raise ConfigurationError("audit has no aemit", hint="audit=AuditLog(store)", reason="audit")
@@ -187,18 +189,22 @@ def _refuse_unsafe(place: str, part: object) -> None:
         )
 
 
-def _parts(trust: Trust) -> Iterator[tuple[str, object]]:
-    """Every object of this package (or marked volatile) that the parts hold, with the path to it."""
+def held_parts(roots: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:
+    """The roots, and every object that they hold as far as they are this package's own, with the path to each.
+
+    Args:
+        roots: a name and a part each.
+    """
     seen: set[int] = set()
-    waiting = [(f.name, getattr(trust, f.name), 0) for f in fields(trust)]
+    waiting = deque((place, part, 0) for place, part in roots)  # the shortest path to a part is what names it
     while waiting:
-        place, part, depth = waiting.pop()
+        place, part, depth = waiting.popleft()
         if part is None or id(part) in seen or isinstance(part, type | str | bytes | int | float):
             continue
         seen.add(id(part))
         yield place, part
         if depth < _DEPTH:
-            waiting += [(f"{place}.{name}", value, depth + 1) for name, value in _held(part)]
+            waiting.extend((f"{place}.{name}", value, depth + 1) for name, value in _held(part))
 
 
 def _held(part: object) -> Iterator[tuple[str, object]]:

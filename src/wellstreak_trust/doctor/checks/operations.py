@@ -1,0 +1,134 @@
+"""The governed actions of the host, against the policy, the plans and the parts that must serve them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ...authz import Policy
+from ...connections import Connections, HttpProbe
+from ...core.errors import ConfigurationError
+from ...guard import Guard, Operation
+from ...tenancy import StaticPlans, TenantResolver
+from ..case import Case, Check, Hit
+
+__all__ = ["CHECKS"]
+
+_OWN_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
+
+
+def _vetted(reason: str) -> Check:
+    """What the guard refuses when the host starts, for operations that no route has yet."""
+
+    def look(case: Case) -> Iterator[Hit]:
+        if case.trust is None or not case.operations:
+            return
+        guard = Guard(case.trust)
+        for operation in case.operations:
+            try:
+                guard.vet(operation)
+            except ConfigurationError as error:
+                if error.reason == reason:
+                    yield Hit(f"operations: {operation.name}", error.detail, error.hint)
+
+    return Check(reason, look, everywhere=True)
+
+
+def _policy(case: Case) -> Policy | None:
+    policy = case.trust.policy if case.trust is not None else None
+    return policy if isinstance(policy, Policy) else None
+
+
+def _declared(case: Case) -> dict[str, dict[str, Any]]:
+    policy = _policy(case)
+    found: dict[str, dict[str, Any]] = policy.document["permissions"] if policy is not None else {}
+    return found
+
+
+def _risky(case: Case) -> Iterator[tuple[Operation, dict[str, Any]]]:
+    permissions = _declared(case)
+    for operation in case.operations:
+        declared = permissions.get(operation.permission, {})
+        if declared.get("risk") == "high":
+            yield operation, declared
+
+
+def _unaudited(case: Case) -> Iterator[Hit]:
+    for operation, _ in _risky(case):
+        if operation.audit is None:
+            what = f"{operation.name} needs {operation.permission}, of high risk, and names no audit action"
+            yield Hit(f"operations: {operation.name}", what)
+
+
+def _no_step_up(case: Case) -> Iterator[Hit]:
+    for operation, declared in _risky(case):
+        if operation.step_up is None and not declared.get("step_up") and not declared.get("approval"):
+            what = f"{operation.name} needs {operation.permission}, of high risk, and any session will do"
+            yield Hit(f"operations: {operation.name}", what)
+
+
+def _twice(case: Case) -> Iterator[Hit]:
+    names = [operation.name for operation in case.operations]
+    yield from (Hit(f"operations: {name}") for name in sorted(set(names)) if names.count(name) > 1)
+
+
+def _unused(case: Case) -> Iterator[Hit]:
+    asked = {operation.permission for operation in case.operations}
+    if asked:
+        for name in _declared(case):
+            if name not in asked:
+                yield Hit(f"policy: {name}", f"no operation asks for {name}")
+
+
+def _connection(case: Case) -> Iterator[Hit]:
+    gate = case.trust.connections if case.trust is not None else None
+    if isinstance(gate, Connections):
+        for operation in case.operations:
+            if operation.connection is not None and operation.connection not in gate.probes:
+                what = f"{operation.name} needs {operation.connection!r}, for which there are no probes"
+                yield Hit(f"operations: {operation.name}", what)
+
+
+def _entitlements(case: Case) -> Iterator[Hit]:
+    for _, resolver in case.of_kind(TenantResolver):
+        for operation in case.operations if resolver.entitlements is None else ():
+            if operation.feature is not None:
+                what = f"{operation.name} needs the feature {operation.feature!r}, and nothing answers for it"
+                yield Hit(f"operations: {operation.name}", what)
+
+
+def _unsold(case: Case) -> Iterator[Hit]:
+    for _, plans in case.of_kind(StaticPlans):
+        for operation in case.operations:
+            if operation.feature is not None and operation.feature not in plans.features:
+                what = f"{operation.name} needs {operation.feature!r}, which no plan includes"
+                yield Hit(f"operations: {operation.name}", what)
+
+
+def _plain_probe(case: Case) -> Iterator[Hit]:
+    for place, connections in case.of_kind(Connections):
+        for provider, probes in connections.probes.items():
+            for probe in probes:
+                if isinstance(probe, HttpProbe) and _is_plain(probe.url):
+                    yield Hit(f"{place}: {provider}.{probe.name}", f"{probe.url} is plain http")
+
+
+def _is_plain(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in _OWN_MACHINE
+
+
+CHECKS: Final = (
+    _vetted("unknown_permission"),
+    _vetted("limits"),
+    _vetted("connections"),
+    Check("entitlements", _entitlements, everywhere=True),
+    Check("operation_unaudited", _unaudited),
+    Check("operation_without_step_up", _no_step_up),
+    Check("operation_twice", _twice, everywhere=True),
+    Check("permission_unused", _unused, everywhere=True),
+    Check("connection_unknown", _connection, everywhere=True),
+    Check("feature_unsold", _unsold, everywhere=True),
+    Check("probe_insecure", _plain_probe),
+)
