@@ -15,6 +15,7 @@ from ..ratelimit import RateLimiter
 from ..secrets import KeyChain
 from ..tenancy import TenantResolver
 from .case import Case
+from .checks.sql import engines
 
 __all__ = ["Row", "effective"]
 
@@ -67,10 +68,8 @@ def _composed(case: Case) -> Iterator[tuple[str, str]]:
         yield place, f"cookie {sessions.cookie_name}, {_span(idle)} idle, {_span(absolute)} in all"
     for place, chain in case.of_kind(KeyChain):
         yield place, ", ".join(provider.uri for provider in chain.providers)
-    for place, part in case.parts:
-        if type(part).__module__.startswith("wellstreak_trust.storage.sql.database"):
-            engine = getattr(part, "engine", None)
-            yield place, engine.url.render_as_string(hide_password=True) if engine is not None else type(part).__name__
+    for place, engine in engines(case):
+        yield place, engine.url.render_as_string(hide_password=True)
     if case.operations:
         yield "operations", str(len(case.operations))
 
@@ -90,7 +89,7 @@ def _limits(limiter: RateLimiter) -> str:
 
 
 def _span(span: timedelta | str) -> str:
-    return str(span)
+    return f"{span.total_seconds():g} s" if isinstance(span, timedelta) else span
 
 
 def _names(parts: Any) -> str:

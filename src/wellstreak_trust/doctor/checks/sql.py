@@ -14,7 +14,7 @@ from typing import Any, Final
 from ..case import Case, Check, Hit
 from .process import processes
 
-__all__ = ["CHECKS", "sqlite_files"]
+__all__ = ["CHECKS", "engines", "sqlite_files"]
 
 _PORTS: Final = "wellstreak_trust.storage.sql.database"
 _LOCAL: Final = (None, "", "localhost", "127.0.0.1", "::1")
@@ -22,7 +22,7 @@ _TLS: Final = ("require", "verify-ca", "verify-full")
 _BLOCKING: Final = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
 
-def _engines(case: Case) -> Iterator[tuple[str, Any]]:
+def engines(case: Case) -> Iterator[tuple[str, Any]]:
     """Each database once, with the first path that leads to it."""
     seen: set[str] = set()
     for place, part in case.parts:
@@ -33,7 +33,7 @@ def _engines(case: Case) -> Iterator[tuple[str, Any]]:
 
 
 def _sqlite(case: Case) -> Iterator[tuple[str, str]]:
-    for place, engine in _engines(case):
+    for place, engine in engines(case):
         if engine.url.get_backend_name() == "sqlite":
             yield place, engine.url.database or ""
 
@@ -47,7 +47,7 @@ def sqlite_files(case: Case) -> Iterator[tuple[str, Path]]:
 
 
 def _postgres(case: Case) -> Iterator[tuple[str, Any]]:
-    return ((place, engine) for place, engine in _engines(case) if engine.url.get_backend_name() == "postgresql")
+    return ((place, engine) for place, engine in engines(case) if engine.url.get_backend_name() == "postgresql")
 
 
 def _in_memory(case: Case) -> Iterator[Hit]:
@@ -93,7 +93,7 @@ def _asked(case: Case) -> Iterator[tuple[str, Any]]:
     from sqlalchemy.pool import NullPool
 
     in_memory = {hit.place for hit in _in_memory(case)}
-    for place, engine in _engines(case):
+    for place, engine in engines(case):
         backend = engine.url.get_backend_name()
         if place in in_memory or backend not in _BLOCKING:
             continue
