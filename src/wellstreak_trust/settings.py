@@ -114,8 +114,9 @@ class TrustSettings(BaseSettings):
         if self.profile == "production":
             if ":memory:" in self.database_url.reveal() or self.database_url.reveal() in ("sqlite://", "sqlite:///"):
                 raise ValueError("database_url: an in-memory database in production; name a file or a server")
-            if any(origin.startswith("http://") for origin in (*self.trusted_origins, *self.cors_origins)):
-                raise ValueError("trusted_origins: a plain http origin in production; write https://")
+            for name in ("trusted_origins", "cors_origins"):
+                if any(origin.startswith("http://") for origin in getattr(self, name)):
+                    raise ValueError(f"{name}: a plain http origin in production; write https://")
         return self
 
     def explain(self) -> list[tuple[str, str, Origin]]:
@@ -153,9 +154,11 @@ def _refuse_unknown(values: dict[str, Any]) -> None:
 
 def _translated(error: ValidationError) -> ConfigurationError:
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "settings"
+    text = first["msg"].removeprefix("Value error, ")
+    # What concerns several settings names the one at fault itself.
+    place = ".".join(str(part) for part in first["loc"]) or text.partition(":")[0]
     return ConfigurationError(
-        f"{place}: {first['msg'].removeprefix('Value error, ')}",
+        f"{place}: {text}" if first["loc"] else text,
         hint=f"set {PREFIX}{place.upper()} or the keyword {place}",
         reason="unsafe_setting",
     )

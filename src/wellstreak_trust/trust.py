@@ -207,9 +207,13 @@ def held_parts(roots: Iterable[tuple[str, object]]) -> Iterator[tuple[str, objec
             waiting.extend((f"{place}.{name}", value, depth + 1) for name, value in _held(part))
 
 
+def _public_first(name: str) -> tuple[bool, str]:
+    return name.startswith("_"), name
+
+
 def _held(part: object) -> Iterator[tuple[str, object]]:
     if isinstance(part, list | tuple):
         yield from ((str(index), item) for index, item in enumerate(part))
     elif type(part).__module__.partition(".")[0] == __name__.partition(".")[0]:
         names = {*getattr(part, "__dict__", ()), *(n for c in type(part).__mro__ for n in getattr(c, "__slots__", ()))}
-        yield from ((name.lstrip("_"), getattr(part, name, None)) for name in sorted(names))
+        yield from ((name.lstrip("_"), getattr(part, name, None)) for name in sorted(names, key=_public_first))

@@ -25,7 +25,20 @@ if TYPE_CHECKING:
     from ..guard import Operation
     from ..settings import TrustSettings
 
-__all__ = ["FAULTS", "Code", "Finding", "Report", "Row", "Severity", "examine", "found", "refusal", "run", "target_of"]
+__all__ = [
+    "FAULTS",
+    "Code",
+    "Finding",
+    "Report",
+    "Row",
+    "Severity",
+    "examine",
+    "found",
+    "read_environment",
+    "refusal",
+    "run",
+    "target_of",
+]
 
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -83,14 +96,14 @@ def run(
         app: the application or the settings of Django, where the target is neither.
         operations, reach, deploying: see `examine`.
     """
-    around = environment if environment is not None else _environment()
+    around = environment if environment is not None else read_environment()
     held, refused = _settings(settings, around, wanted=target is None)
     aimed: Target | None = None
     try:
         if target is not None:
             aimed = target_of(target)
         elif held is not None:
-            aimed = Target(Trust.from_settings(held), {})
+            aimed = Target(_composed(held), {})
     except ConfigurationError as error:
         refused.append(refusal(error, "start-up", came_from=_variable(error, around)))
     trust, parts, inside = aimed if aimed is not None else (None, _EMPTY, None)
@@ -102,11 +115,17 @@ def run(
     return Report(effective(case), findings)
 
 
-def _environment() -> Mapping[str, str]:
-    with suppress(MissingExtra):
-        from ..settings import environment
+def _composed(settings: TrustSettings) -> Trust:
+    """The composition, also where production would refuse it: its checks tell of that, and of everything else too."""
+    return Trust.from_settings(settings.model_copy(update={"profile": "development"}))
 
-        return environment()
+
+def read_environment() -> Mapping[str, str]:
+    """The variables of this process; none where the extra that reads settings is not installed."""
+    with suppress(MissingExtra):
+        from ..settings import environment as read
+
+        return read()
     return _EMPTY
 
 

@@ -91,8 +91,8 @@ class Case:
 
     @property
     def profile(self) -> str:
-        """What the composition, or else its settings, call themselves."""
-        held = self.trust if self.trust is not None else self.settings
+        """What the settings, or else the composition, call themselves."""
+        held = self.settings if self.settings is not None else self.trust
         return "production" if held is None else held.profile
 
     @property

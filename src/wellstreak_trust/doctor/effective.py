@@ -55,7 +55,7 @@ def _settings(case: Case) -> Iterator[Row]:
 def _composed(case: Case) -> Iterator[tuple[str, str]]:
     trust = case.trust
     assert trust is not None
-    yield "profile", trust.profile
+    yield "profile", case.profile
     for name, part in (("authenticator", trust.authenticator), ("tenants", trust.tenants), ("policy", trust.policy),
                        ("limiter", trust.limiter), ("origin", trust.origin), ("cors", trust.cors),
                        ("security_headers", trust.security_headers), ("client_address", trust.client_address),

@@ -35,7 +35,7 @@ class Report:
 
     def _count(self) -> str:
         errors = sum(each.severity == "error" for each in self.findings)
-        return f"{errors} errors, {len(self.findings) - errors} warnings\n"
+        return f"{_counted(errors, 'error')}, {_counted(len(self.findings) - errors, 'warning')}\n"
 
     def to_json(self) -> str:
         """An object with `configuration` and `findings`."""
@@ -46,6 +46,10 @@ class Report:
     def to_sarif(self, *, artifact: str = "pyproject.toml") -> str:
         """The findings as a SARIF 2.1.0 log, shown at the file `artifact`."""
         return to_sarif(self.findings, FAULTS, tool="wellstreak-trust doctor", artifact=artifact, manual=MANUAL)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _columns(rows: Sequence[Row]) -> str:

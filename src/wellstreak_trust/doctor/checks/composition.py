@@ -27,7 +27,8 @@ _LIMITS: Final = "wellstreak_trust.ratelimit."  # their counters in memory are a
 def _volatile(case: Case) -> Iterator[Hit]:
     for place, part in case.parts:
         if getattr(part, "volatile", False) is True:
-            yield Hit(place, f"{type(part).__name__} forgets everything with the process")
+            of_limits = "allow_memory" if place.startswith("limiter.") else ""
+            yield Hit(place, f"{type(part).__name__} forgets everything with the process", setting=of_limits)
 
 
 def _accepted(case: Case) -> Iterator[Hit]:

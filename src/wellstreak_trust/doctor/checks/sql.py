@@ -23,13 +23,13 @@ _BLOCKING: Final = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
 
 def engines(case: Case) -> Iterator[tuple[str, Any]]:
-    """Each database once, with the first path that leads to it."""
-    seen: set[str] = set()
+    """Each database once, with the first path that leads to it; a single one is called just that."""
+    found: dict[str, tuple[str, Any]] = {}
     for place, part in case.parts:
         engine = getattr(part, "engine", None) if type(part).__module__ == _PORTS else None
-        if engine is not None and (name := engine.url.render_as_string(hide_password=False)) not in seen:
-            seen.add(name)
-            yield place, engine
+        if engine is not None:
+            found.setdefault(engine.url.render_as_string(hide_password=False), (place, engine))
+    return iter(found.values() if len(found) != 1 else [("database", engine) for _, engine in found.values()])
 
 
 def _sqlite(case: Case) -> Iterator[tuple[str, str]]:
@@ -121,7 +121,7 @@ def _ask(engine: Any, question: Any) -> Any:
 def _unreachable(case: Case) -> Iterator[Hit]:
     for place, engine in _asked(case):
         found = _ask(engine, lambda connection: None)
-        if isinstance(found, BaseException):
+        if isinstance(found, BaseException) and not isinstance(found, FileNotFoundError):
             # A driver's text may repeat parts of the URL, so only its kind is told.
             yield Hit(place, f"the database does not answer: {type(found).__name__}", setting="database_url")
 
@@ -130,6 +130,8 @@ def _tables(case: Case) -> Iterator[Hit]:
     schema = sys.modules.get("wellstreak_trust.storage.sql.schema")  # there where a store of SQL is
     for place, engine in _asked(case):
         stands_at = _ask(engine, schema.version) if schema is not None else None
+        if isinstance(stands_at, FileNotFoundError):
+            stands_at = 0
         if schema is None or isinstance(stands_at, BaseException):
             continue
         if stands_at < schema.MIGRATIONS[-1].version:
