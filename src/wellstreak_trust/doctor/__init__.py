@@ -148,7 +148,7 @@ def _settings(
 def _variable(error: ConfigurationError, environment: Mapping[str, str]) -> str:
     """The variable that a refusal names, where it is set."""
     words = f"{error.detail} {error.hint}".upper().replace(",", " ").split()
-    return next((name for name in environment if name.upper() in words), "")
+    return next((f"environment: {name}" for name in environment if name.upper() in words), "")
 
 
 def _operations(target: Any, given: Operations) -> Operations:

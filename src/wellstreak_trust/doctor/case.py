@@ -30,14 +30,14 @@ class Hit(NamedTuple):
         what: what is wrong here; the fault's own title if empty.
         hint: what fixes it here; the fault's own line if empty.
         setting: the setting that the value comes from, where the composition was made of settings.
-        came_from: where the value was given, where no setting says it.
+        variable: of the environment, that the value comes from where no setting says it.
     """
 
     place: str
     what: str = ""
     hint: str = ""
     setting: str = ""
-    came_from: str = ""
+    variable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Case:
         from ..settings import PREFIX
 
         origin = {name: origin for name, _, origin in self.settings.explain()}[setting]
-        return f"{PREFIX}{setting.upper()}" if origin == "environment" else f"{origin} of {setting}"
+        return f"environment: {PREFIX}{setting.upper()}" if origin == "environment" else f"{origin} of {setting}"
 
 
 @dataclass(frozen=True, slots=True)

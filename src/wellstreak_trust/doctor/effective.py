@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
     Args:
         value: as text; what is secret is masked.
-        origin: the variable it came from, ``argument``, ``default``, or ``composition`` for what code decided.
+        origin: ``environment`` and the variable, ``argument``, ``default``, or ``composition`` for what code decided.
     """
 
     name: str
@@ -49,7 +49,8 @@ def _settings(case: Case) -> Iterator[Row]:
     from ..settings import PREFIX
 
     for name, value, origin in case.settings.explain():
-        yield Row(f"settings.{name}", value, f"{PREFIX}{name.upper()}" if origin == "environment" else origin)
+        shown = f"environment: {PREFIX}{name.upper()}" if origin == "environment" else origin
+        yield Row(f"settings.{name}", value, shown)
 
 
 def _composed(case: Case) -> Iterator[tuple[str, str]]:

@@ -21,5 +21,5 @@ def examined(case: Case) -> list[Finding]:
 
 def _findings(check: Check, case: Case) -> Iterator[Finding]:
     for hit in check.look(case):
-        came_from = case.source(hit.setting) or hit.came_from
+        came_from = case.source(hit.setting) or (f"environment: {hit.variable}" if hit.variable else "")
         yield found(check.code, hit.place, what=hit.what, hint=hit.hint, came_from=came_from)

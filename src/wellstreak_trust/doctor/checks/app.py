@@ -50,7 +50,7 @@ def _debug(case: Case) -> Iterator[Hit]:
     if getattr(_django(case), "DEBUG", False):
         yield Hit("settings.DEBUG")
     if case.environment.get("FLASK_DEBUG", "").lower() in _TRUE:
-        yield Hit("FLASK_DEBUG", came_from="FLASK_DEBUG")
+        yield Hit("FLASK_DEBUG", variable="FLASK_DEBUG")
 
 
 def _hosts(case: Case) -> Iterator[Hit]:

@@ -69,7 +69,7 @@ def _per_process(case: Case) -> Iterator[Hit]:
     for place, limiter in case.of_kind(RateLimiter):
         several = max(limiter.replicas, count)
         if isinstance(limiter.store, MemoryLimitStore) and several > 1:
-            yield Hit(place, f"{several} processes count each for itself", setting="redis_url", came_from=variable)
+            yield Hit(place, f"{several} processes count each for itself", setting="redis_url", variable=variable)
 
 
 def _proxy(case: Case) -> Iterator[Hit]:
@@ -77,7 +77,7 @@ def _proxy(case: Case) -> Iterator[Hit]:
     address = case.trust.client_address if case.trust is not None else None
     if signs and not (address is not None and address.proxies) and _counts_by(_rules(case) or (), "client"):
         what = f"{signs[0]} says that a proxy is in front, and no proxy is declared"
-        yield Hit("client_address", what, setting="trusted_proxies", came_from=signs[0])
+        yield Hit("client_address", what, setting="trusted_proxies", variable=signs[0])
 
 
 def _wide(case: Case) -> Iterator[Hit]:

@@ -43,7 +43,7 @@ def _two_keks(case: Case) -> Iterator[Hit]:
 def _empty(case: Case) -> Iterator[Hit]:
     for name, value in sorted(case.environment.items()):
         if name.upper().startswith(_PREFIX) and not value:
-            yield Hit(name, f"{name} is set and empty, so the default counts", came_from=name)
+            yield Hit(name, f"{name} is set and empty, so the default counts", variable=name)
 
 
 def _replicas(case: Case) -> Iterator[Hit]:
@@ -88,13 +88,13 @@ def _default_database(case: Case) -> Iterator[Hit]:
 
 def _tls_keys(case: Case) -> Iterator[Hit]:
     if case.environment.get("SSLKEYLOGFILE"):
-        yield Hit("SSLKEYLOGFILE", came_from="SSLKEYLOGFILE")
+        yield Hit("SSLKEYLOGFILE", variable="SSLKEYLOGFILE")
 
 
 def _forwarded(case: Case) -> Iterator[Hit]:
     for name in ("FORWARDED_ALLOW_IPS", "UVICORN_FORWARDED_ALLOW_IPS"):
         if "*" in case.environment.get(name, "").split(","):
-            yield Hit(name, came_from=name)
+            yield Hit(name, variable=name)
 
 
 CHECKS: Final = (

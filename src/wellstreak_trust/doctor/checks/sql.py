@@ -7,7 +7,7 @@ nothing. An asynchronous engine is asked by the blocking driver of the same data
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,7 +103,7 @@ def _asked(case: Case) -> Iterator[tuple[str, Any]]:
         yield place, create_engine(url, poolclass=NullPool, hide_parameters=True)
 
 
-def _ask(engine: Any, question: Any) -> Any:
+def _ask(engine: Any, question: Callable[[Any], Any]) -> Any:
     """The answer, or the driver's error."""
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -118,9 +118,15 @@ def _ask(engine: Any, question: Any) -> Any:
         engine.dispose()
 
 
+def _statement(text: str) -> Callable[[Any], Any]:
+    """A question of one statement with one answer."""
+    return lambda connection: connection.exec_driver_sql(text).scalar()
+
+
 def _unreachable(case: Case) -> Iterator[Hit]:
     for place, engine in _asked(case):
-        found = _ask(engine, lambda connection: None)
+        least = "PRAGMA schema_version" if engine.url.get_backend_name() == "sqlite" else "SELECT 1"
+        found = _ask(engine, _statement(least))
         if isinstance(found, BaseException) and not isinstance(found, FileNotFoundError):
             # A driver's text may repeat parts of the URL, so only its kind is told.
             yield Hit(place, f"the database does not answer: {type(found).__name__}", setting="database_url")
@@ -140,11 +146,10 @@ def _tables(case: Case) -> Iterator[Hit]:
 
 
 def _superuser(case: Case) -> Iterator[Hit]:
-    from_catalog = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+    rights = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
     for place, engine in _asked(case):
         if engine.url.get_backend_name() == "postgresql":
-            found = _ask(engine, lambda connection: connection.exec_driver_sql(from_catalog).scalar())
-            if found is True:
+            if _ask(engine, _statement(rights)) is True:
                 yield Hit(place, setting="database_url")
 
 
