@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from wellstreak_trust.core.errors import ConfigurationError, UsageError
 from wellstreak_trust.core.finding import Finding
-from wellstreak_trust.doctor import Report, refusal, run
+from wellstreak_trust.doctor import Report, refusal, resolved, run
 
 from .console import stop
 
@@ -36,7 +36,7 @@ def examined(
         return Report((), [refusal(error, target)]), _file(target)
     if found is None and not _is_configured():
         return _nothing(settings), "pyproject.toml"
-    report = run(found, settings=wanted, operations=known, app=app, reach=reach, deploying=deploy)
+    report = run(found, settings=wanted, operations=known, app=app, reach=reach, deploying=deploy or None)
     held = app if app is not None else found
     findings = sorted([*report.findings, *_undeclared(held, public)], key=lambda each: each.rank)
     return Report(report.rows, findings), file
@@ -61,8 +61,8 @@ def _target(name: str) -> tuple[Any, Any, str]:
     """The host, its application where that is another object, and its file."""
     if not name:
         return None, None, "pyproject.toml"
-    found, module = _named(name)
-    file = _relative(module)
+    named, module = _named(name)
+    found, file = resolved(named), _relative(module)
     if isinstance(found, ModuleType) and hasattr(found, "INSTALLED_APPS"):
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", found.__name__)
         return (*_django(), file)
@@ -108,7 +108,7 @@ def _django() -> tuple[Any, Any]:
 
 
 def _undeclared(app: Any, public: Sequence[str]) -> list[Finding]:
-    """Routes that nobody declared; a function that makes the application was called already."""
+    """Routes that nobody declared."""
     opened = dict.fromkeys(public, "named on the command line")
     try:
         _assert_declared(app, opened)

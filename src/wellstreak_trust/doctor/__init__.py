@@ -19,7 +19,7 @@ from .catalogue import FAULTS, found, refusal
 from .effective import Row, effective
 from .examine import examined
 from .report import Report
-from .target import Target, target_of
+from .target import Target, resolved, target_of
 
 if TYPE_CHECKING:
     from ..guard import Operation
@@ -36,6 +36,7 @@ __all__ = [
     "found",
     "read_environment",
     "refusal",
+    "resolved",
     "run",
     "target_of",
 ]
@@ -54,7 +55,7 @@ def examine(
     parts: Mapping[str, object] = _EMPTY,
     app: Any = None,
     reach: bool = False,
-    deploying: bool = False,
+    deploying: bool | None = None,
 ) -> list[Finding]:
     """What is wrong with a composition; sorted, errors first; empty where nothing was found. It changes nothing.
 
@@ -67,7 +68,7 @@ def examine(
         parts: what the host keeps beside the `Trust`, by name: a `SecurityTxt`, an `OidcLogin`, receivers of webhooks.
         app: the Flask, Starlette or FastAPI application, or the settings of Django.
         reach: also ask the database and Redis, over connections that are made for it.
-        deploying: judge it as production, whatever its profile says.
+        deploying: judge it as production or not, whatever its profile says; None for what it says.
     """
     case = Case.of(
         trust, parts=parts, operations=operations, settings=settings, environment=environment, app=app, reach=reach,
@@ -84,7 +85,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     app: Any = None,
     reach: bool = True,
-    deploying: bool = False,
+    deploying: bool | None = None,
 ) -> Report:
     """Examines a host as it would start here and now. A refusal to start is a finding.
 

@@ -52,7 +52,7 @@ class Case:
         environment: of the process.
         app: the application of a framework, or its settings, or None.
         reach: ask the database and Redis themselves.
-        deploying: judge it as production, whatever its profile says.
+        deploying: judge it as production or not, whatever its profile says; None for what it says.
     """
 
     trust: Trust | None = None
@@ -62,7 +62,7 @@ class Case:
     environment: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     app: Any = None
     reach: bool = False
-    deploying: bool = False
+    deploying: bool | None = None
 
     @classmethod
     def of(
@@ -87,7 +87,7 @@ class Case:
     @property
     def production(self) -> bool:
         """Whether it serves, or will serve, other people."""
-        return self.deploying or self.profile == "production"
+        return self.profile == "production" if self.deploying is None else self.deploying
 
     @property
     def profile(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..core.errors import ConfigurationError
 from ..trust import Trust
 
-__all__ = ["Target", "target_of"]
+__all__ = ["Target", "resolved", "target_of"]
 
 
 class Target(NamedTuple):
@@ -35,7 +35,7 @@ def target_of(given: Any) -> Target:
     Raises:
         ConfigurationError: there is no `Trust` in it; or what the function raises.
     """
-    found = given() if _is_function(given) else given
+    found = resolved(given)
     if isinstance(found, Trust):
         return Target(found, {})
     inside = _in_flask(found) or _in_asgi(found)
@@ -52,9 +52,11 @@ def target_of(given: Any) -> Target:
     )
 
 
-def _is_function(given: Any) -> bool:
-    """Applications are callable too; what is called here takes nothing and was defined by ``def`` or ``lambda``."""
-    return hasattr(given, "__code__") or (isinstance(given, type) and not issubclass(given, Trust))
+def resolved(given: Any) -> Any:
+    """What a function or class without arguments makes; anything else as it is. Applications are callable too, and
+    are not called.
+    """
+    return given() if hasattr(given, "__code__") or isinstance(given, type) else given
 
 
 def _in_flask(app: Any) -> Trust | None:

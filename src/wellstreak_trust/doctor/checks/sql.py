@@ -148,9 +148,8 @@ def _tables(case: Case) -> Iterator[Hit]:
 def _superuser(case: Case) -> Iterator[Hit]:
     rights = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
     for place, engine in _asked(case):
-        if engine.url.get_backend_name() == "postgresql":
-            if _ask(engine, _statement(rights)) is True:
-                yield Hit(place, setting="database_url")
+        if engine.url.get_backend_name() == "postgresql" and _ask(engine, _statement(rights)) is True:
+            yield Hit(place, setting="database_url")
 
 
 CHECKS: Final = (
