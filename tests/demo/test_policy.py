@@ -76,16 +76,16 @@ TABLE = PolicyTable(
             "frozen agent": frozen(OWNER), "foreign": dict.fromkeys(OWNER, "tenant_mismatch"),
         },
         "owner since yesterday": {
-            **dict.fromkeys(
-                ["none", "workspace", "own agent", "another's agent", "thawed agent"],
-                {name: "step_up_required" if name in RISKY else "allowed" for name in OWNER},
-            ),
+            **{
+                place: {name: "step_up_required" if name in RISKY else "allowed" for name in OWNER}
+                for place in ("none", "workspace", "own agent", "another's agent", "thawed agent")
+            },
             "frozen agent": {**frozen(OWNER), **dict.fromkeys(RISKY, "step_up_required")},
         },
-        "operator since yesterday": dict.fromkeys(
-            ["none", "workspace", "foreign", "own agent", "another's agent", "thawed agent", "frozen agent"],
-            {**dict.fromkeys(PLATFORM, "allowed"), "platform:break_glass": "step_up_required"},
-        ),
+        "operator since yesterday": {
+            name: {**dict.fromkeys(PLATFORM, "allowed"), "platform:break_glass": "step_up_required"}
+            for name in ("none", "workspace", "foreign", "own agent", "another's agent", "thawed agent", "frozen agent")
+        },
         "operator": dict.fromkeys(
             ["none", "workspace", "foreign", "own agent", "another's agent", "thawed agent", "frozen agent"], PLATFORM
         ),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 from wellstreak_trust.core.errors import ConfigurationError, UsageError
 from wellstreak_trust.core.finding import Finding
@@ -29,17 +29,26 @@ def examined(
     Names that name nothing end the command with status 2; a host that refuses to start is a finding.
     """
     wanted: Literal["environment"] | None = None if settings is False else "environment"
+    known = _named(operations)[0] if operations else None
     try:
         found, app, file = _target(target)
-        known = _named(operations)[0] if operations else None
     except ConfigurationError as error:
-        return Report((), [refusal(error, target)]), _file(target)
+        found, app, file = _refusing(error), None, _file(target)
     if found is None and not _is_configured():
         return _nothing(settings), "pyproject.toml"
     report = run(found, settings=wanted, operations=known, app=app, reach=reach, deploying=deploy or None)
     held = app if app is not None else found
     findings = sorted([*report.findings, *_undeclared(held, public)], key=lambda each: each.rank)
     return Report(report.rows, findings), file
+
+
+def _refusing(error: ConfigurationError) -> Callable[[], NoReturn]:
+    """A host that refuses to start as this one did, so that what else can be seen is told too."""
+
+    def start() -> NoReturn:
+        raise error
+
+    return start
 
 
 def _is_configured() -> bool:

@@ -144,10 +144,7 @@ class Host:
         self.provider_url: str = outside.messenger
         self.port: Database | AsyncDatabase = port
         self.signer: Ed25519Signer = Ed25519Signer.generate()
-        self.audit: AuditLog = AuditLog(
-            SqlAuditStore(port), signer=self.signer, origin=AUDIT_ORIGIN, registry=ActionRegistry(operations.ACTIONS),
-            personal_key=Secret(paths.personal.read_bytes()),
-        )  # fmt: skip
+        self.audit: AuditLog = _trail(paths, port, self.signer)
         policy = Policy.load(Path(__file__).with_name("policy.toml"))
         self.memberships: Memberships = Memberships(
             SqlMembershipStore(port), audit=self.audit, assignments=policy, transfer=TransferPolicy()
@@ -262,6 +259,17 @@ class Host:
         """The team plan, as a contract outside billing would give it; newer than what billing said before `version`."""
         period_end = self.trust.clock.now() + timedelta(days=14)
         return await self.subscriptions.aapply(tenant_id, TEAM.snapshot(status, period_end, version=version))
+
+
+def _trail(paths: Paths, port: Database | AsyncDatabase, signer: Ed25519Signer) -> AuditLog:
+    """Signed, keyed, and for declared actions alone."""
+    return AuditLog(
+        SqlAuditStore(port),
+        signer=signer,
+        origin=AUDIT_ORIGIN,
+        registry=ActionRegistry(operations.ACTIONS),
+        personal_key=Secret(paths.personal.read_bytes()),
+    )
 
 
 def _provider(outside: Outside) -> OidcProvider:

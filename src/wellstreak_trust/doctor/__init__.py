@@ -111,6 +111,7 @@ def run(
     case = Case.of(
         trust, parts=parts, operations=_operations(target, operations), settings=held, environment=around,
         app=app if app is not None else inside, reach=reach, deploying=deploying,
+        surmised=target is not None and settings == "environment",
     )  # fmt: skip
     findings = sorted([*refused, *examined(case)], key=lambda each: each.rank)
     return Report(effective(case), findings)

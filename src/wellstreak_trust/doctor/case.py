@@ -48,6 +48,7 @@ class Case:
         trust: the composition; None where it could not be made.
         parts: every part with the path to it, the host's own roots included.
         settings: what the composition was made of, or None.
+        surmised: whether it was made of them is not known: they are those of the process.
         operations: the host's governed actions, or none if they are not known.
         environment: of the process.
         app: the application of a framework, or its settings, or None.
@@ -63,6 +64,7 @@ class Case:
     app: Any = None
     reach: bool = False
     deploying: bool | None = None
+    surmised: bool = False
 
     @classmethod
     def of(
@@ -111,7 +113,9 @@ class Case:
         from ..settings import PREFIX
 
         origin = {name: origin for name, _, origin in self.settings.explain()}[setting]
-        return f"environment: {PREFIX}{setting.upper()}" if origin == "environment" else f"{origin} of {setting}"
+        if origin == "environment":
+            return f"environment: {PREFIX}{setting.upper()}"
+        return "" if self.surmised else f"{origin} of {setting}"
 
 
 @dataclass(frozen=True, slots=True)
