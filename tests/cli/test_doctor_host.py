@@ -162,10 +162,21 @@ def test_what_cannot_be_looked_at_has_status_2(project: Path) -> None:
         assert ended.returncode == 2, ended.stdout
         assert "names nothing" in ended.stderr
     assert doctor(project, "--no-settings").returncode == 2
+    (project / "broken.py").write_text("raise KeyError('s3cret-word')\n", encoding="utf-8")
+    ended = doctor(project, "--app", "broken:trust")
+    assert ended.returncode == 2
+    assert "broken:trust cannot be loaded: KeyError" in ended.stderr
+    assert "s3cret-word" not in ended.stdout + ended.stderr
 
 
 def test_what_holds_no_trust_is_found(project: Path) -> None:
     assert codes(project, "--app", "shop:READ", status=1) == {"no_trust"}
+
+
+def test_a_module_that_refuses_to_load_is_a_finding(project: Path) -> None:
+    refusing = "\n\nOriginPolicy(trusted=('http://app.acme.com',))\n"
+    (project / "shop.py").write_text(HOST + refusing, encoding="utf-8")
+    assert codes(project, "--app", "shop:trust", status=1) == {"origin_pattern"}
 
 
 def test_text_is_plain_and_shows_both_halves(project: Path) -> None:

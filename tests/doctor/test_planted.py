@@ -394,6 +394,7 @@ CASES: dict[str, Callable[[Bench, bool], list[Finding]]] = {
                                         right=(Operation("notes.copy", "notes:read", audit="notes.purged"),)),
     "unknown_permission": governed(Operation("notes.copy", "notes:copy"),
                                    right=(Operation("notes.copy", "notes:read"),)),
+    "part": lambda bench, wrong: bench.examine(**{"connections": object()} if wrong else {}),
     "limits": governed(Operation("notes.copy", "notes:read", limits=("copies",)),
                        right=(Operation("notes.copy", "notes:read", limits=("client",)),)),
     "connections": lambda bench, wrong: bench.examine(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -71,29 +72,44 @@ def _target(name: str) -> tuple[Any, Any, str]:
     if not name:
         return None, None, "pyproject.toml"
     named, module = _named(name)
-    found, file = resolved(named), _relative(module)
-    if isinstance(found, ModuleType) and hasattr(found, "INSTALLED_APPS"):
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", found.__name__)
-        return (*_django(), file)
-    if type(found).__module__.startswith("django.core.handlers"):
-        return (*_django(), file)
+    file = _relative(module)
+    with _loading(name):
+        if isinstance(named, ModuleType) and hasattr(named, "INSTALLED_APPS"):
+            os.environ.setdefault("DJANGO_SETTINGS_MODULE", named.__name__)
+            return (*_django(), file)
+        found = resolved(named)
+        if type(found).__module__.startswith("django.core.handlers"):
+            return (*_django(), file)
     return found, None, file
 
 
 def _named(name: str) -> tuple[Any, ModuleType]:
-    """What ``module:name`` names, or ``module`` alone; ends the command where it names nothing."""
-    sys.path.insert(0, os.getcwd())
+    """What ``module:name`` names, or ``module`` alone."""
     module_name, _, path = name.partition(":")
-    try:
+    with _loading(name):
         module = import_module(module_name)
         found: Any = module
         for part in filter(None, path.split(".")):
             found = getattr(found, part)
+    return found, module
+
+
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    """The host's own code, with its folder on the path; what it raises ends the command with status 2, except a
+    refusal to start.
+    """
+    sys.path.insert(0, os.getcwd())
+    try:
+        yield
+    except ConfigurationError:
+        raise
     except (ImportError, AttributeError, ValueError) as error:
         stop(UsageError(f"{name} names nothing: {type(error).__name__}: {error}", hint="--app package.module:name"))
+    except Exception as error:  # its text is the host's, and may hold what nobody should read in a log
+        stop(UsageError(f"{name} cannot be loaded: {type(error).__name__}", hint="import it in a shell to see why"))
     finally:
         sys.path.remove(os.getcwd())
-    return found, module
 
 
 def _relative(module: ModuleType) -> str:

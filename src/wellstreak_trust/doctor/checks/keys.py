@@ -22,7 +22,9 @@ _LONGEST: Final = 65_536
 
 
 def _files(case: Case) -> Iterator[tuple[str, Path]]:
-    """The key files that are there, by setting."""
+    """The key files that are there, by setting; none where files have no owner and no mode (Windows)."""
+    if not hasattr(os, "geteuid"):
+        return
     for name in _SETTINGS:
         path = getattr(case.settings, name, None)
         if path is not None and path.is_file():
@@ -45,8 +47,6 @@ def _replaceable(case: Case) -> Iterator[Hit]:
 
 
 def _owner(case: Case) -> Iterator[Hit]:
-    if not hasattr(os, "geteuid"):  # Windows has no such owner
-        return
     for name, path in _files(case):
         owner = path.stat().st_uid
         if owner not in (os.geteuid(), 0):

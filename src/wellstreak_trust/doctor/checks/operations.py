@@ -19,19 +19,25 @@ __all__ = ["CHECKS"]
 _OWN_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
 
 
-def _vetted(reason: str) -> Check:
-    """What the guard refuses when the host starts, for operations that no route has yet."""
-
-    def look(case: Case) -> Iterator[Hit]:
-        if case.trust is None or not case.operations:
-            return
+def _refusals(case: Case) -> Iterator[tuple[str, ConfigurationError]]:
+    """What the guard refuses when a host starts, also of operations that no route has yet."""
+    if case.trust is None:
+        return
+    try:
         guard = Guard(case.trust)
-        for operation in case.operations:
-            try:
-                guard.vet(operation)
-            except ConfigurationError as error:
-                if error.reason == reason:
-                    yield Hit(f"operations: {operation.name}", error.detail, error.hint)
+    except ConfigurationError as error:
+        yield "guard", error
+        return
+    for operation in case.operations:
+        try:
+            guard.vet(operation)
+        except ConfigurationError as error:
+            yield f"operations: {operation.name}", error
+
+
+def _vetted(reason: str) -> Check:
+    def look(case: Case) -> Iterator[Hit]:
+        return (Hit(place, error.detail, error.hint) for place, error in _refusals(case) if error.reason == reason)
 
     return Check(reason, look, everywhere=True)
 
@@ -122,6 +128,7 @@ def _is_plain(url: str) -> bool:
 
 
 CHECKS: Final = (
+    _vetted("part"),
     _vetted("unknown_permission"),
     _vetted("limits"),
     _vetted("connections"),

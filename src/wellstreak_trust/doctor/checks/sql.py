@@ -6,6 +6,7 @@ nothing. An asynchronous engine is asked by the blocking driver of the same data
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ __all__ = ["CHECKS", "engines", "sqlite_files"]
 _PORTS: Final = "wellstreak_trust.storage.sql.database"
 _LOCAL: Final = (None, "", "localhost", "127.0.0.1", "::1")
 _TLS: Final = ("require", "verify-ca", "verify-full")
+_SECONDS: Final = 3
 _BLOCKING: Final = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
 
@@ -65,7 +67,7 @@ def _shared_file(case: Case) -> Iterator[Hit]:
 
 
 def _readable(case: Case) -> Iterator[Hit]:
-    for place, path in sqlite_files(case):
+    for place, path in sqlite_files(case) if os.name == "posix" else ():
         open_way = all(folder.stat().st_mode & 0o001 for folder in path.resolve().parents)
         if open_way and path.stat().st_mode & 0o004:
             what = f"every user of this machine can read {path.name}"
@@ -98,9 +100,10 @@ def _asked(case: Case) -> Iterator[tuple[str, Any]]:
         if place in in_memory or backend not in _BLOCKING:
             continue
         url = engine.url.set(drivername=_BLOCKING[backend])
+        patience: dict[str, Any] = {"connect_timeout": _SECONDS} if backend == "postgresql" else {}
         if backend == "postgresql" and engine.url.get_driver_name() != "psycopg":
             url = url.set(query={})  # another driver's options
-        yield place, create_engine(url, poolclass=NullPool, hide_parameters=True)
+        yield place, create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=patience)
 
 
 def _ask(engine: Any, question: Callable[[Any], Any]) -> Any:
