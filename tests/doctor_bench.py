@@ -134,7 +134,7 @@ class Bench:
         environment: Mapping[str, str] | None = None,
         app: Any = None,
         reach: bool = False,
-        deploying: bool = False,
+        deploying: bool | None = None,
         **changed: Any,
     ) -> list[Finding]:
         """What is found in the good host with these changes."""
