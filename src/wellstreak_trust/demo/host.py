@@ -86,8 +86,8 @@ class Outside:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether all of it is on this machine over plain http, which no production is."""
-        return self.url.startswith("http://127.0.0.1:")
+        """Whether some of it is on this machine over plain http, as in no production."""
+        return any(where.startswith("http://127.0.0.1:") for where in (self.url, self.issuer, self.messenger))
 
 
 LIMITS = (
