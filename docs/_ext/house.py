@@ -43,6 +43,25 @@ class DoctorCodes(_Table):
             yield f"`{code}`", what.severity, what.title, what.why
 
 
+class Faults(SphinxDirective):
+    """Every fault of a host, each at an anchor that is its code."""
+
+    def run(self) -> list[nodes.Node]:
+        from wellstreak_trust.doctor import FAULTS
+
+        found = nodes.definition_list()
+        for code, fault in sorted(FAULTS.items(), key=lambda each: each[1].id[-4:]):
+            item = nodes.definition_list_item()
+            term = nodes.term("", "", nodes.literal("", code), nodes.Text(f" {fault.id}"), ids=[code])
+            told = nodes.definition()
+            fix = fault.hint.replace("`", "")
+            lines = [f"**{fault.title}.** Risk: {fault.why}.", "", f"Fix: `{fix}`"]
+            self.state.nested_parse(StringList(lines, self.get_source_info()[0]), self.content_offset, told)
+            item += [term, told]
+            found += item
+        return [found]
+
+
 class ProviderPresets(_Table):
     """Every preset of a sign-in provider."""
 
@@ -157,6 +176,7 @@ def only_its_own(app: Sphinx, what: str, name: str, member: object, *_: Any) -> 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("doctor-codes", DoctorCodes)
+    app.add_directive("faults", Faults)
     app.add_directive("provider-presets", ProviderPresets)
     app.add_directive("connection-edges", ConnectionEdges)
     app.add_directive("settings", Settings)

@@ -31,7 +31,7 @@ except ImportError:
         "TrustSettings needs pydantic-settings", hint="pip install 'wellstreak-trust[settings]'", reason="extra"
     ) from None
 
-__all__ = ["Origin", "TrustSettings", "audit_log", "compose"]
+__all__ = ["Origin", "TrustSettings", "audit_log", "compose", "environment"]
 
 PREFIX: Final = "WELLSTREAK_TRUST_"
 _OF_COMMANDS: Final = frozenset(("WELLSTREAK_TRUST_APP", "WELLSTREAK_TRUST_PKCS11_MODULE"))  # read by the command line
@@ -138,6 +138,11 @@ def _origin(name: str, values: dict[str, Any]) -> Origin:
     if name in values:
         return "argument"
     return "environment" if f"{PREFIX}{name}".upper() in _environment() else "default"
+
+
+def environment() -> dict[str, str]:
+    """The variables of this process, as they are now."""
+    return dict(os.environ)
 
 
 def _environment() -> frozenset[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -30,6 +31,7 @@ __all__ = [
     "Profile",
     "TenantSource",
     "Trust",
+    "held_parts",
 ]
 
 Profile = Literal["production", "development", "test"]
@@ -156,7 +158,7 @@ class Trust:
                 f"unknown profile {self.profile!r}", hint=f"one of {', '.join(_PROFILES)}", reason="profile"
             )
         if self.profile == "production":
-            for place, part in _parts(self):
+            for place, part in self.parts():
                 _refuse_unsafe(place, part)
         if not hasattr(self.audit, "aemit"):
             raise ConfigurationError("audit has no aemit", hint="audit=AuditLog(store)", reason="audit")
@@ -171,7 +173,11 @@ class Trust:
 
         Empty is the state to reach: a part that observes protects nobody. A guard of an ORM is not part of a `Trust`.
         """
-        return [(place, type(part).__name__) for place, part in _parts(self) if getattr(part, "observes", None) is True]
+        return [(place, type(part).__name__) for place, part in self.parts() if getattr(part, "observes", None) is True]
+
+    def parts(self) -> Iterator[tuple[str, object]]:
+        """(place, part) of everything that is held, as far as it is of this package."""
+        return held_parts([(f.name, getattr(self, f.name)) for f in fields(self)])
 
     @classmethod
     def from_settings(cls, settings: TrustSettings, *, operations: Operations | None = None) -> Trust:
@@ -205,18 +211,26 @@ def _refuse_unsafe(place: str, part: object) -> None:
         )
 
 
-def _parts(trust: Trust) -> Iterator[tuple[str, object]]:
-    """Every object of this package (or marked volatile) that the parts hold, with the path to it."""
+def held_parts(roots: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:
+    """The roots, and every object that they hold as far as they are this package's own, with the path to each.
+
+    Args:
+        roots: a name and a part each.
+    """
     seen: set[int] = set()
-    waiting = [(f.name, getattr(trust, f.name), 0) for f in fields(trust)]
+    waiting = deque((place, part, 0) for place, part in roots)  # the shortest path to a part is what names it
     while waiting:
-        place, part, depth = waiting.pop()
+        place, part, depth = waiting.popleft()
         if part is None or id(part) in seen or isinstance(part, type | str | bytes | int | float):
             continue
         seen.add(id(part))
         yield place, part
         if depth < _DEPTH:
-            waiting += [(f"{place}.{name}", value, depth + 1) for name, value in _held(part)]
+            waiting.extend((f"{place}.{name}", value, depth + 1) for name, value in _held(part))
+
+
+def _public_first(name: str) -> tuple[bool, str]:
+    return name.startswith("_"), name
 
 
 def _held(part: object) -> Iterator[tuple[str, object]]:
@@ -224,4 +238,4 @@ def _held(part: object) -> Iterator[tuple[str, object]]:
         yield from ((str(index), item) for index, item in enumerate(part))
     elif type(part).__module__.partition(".")[0] == __name__.partition(".")[0]:
         names = {*getattr(part, "__dict__", ()), *(n for c in type(part).__mro__ for n in getattr(c, "__slots__", ()))}
-        yield from ((name.lstrip("_"), getattr(part, name, None)) for name in sorted(names))
+        yield from ((name.lstrip("_"), getattr(part, name, None)) for name in sorted(names, key=_public_first))

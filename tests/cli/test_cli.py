@@ -62,7 +62,8 @@ def test_security_txt_is_checked(tmp_path: Path) -> None:
 def test_doctor_explains_settings_or_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WELLSTREAK_TRUST_REPLICAS", "2")
     result = RUN.invoke(app, ["doctor"])
-    assert result.exit_code == 0
-    assert "environment" in result.output
+    assert result.exit_code == 1  # nothing tells yet how a request names its tenant
+    assert "environment: WELLSTREAK_TRUST_REPLICAS" in result.output
+    assert "tenant_source" in result.output
     monkeypatch.setenv("WELLSTREAK_TRUST_REPLICA", "2")
     assert RUN.invoke(app, ["doctor"]).exit_code == 1

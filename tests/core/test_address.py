@@ -99,3 +99,8 @@ def test_whatever_a_client_sends_the_answer_is_an_address(one: str, two: str, he
 )
 def test_an_address_is_counted_by_its_line_and_other_text_as_it_is(text: str, group: str) -> None:
     assert address_group(text) == group
+
+
+def test_the_proxies_are_told_as_they_were_given() -> None:
+    assert ClientAddress(("10.0.0.0/8", "unix")).proxies == ("10.0.0.0/8", "unix")
+    assert ClientAddress().proxies == ()

@@ -189,3 +189,11 @@ def test_structured_facts_stay_on_the_error() -> None:
     assert errors.SecurityTxtInvalid(line=3).line == 3
     assert errors.KeyUnavailable(retryable=False).retryable is False
     assert errors.SecretConflict(1, 2).detail == "expected version 1, found 2"
+
+
+def test_a_host_error_shows_its_code() -> None:
+    assert str(errors.ConfigurationError("no key", hint="give one", reason="kek")) == "no key. give one [kek]"
+    assert str(errors.ConfigurationError("no key")) == "no key [configuration]"
+    assert str(errors.PolicyError("no rule")) == "no rule [policy]"
+    assert str(errors.MissingExtra("no redis")) == "no redis [extra]"
+    assert str(errors.NotFilterable("no column")) == "no column [not_filterable]"

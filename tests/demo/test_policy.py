@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from wellstreak_trust.demo.plans import PLANS
 from wellstreak_trust.demo.routes import ROUTES
 from wellstreak_trust.guard import governance
 from wellstreak_trust.testing import PolicyTable, assert_matrix, assert_no_escalation, mutate, rule_coverage
+from wellstreak_trust.testing.policy import NOW
 
 POLICY = Policy.load(Path(__file__).parents[2] / "src/wellstreak_trust/demo/policy.toml")
 VIEWER = ["workspace:read", "members:read", "agents:read", "ai_settings:read"]
@@ -26,8 +28,13 @@ OWNER = [*ADMIN, "billing:update", "workspace:transfer"]
 PLATFORM = ["operations:view", "platform:workspaces_list", "platform:break_glass"]
 
 
-def person(name: str, *roles: str) -> Principal:
-    return Principal(name, tenant_id="acme", roles=frozenset(roles))
+RISKY = [
+    "integrations:connect", "ai_settings:update", "members:assign", "billing:update", "workspace:transfer",
+]  # fmt: skip
+
+
+def person(name: str, *roles: str, ago: timedelta = timedelta()) -> Principal:
+    return Principal(name, tenant_id="acme", roles=frozenset(roles), auth_time=NOW - ago)
 
 
 def frozen(allowed: list[str]) -> dict[str, str]:
@@ -39,7 +46,11 @@ TABLE = PolicyTable(
     subjects={
         "viewer": person("u5", "viewer"), "member": person("u1", "member"),
         "admin": person("u2", "admin"), "owner": person("u3", "owner"),
-        "operator": Principal("ops", roles=frozenset({"super_admin"})), "stranger": person("u4"),
+        "operator": Principal("ops", roles=frozenset({"super_admin"}), auth_time=NOW), "stranger": person("u4"),
+        "operator since yesterday": Principal(
+            "ops", roles=frozenset({"super_admin"}), auth_time=NOW - timedelta(days=1)
+        ),
+        "owner since yesterday": person("u3", "owner", ago=timedelta(days=1)),
     },
     resources={
         "workspace": {"tenant_id": "acme"}, "foreign": {"tenant_id": "globex"},
@@ -63,6 +74,17 @@ TABLE = PolicyTable(
         "owner": {
             **dict.fromkeys(["none", "workspace", "own agent", "another's agent", "thawed agent"], OWNER),
             "frozen agent": frozen(OWNER), "foreign": dict.fromkeys(OWNER, "tenant_mismatch"),
+        },
+        "owner since yesterday": {
+            **{
+                place: {name: "step_up_required" if name in RISKY else "allowed" for name in OWNER}
+                for place in ("none", "workspace", "own agent", "another's agent", "thawed agent")
+            },
+            "frozen agent": {**frozen(OWNER), **dict.fromkeys(RISKY, "step_up_required")},
+        },
+        "operator since yesterday": {
+            name: {**dict.fromkeys(PLATFORM, "allowed"), "platform:break_glass": "step_up_required"}
+            for name in ("none", "workspace", "foreign", "own agent", "another's agent", "thawed agent", "frozen agent")
         },
         "operator": dict.fromkeys(
             ["none", "workspace", "foreign", "own agent", "another's agent", "thawed agent", "frozen agent"], PLATFORM

@@ -106,6 +106,11 @@ class AuditLog(Reading, Privacy, Exporting):
     def _relay(self) -> OutboxRelay | None:
         return OutboxRelay(require_outbox(self.store), self) if hasattr(self.store, "outbox") else None
 
+    @property
+    def signs(self) -> bool:
+        """Whether there is a key that signs checkpoints."""
+        return self._notary.signs
+
     # --- recording ---------------------------------------------------------------------------------------------------
 
     async def aemit(self, event: AuditEvent, /) -> Receipt:

@@ -46,6 +46,11 @@ class People:
             )
         self._index_keys: dict[str, bytes] = {}
 
+    @property
+    def keyed(self) -> bool:
+        """Whether personal values need the host's own key to be read."""
+        return bool(self._pepper)
+
     async def index(self, tenant_id: str, subject: str) -> str:
         """The opaque id of a person; makes the tenant's index key where there is none."""
         if not is_subject(subject):

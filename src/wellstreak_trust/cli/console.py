@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 import typer
 from rich.console import Console
 
-from wellstreak_trust.core.errors import TrustError
+from wellstreak_trust.core.errors import ConfigurationError, TrustError
 
 __all__ = ["ERR", "OUT", "say", "stop", "visible"]
 
@@ -27,6 +27,7 @@ def visible(text: str) -> str:
 
 def stop(error: TrustError, status: int = 2) -> NoReturn:
     """Tells what is wrong and how it is fixed, and ends."""
-    told = f"{error.code}: {error.detail or error.title}" + (f"\n  fix: {error.hint}" if error.hint else "")
+    code = error.reason if isinstance(error, ConfigurationError) else error.code
+    told = f"{code}: {error.detail or error.title}" + (f"\n  fix: {error.hint}" if error.hint else "")
     ERR.print(visible(told), markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(status)

@@ -1,4 +1,4 @@
-"""``wellstreak-trust doctor``: is what runs set up as it must be? Settings, and the database below.
+"""``wellstreak-trust doctor``: is what runs set up as it must be? The host, and the database below.
 
 Exit status 0 is good, 1 is found bad, 2 is could not look.
 """
@@ -10,11 +10,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.table import Table
 
-from wellstreak_trust.core.errors import ConfigurationError, HostError, MissingExtra, TrustError
+from wellstreak_trust.core.errors import ConfigurationError, MissingExtra, TrustError
 
-from .console import OUT, say, stop
+from .console import say, stop
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app: Final = typer.Typer(help="Settings, and the database below.")
+app: Final = typer.Typer(help="The host, and the database below.")
 
 _FOUND: Final = 1
 
@@ -44,20 +43,36 @@ class Threshold(StrEnum):
 
 
 @app.callback(invoke_without_command=True)
-def settings(context: typer.Context) -> None:
-    """Show every setting with its value and origin; refuse as start-up would."""
+def host(
+    context: typer.Context,
+    *,
+    target: Annotated[
+        str,
+        typer.Option("--app", help="module:name of a Trust, a host, an application; or a settings module of Django"),
+    ] = "",
+    operations: Annotated[str, typer.Option(help="module:name of the governed operations")] = "",
+    settings: Annotated[
+        bool | None,
+        typer.Option(help="read WELLSTREAK_TRUST_*; without it, where one of them is set or no --app is given"),
+    ] = None,
+    reach: Annotated[bool, typer.Option(help="ask the database and Redis")] = True,
+    deploy: Annotated[bool, typer.Option("--deploy", help="judge it as production, whatever its profile says")] = False,
+    public: Annotated[list[str] | None, typer.Option(help="a route that is open on purpose; repeat for more")] = None,
+    form: Annotated[Form, typer.Option("--format", help="how findings are written")] = Form.TEXT,
+    fail_on: Annotated[Threshold, typer.Option(help="the least severity that gives status 1")] = Threshold.ERROR,
+    artifact: Annotated[str, typer.Option(help="file that SARIF results are shown at")] = "",
+) -> None:
+    """Show the effective configuration with where each value came from, and what is wrong with it."""
     if context.invoked_subcommand is not None:
         return
-    from wellstreak_trust.settings import TrustSettings
+    from .doctor_host import examined
 
-    try:
-        rows = TrustSettings().explain()
-    except HostError as error:
-        stop(error, _FOUND)
-    table = Table("setting", "value", "from")
-    for row in rows:
-        table.add_row(*row)
-    OUT.print(table)
+    report, file = examined(target, operations, settings=settings, reach=reach, deploy=deploy, public=public or [])
+    if form is Form.TEXT:
+        say(report.to_text())
+    else:
+        typer.echo(report.to_json() if form is Form.JSON else report.to_sarif(artifact=artifact or file))
+    raise typer.Exit(_FOUND if report.fails(fail_on.value) else 0)
 
 
 @app.command("postgres")

@@ -45,6 +45,11 @@ class Ledger:
         self._entropy: Entropy = entropy
         self._changed: Callable[[str, str], None] = changed
 
+    @property
+    def recorded(self) -> bool:
+        """Whether there is somebody to tell."""
+        return self._audit is not None
+
     async def load(self, tenant_id: str, provider: str) -> ConnectionRecord:
         """The row, or `NotFound`."""
         record = await self.store.load(tenant_id, provider)

@@ -77,6 +77,16 @@ class Connections:
         self._gate: Gate = Gate(store, self._tester.version, self._clock, snapshot)
         self.suspends: bool = suspends(store, secrets, audit)
 
+    @property
+    def probes(self) -> Mapping[str, tuple[Probe, ...]]:
+        """Provider name to its probes."""
+        return MappingProxyType(self._probes)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether changes of state are recorded."""
+        return self._ledger.recorded
+
     # --- set-up -------------------------------------------------------------------------------------------------------
 
     async def adefine(

@@ -44,7 +44,7 @@ class ClientAddress:
         ConfigurationError: a proxy list that would trust everybody, or that does not parse.
     """
 
-    __slots__ = ("_header", "_hops", "_max_hops", "_nets", "_unix")
+    __slots__ = ("_header", "_hops", "_max_hops", "_nets", "_proxies", "_unix")
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class ClientAddress:
         if isinstance(trusted_proxies, str | bytes):
             raise _refuse("trusted_proxies is one text", "give a list: trusted_proxies=['10.0.0.0/8']")
         proxies = tuple(trusted_proxies)
+        self._proxies: tuple[str, ...] = proxies
         self._unix: bool = UNIX in proxies
         self._nets: tuple[_Net, ...] = tuple(_net(entry) for entry in proxies if entry != UNIX)
         if not isinstance(header, str) or not _FIELD.fullmatch(header.lower()):
@@ -67,6 +68,11 @@ class ClientAddress:
             raise _refuse("max_hops is not 1 to 64", "leave it at 32")
         self._hops: int | None = hops
         self._max_hops: int = max_hops
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The proxies it trusts, as they were given."""
+        return self._proxies
 
     def of(self, facts: RequestFacts) -> str:
         """The client's address in canonical text (RFC 5952 for IPv6; v4-mapped addresses as IPv4).

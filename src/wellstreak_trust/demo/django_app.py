@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import include, path
 
 from wellstreak_trust.core import drive
+from wellstreak_trust.core.entropy import random_hex
 
 from .calls import Call, Reply, Route
 from .host import Host
@@ -28,7 +29,7 @@ def make_app(host: Host) -> WSGIHandler:
     """The host as an application of this framework; refuses to start with an undeclared route."""
     _HELD["host"] = host
     settings.configure(
-        SECRET_KEY="unused: the host keeps no state in Django",
+        SECRET_KEY=random_hex(32),  # of this run alone: the host keeps no state in Django
         ALLOWED_HOSTS=["127.0.0.1"],
         ROOT_URLCONF=__name__,
         MIDDLEWARE=["wellstreak_trust.adapters.django.TrustMiddleware"],

@@ -15,8 +15,8 @@ from wellstreak_trust.audit import ActionRegistry, AuditLog, Ed25519Signer
 from wellstreak_trust.authz import Policy
 from wellstreak_trust.connections import Connections, ConnectionStatus, HttpProbe
 from wellstreak_trust.console import Console
-from wellstreak_trust.core import SystemClock
-from wellstreak_trust.core.entropy import random_hex
+from wellstreak_trust.core import Secret, SystemClock
+from wellstreak_trust.core.entropy import SYSTEM_ENTROPY, random_hex
 from wellstreak_trust.disclosure import DisclosureIntake, SecurityTxt
 from wellstreak_trust.identity import (
     AccountLinking,
@@ -85,6 +85,11 @@ class Outside:
     client_secret: str
     url: str = ""
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether some of it is on this machine over plain http, as in no production."""
+        return any(where.startswith("http://127.0.0.1:") for where in (self.url, self.issuer, self.messenger))
+
 
 LIMITS = (
     LimitRule("client", 600, timedelta(minutes=1), by=("client",)),
@@ -108,10 +113,17 @@ class Paths:
         """The key-encryption key."""
         return self.folder / "kek.json"
 
+    @property
+    def personal(self) -> Path:
+        """The key without which personal values in the trail cannot be read."""
+        return self.folder / "personal.key"
+
 
 def prepare(paths: Paths) -> None:
     """Creates the database, the key file and four people; run once, before the server starts."""
     LocalKeyProvider.generate(paths.kek)
+    paths.personal.touch(mode=0o600)
+    paths.personal.write_bytes(SYSTEM_ENTROPY.octets(32))
     engine = create_engine(f"sqlite:///{paths.database}")
     Database(engine).create_all()
     hasher = PasswordHasher(permits=1)
@@ -133,14 +145,14 @@ class Host:
         self.provider_url: str = outside.messenger
         self.port: Database | AsyncDatabase = port
         self.signer: Ed25519Signer = Ed25519Signer.generate()
-        self.audit: AuditLog = AuditLog(
-            SqlAuditStore(port), signer=self.signer, origin=AUDIT_ORIGIN, registry=ActionRegistry(operations.ACTIONS)
-        )
+        self.audit: AuditLog = _trail(paths, port, self.signer)
         policy = Policy.load(Path(__file__).with_name("policy.toml"))
         self.memberships: Memberships = Memberships(
             SqlMembershipStore(port), audit=self.audit, assignments=policy, transfer=TransferPolicy()
         )
-        self.sessions: SessionManager = SessionManager(SqlSessionStore(port), audit=self.audit, insecure_loopback=True)
+        self.sessions: SessionManager = SessionManager(
+            SqlSessionStore(port), audit=self.audit, insecure_loopback=outside.is_loopback
+        )
         self.passwords: PasswordHasher = PasswordHasher(permits=2)
         self.login: OidcLogin = OidcLogin(_provider(outside), SqlLoginStore(port), audit=self.audit)
         self.linking: AccountLinking = AccountLinking(People(port), trusted={outside.issuer: {"example.com"}})
@@ -148,7 +160,7 @@ class Host:
         self.entitlements: Entitlements = Entitlements(self.subscriptions, SqlUsageStore(port), seats=self.memberships)
         keys = KeyChain([LocalKeyProvider.from_file(paths.kek)])
         self.secrets: SecretStore = SecretStore(SqlSecretBackend(port), keys, audit=self.audit)
-        probe = HttpProbe("whoami", f"{outside.messenger}/whoami", allow_private=True)
+        probe = HttpProbe("whoami", f"{outside.messenger}/whoami", allow_private=outside.is_loopback)
         self.connections: Connections = Connections(
             SqlConnectionStore(port), self.secrets, {"messenger": [probe]}, audit=self.audit
         )
@@ -164,7 +176,7 @@ class Host:
         self.replays: ReplayGuard = ReplayGuard(SqlReplayStore(port))
         self.security_txt: SecurityTxt = SecurityTxt(contact=CONTACT, reviewed_at=SystemClock().now())
         self.trust: Trust = Trust(
-            profile="production",
+            profile="development" if outside.is_loopback else "production",
             authenticator=Authenticator([self.sessions]),
             tenants=TenantResolver([PathSource("/w/{tenant}/")], self.memberships, self.entitlements),
             policy=policy,
@@ -249,8 +261,19 @@ class Host:
         return await self.subscriptions.aapply(tenant_id, TEAM.snapshot(status, period_end, version=version))
 
 
+def _trail(paths: Paths, port: Database | AsyncDatabase, signer: Ed25519Signer) -> AuditLog:
+    """Signed, keyed, and for declared actions alone."""
+    return AuditLog(
+        SqlAuditStore(port),
+        signer=signer,
+        origin=AUDIT_ORIGIN,
+        registry=ActionRegistry(operations.ACTIONS),
+        personal_key=Secret(paths.personal.read_bytes()),
+    )
+
+
 def _provider(outside: Outside) -> OidcProvider:
-    """The OpenID provider, which is on this machine here and nowhere else."""
+    """The OpenID provider, which is on this machine where the host itself is."""
     callback = f"{outside.url}/login/callback"
     return OidcProvider(
         outside.issuer,
@@ -258,5 +281,5 @@ def _provider(outside: Outside) -> OidcProvider:
         outside.client_secret,
         callback,
         scopes=("openid", "email"),
-        allow_insecure_loopback=True,
+        allow_insecure_loopback=outside.is_loopback,
     )

@@ -92,6 +92,16 @@ class ApiKeys:
         self._clock: Clock = clock or SystemClock()
         self._trail: Trail = Trail(audit, self._clock)
 
+    @property
+    def cut_to_rights(self) -> bool:
+        """Whether a key never allows more than its owner may do now."""
+        return self._rights is not None
+
+    @property
+    def recorded(self) -> bool:
+        """Whether keys made and revoked are recorded."""
+        return self._trail.sink is not None
+
     @staticmethod
     def is_well_formed(token: Presented) -> bool:
         """Whether form and checksum are those of a key: nothing about whether it exists."""

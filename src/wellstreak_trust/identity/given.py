@@ -62,7 +62,7 @@ def configured_names(values: Iterable[str], what: str) -> tuple[str, ...]:
     """As `names_in`, when something is built: raises `ConfigurationError`."""
     found = _texts(values)
     if found is None:
-        raise ConfigurationError(f"{what} is a collection of text", hint=f'{what}=("...",)', reason=what)
+        raise ConfigurationError(f"{what} is a collection of text", hint=f'{what}=("...",)', reason="argument")
     return found
 
 
@@ -80,7 +80,7 @@ def span_in(value: object, what: str) -> timedelta:
 def configured_span(value: object, what: str) -> timedelta:
     """As `span_in`, when something is built: raises `ConfigurationError`."""
     if not isinstance(value, timedelta):
-        raise ConfigurationError(f"{what} is a timedelta", hint=f"{what}=timedelta(seconds=30)", reason=what)
+        raise ConfigurationError(f"{what} is a timedelta", hint=f"{what}=timedelta(seconds=30)", reason="argument")
     return value
 
 

@@ -115,6 +115,21 @@ class JwtVerifier:
         self._clock: Clock = clock or SystemClock()
         self._now: Callable[[], int] = micros(self._clock)
 
+    @property
+    def algorithms(self) -> frozenset[str]:
+        """What may sign."""
+        return self._algorithms
+
+    @property
+    def leeway(self) -> timedelta:
+        """How far two clocks may be apart."""
+        return timedelta(seconds=self._leeway)
+
+    @property
+    def max_lifetime(self) -> timedelta | None:
+        """Longest `exp` - `iat`; None takes any."""
+        return None if math.isinf(self._max_lifetime) else timedelta(seconds=self._max_lifetime)
+
     def verify(self, token: Presented) -> Claims:
         """The claims of a token that passes every check.
 

@@ -132,6 +132,11 @@ class OidcProvider:
         self._keys: dict[str, JwksSource] = {}
 
     @property
+    def insecure_loopback(self) -> bool:
+        """Whether http on this machine is permitted."""
+        return self._loopback
+
+    @property
     def party(self) -> Party:
         """What a sign-in is begun with, and must be answered to."""
         return Party(self.issuer, self.client_id, self.redirect_uri)
@@ -185,13 +190,13 @@ def _asymmetric(names: Collection[str]) -> frozenset[str]:
 def _text(value: object, name: str) -> str:
     if isinstance(value, str) and 0 < len(value) <= 512 and value.isascii() and value.isprintable():
         return value
-    raise ConfigurationError(f"{name} is 1 to 512 printable ASCII characters", reason=name)
+    raise ConfigurationError(f"{name} is 1 to 512 printable ASCII characters", reason="oidc_client")
 
 
 def _texts(values: Collection[str], name: str) -> tuple[str, ...]:
     found = tuple(_text(value, f"each of {name}") for value in configured_names(values, name))
     if any(" " in value for value in found):
-        raise ConfigurationError(f"one of {name} holds a space", reason=name)
+        raise ConfigurationError(f"one of {name} holds a space", reason="oidc_client")
     return found
 
 

@@ -61,7 +61,7 @@ class SessionManager:
     Args:
         store: `MemorySessionStore`, `storage.sql.SqlSessionStore` or `storage.redis.RedisSessionStore`.
         idle, absolute: the two ends of a session; `remember_idle` and `remember_absolute` where the user asked to be
-            remembered.
+            remembered. `ends` has both pairs, by whether they did.
         max_per_user: sign-ins a user may have at once; the oldest goes out.
         audit: takes ``session.opened``, ``.impersonated``, ``.stepped_up`` and ``.revoked``. What cannot be recorded is
             ended again; ending a session never waits for the trail.
@@ -90,15 +90,16 @@ class SessionManager:
         if type(max_per_user) is not int or max_per_user < 1:
             raise ConfigurationError("max_per_user is at least 1", reason="session_limit")
         self.suspends: bool = suspends(store, audit)
-        self._loopback: bool = insecure_loopback
+        self.insecure_loopback: bool = insecure_loopback
         self.cookie_name: str = self._cookie("", None).name
         self._store: SessionStore = store
-        self._ends: dict[bool, tuple[timedelta, timedelta]] = {
+        self.ends: dict[bool, tuple[timedelta, timedelta]] = {
             False: (idle, absolute),
             True: (remember_idle, remember_absolute),
         }
         self._limit: int = max_per_user
         self._clock: Clock = clock or SystemClock()
+        self.recorded: bool = audit is not None
         self._trail: Trail = Trail(audit, self._clock)
 
     # --- the request ---------------------------------------------------------------------------------------------
@@ -192,7 +193,7 @@ class SessionManager:
             amr=methods(amr),
             auth_time=now,
         )
-        idle, absolute = self._ends[bool(remember)]
+        idle, absolute = self.ends[bool(remember)]
         row = SessionRow(b"", session_id, principal, now, now, idle, now + absolute, shown_label(device))
         token, row = keyed(replace(row, persistent=bool(remember), sid=sid))
         before = key_or_none(replaces)
@@ -372,7 +373,7 @@ class SessionManager:
         return OpenedSession(Secret(token), row.info(), self._cookie(token, kept_for))
 
     def _cookie(self, token: str, max_age: timedelta | None) -> Cookie:
-        return host_cookie(COOKIE_NAME, token, max_age, insecure_loopback=self._loopback)
+        return host_cookie(COOKIE_NAME, token, max_age, insecure_loopback=self.insecure_loopback)
 
     async def _recorded(self, action: str, token: str, row: SessionRow) -> OpenedSession:
         try:

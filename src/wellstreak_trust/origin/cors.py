@@ -94,6 +94,21 @@ class CorsPolicy:
         policy._configure(None, False, (methods, headers, expose), max_age)
         return policy
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins and patterns whose pages may read; empty where every page may."""
+        return self._origins.patterns
+
+    @property
+    def is_public(self) -> bool:
+        """Whether every page may read."""
+        return self._public
+
+    @property
+    def credentials(self) -> bool:
+        """Whether those pages may send cookies."""
+        return self._granted[0][0] == "Access-Control-Allow-Credentials"
+
     def _configure(
         self,
         origins: OriginSet | None,

@@ -90,6 +90,16 @@ class OriginPolicy:
         self._isolate: bool = isolate
         self._exempt: frozenset[tuple[str, str | None]] = frozenset(map(_exemption, exempt))
 
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """The origins and patterns whose pages may write here."""
+        return self._trusted.patterns
+
+    @property
+    def mode(self) -> Literal["strict", "compat"]:
+        """What a cookie without any evidence means."""
+        return "compat" if self._no_evidence.allowed else "strict"
+
     def check(self, facts: RequestFacts) -> OriginVerdict:
         """The verdict on one request; never raises for what a request holds."""
         if self._exempt and (facts.method, facts.route) in self._exempt:

@@ -54,7 +54,7 @@ class OriginSet:
         ConfigurationError: a pattern that never matches or matches too much; `reason` is ``origin_pattern``.
     """
 
-    __slots__ = ("_zones", "exact")
+    __slots__ = ("_zones", "exact", "patterns")
 
     def __init__(self, patterns: Sequence[str], *, allow_insecure: bool = False) -> None:
         if isinstance(patterns, str | bytes) or not isinstance(patterns, Sequence | frozenset | set):
@@ -67,6 +67,7 @@ class OriginSet:
                 zones.add((origin.scheme, origin.host[2:], origin.port))
             else:
                 exact.add(pattern)
+        self.patterns: tuple[str, ...] = tuple(patterns)
         self.exact: frozenset[str] = frozenset(exact)
         self._zones: frozenset[grammar.Parts] = frozenset(zones)
 

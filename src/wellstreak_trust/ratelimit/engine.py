@@ -69,6 +69,7 @@ class RateLimiter:
         self._circuit: Circuit = Circuit(circuit or CircuitPolicy(), self._clock, metrics, audit)
         self._plans: PlanSource | None = plans
         self._denials: DenyCache | None = _cached(deny_cache, self.rules, self._clock)
+        self.replicas: int = replicas
         self._fallback: Fallback = Fallback(self._clock, replicas)
         self._accounts: Accounts = Accounts(self.store, self._clock, self._circuit)
         self._metrics: Counting | None = metrics

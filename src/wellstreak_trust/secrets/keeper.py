@@ -42,6 +42,11 @@ class Keeper:
         self._trail: Trail = Trail(audit, self._clock)
         self.suspends: bool = suspends(store, audit)
 
+    @property
+    def recorded(self) -> bool:
+        """Whether reads and changes are recorded."""
+        return self._trail.sink is not None
+
     async def arewrap(
         self, *, progress: Progress | None = None, batch: int = 500, dry_run: bool = False
     ) -> RewrapReport:

@@ -112,6 +112,11 @@ class KeyChain:
             )
         self.active: KeyProvider = providers[0]
 
+    @property
+    def providers(self) -> tuple[KeyProvider, ...]:
+        """The active one first."""
+        return tuple(self._by_uri.values())
+
     def route(self, uri: str) -> KeyProvider:
         """The provider of that key; raises `KeyUnknown`."""
         found = self._by_uri.get(uri)

@@ -119,7 +119,7 @@ class Office:
         self._store: MembershipStore = store
         self._clock: Clock = clock
         self._bylaws: Bylaws = bylaws
-        self._told: bool = audit is not None
+        self.recorded: bool = audit is not None
         self.relay: OutboxRelay | None = relay_to(store.outbox, audit) if audit is not None else None
         self._listeners: list[Listener] = []
 
@@ -139,7 +139,7 @@ class Office:
         return state
 
     async def _found(self, state: WorkspaceState, notice: Notice) -> bool:
-        events = (notice.event(state.tenant_id, self._clock.now()),) if self._told else ()
+        events = (notice.event(state.tenant_id, self._clock.now()),) if self.recorded else ()
         claimed = await self._store.claim(state, events)
         await self._forward()
         return claimed
@@ -155,7 +155,7 @@ class Office:
             return [*ended, notice.told(before, after, now)] if done else ended
 
         before, after = await self._store.transact(
-            tenant_id, lambda state: rule(rules.current(state, now)), tell if self._told else None
+            tenant_id, lambda state: rule(rules.current(state, now)), tell if self.recorded else None
         )
         self._notify(before, after)
         await self._forward()
@@ -169,7 +169,7 @@ class Office:
 
     async def _refused(self, notice: Notice, tenant_id: str | None) -> None:
         """Records a refusal; nothing was changed, so its event is a transaction of its own."""
-        if self._told:
+        if self.recorded:
             await self._store.outbox.aemit(notice.event(tenant_id or _PLATFORM, self._clock.now(), "denied"))
             await self._forward()
 

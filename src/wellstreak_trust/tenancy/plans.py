@@ -65,6 +65,11 @@ class StaticPlans:
                 "tenants are assigned to plans that stand in the list, each once", reason="static_plans"
             )
 
+    @property
+    def features(self) -> frozenset[str]:
+        """Every feature that some plan includes."""
+        return frozenset(name for plan in self._plans.values() for name in plan.features)
+
     async def snapshot(self, tenant_id: str) -> EntitlementSnapshot | None:
         """The tenant's plan as a snapshot."""
         name = self._assigned.get(tenant_id, self._default)

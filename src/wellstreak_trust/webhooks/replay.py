@@ -95,6 +95,16 @@ class ReplayGuard:
         self._clock: Clock = clock
         self._accepts: bool = on_store_error == "accept"
 
+    @property
+    def ttl(self) -> timedelta:
+        """How long a finished event is remembered."""
+        return self._ttl
+
+    @property
+    def accepts_outage(self) -> bool:
+        """Whether events are processed without protection while the store is down."""
+        return self._accepts
+
     async def aclaim(self, event: Replayable) -> Claim:
         """Takes the event.
 

@@ -63,6 +63,7 @@ class Settings:
     max_body: int
     pending: bool
     ends: tuple[int | None, ...] = ()
+    allow_weak: bool = False
 
 
 class VerifyOptions(TypedDict, total=False):
@@ -180,6 +181,11 @@ class WebhookVerifier:
         return VerifiedWebhook(self._origin, octets, (key_id, at, before, after, found, None))
 
     @property
+    def window(self) -> timedelta:
+        """How old a delivery may be; zero where no time is signed."""
+        return timedelta(microseconds=self._past) if self.scheme.timestamp is not None else timedelta()
+
+    @property
     def fetches(self) -> bool:
         """Whether a key may have to be fetched, so that verifying may block."""
         return self.scheme.rule is not None and self.scheme.rule.fetches
@@ -280,7 +286,8 @@ def verifier(
         if scheme.rule is None
         else scheme.rule.build(scheme, texts, allow_weak=allow_weak, source=keys or _shared_source())
     )
-    return WebhookVerifier(scheme, built, Settings(tolerance, clock, url, endpoint, token, max_body, pending, ends))
+    told = Settings(tolerance, clock, url, endpoint, token, max_body, pending, ends, allow_weak)
+    return WebhookVerifier(scheme, built, told)
 
 
 @cache

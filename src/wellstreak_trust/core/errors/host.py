@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from .base import HostError, IsolationError
 
 __all__ = [
@@ -22,31 +24,40 @@ __all__ = [
 class ConfigurationError(HostError):
     """Parts that do not fit or would be unsafe; raised when constructed, before anything is served.
 
-    `reason` is the stable code of the fault that doctor, start-up and the documentation share. Where several were found
-    at once, `faults` holds each of them and `detail` lists them.
+    `reason` is the stable code of the fault that doctor, start-up and the documentation share; the error's text ends
+    with it. `fault` is the one of a class where nothing more precise is given. Where several were found at once,
+    `faults` holds each of them and `detail` lists them.
     """
+
+    fault: ClassVar[str] = "configuration"
 
     reason: str
     faults: tuple[ConfigurationError, ...] = ()
 
-    def __init__(self, detail: str = "", *, hint: str = "", reason: str = "configuration") -> None:
+    def __init__(self, detail: str = "", *, hint: str = "", reason: str = "") -> None:
         super().__init__(detail, hint=hint)
-        self.reason = reason
+        self.reason = reason or self.fault
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} [{self.reason}]"
 
 
 class PolicyError(ConfigurationError):
     """A policy that does not load; `detail` holds the path in the document (``roles.member.allow[1].when``)."""
 
-    def __init__(self, detail: str = "", *, hint: str = "", reason: str = "policy") -> None:
-        super().__init__(detail, hint=hint, reason=reason)
+    fault = "policy"
 
 
 class NotFilterable(ConfigurationError):
     """A rule that cannot be translated to a query on this model; never dropped in silence."""
 
+    fault = "not_filterable"
+
 
 class MissingExtra(ConfigurationError):
     """An optional dependency is not installed; `hint` names the extra."""
+
+    fault = "extra"
 
 
 class UsageError(HostError):

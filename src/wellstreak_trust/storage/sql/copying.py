@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, func, inspect, select, text
+from sqlalchemy import Connection, Table, func, select, text
 
 from ...core.errors import ConfigurationError
 from ...core.sansio import drive
@@ -113,9 +113,7 @@ def _moment(source: Database) -> Iterator[Connection]:
 
 
 def _require_version(reading: Connection, version: int) -> None:
-    stands_at = None
-    if inspect(reading).has_table(_STAMP):
-        stands_at = reading.scalar(select(func.max(schema.metadata.tables[_STAMP].c.version)))
+    stands_at = schema.version(reading)
     if stands_at != version:
         raise ConfigurationError(
             f"the source has schema version {stands_at}, this release writes {version}",

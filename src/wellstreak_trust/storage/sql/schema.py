@@ -110,7 +110,7 @@ def create(connection: Connection) -> int:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     fresh = not inspect(connection).has_table(_APPLIED.name)
     metadata.create_all(connection)
-    stands_at = connection.scalar(select(func.coalesce(func.max(_APPLIED.c.version), 0))) or 0
+    stands_at = version(connection)
     newest = MIGRATIONS[-1].version
     if stands_at > newest:
         raise ConfigurationError(
@@ -128,6 +128,13 @@ def create(connection: Connection) -> int:
                 )
             )
     return newest
+
+
+def version(connection: Connection) -> int:
+    """The version that the tables stand at; 0 where there are none."""
+    if not inspect(connection).has_table(_APPLIED.name):
+        return 0
+    return connection.scalar(select(func.coalesce(func.max(_APPLIED.c.version), 0))) or 0
 
 
 def load_rooms() -> None:

@@ -44,8 +44,5 @@ def tables_of(connection: Connection) -> TablesStatus:
         for name in sorted(tables)
         if name in held
     }
-    version = 0
-    if "wst_schema" in held:
-        version = connection.scalar(select(func.max(tables["wst_schema"].c.version))) or 0
     missing = tuple(sorted(set(tables) - held))
-    return TablesStatus(version, schema.MIGRATIONS[-1].version, rows, missing)
+    return TablesStatus(schema.version(connection), schema.MIGRATIONS[-1].version, rows, missing)

@@ -1,31 +1,14 @@
-"""What the doctor can find: every code with its severity, and the forms in which findings are handed on."""
+"""What the doctor for PostgreSQL can find: every code with its severity, and what its findings are handed on as."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from hashlib import sha256
-from typing import Any, Final, Literal
+from typing import Final
+
+from ...core.finding import Code, Finding, Severity, to_json, to_text
+from ...core.finding import to_sarif as log_of
 
 __all__ = ["CODES", "Code", "Finding", "Severity", "found", "sql", "to_json", "to_sarif", "to_text"]
-
-Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A kind of finding.
-
-    Args:
-        title: what is wrong.
-        why: what it lets happen.
-    """
-
-    severity: Severity
-    title: str
-    why: str
-
 
 CODES: Final[Mapping[str, Code]] = {
     "rls_disabled": Code("error", "Row level security is off", "every row of every tenant is open to a grant"),
@@ -80,47 +63,6 @@ CODES: Final[Mapping[str, Code]] = {
 }
 """Every code that `doctor` may give."""
 
-_ORDER: Final[Mapping[Severity, int]] = {"error": 0, "warning": 1}
-_SARIF: Final = "https://json.schemastore.org/sarif-2.1.0.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong.
-
-    Args:
-        code: a key of `CODES`.
-        object: the table, view, function or role; with the index, constraint or policy after a colon.
-        title: what is wrong, in a sentence.
-        hint: the SQL that fixes it, one statement a line; lines that begin with ``--`` say what to decide first.
-    """
-
-    code: str
-    severity: Severity
-    object: str
-    title: str
-    hint: str
-
-    @property
-    def rank(self) -> tuple[int, str, str, str]:
-        """Errors first, then by object and code."""
-        return _ORDER[self.severity], self.object, self.code, self.hint
-
-
-def to_json(findings: Iterable[Finding]) -> str:
-    """A list of objects with the fields of `Finding`."""
-    return json.dumps([asdict(each) for each in findings], indent=2, ensure_ascii=False)
-
-
-def to_text(findings: Iterable[Finding]) -> str:
-    """For people: one finding a paragraph, its fix below it; empty where there are none."""
-    lines = (
-        f"{each.severity:7}  {each.code}  {each.object}\n  {each.title}.\n"
-        + "".join(f"    {line}\n" for line in each.hint.splitlines())
-        for each in findings
-    )
-    return "\n".join(lines)
-
 
 def to_sarif(findings: Iterable[Finding], *, artifact: str = "schema.sql") -> str:
     """A SARIF 2.1.0 log (OASIS), for code scanning.
@@ -128,42 +70,18 @@ def to_sarif(findings: Iterable[Finding], *, artifact: str = "schema.sql") -> st
     Args:
         artifact: the file that results are shown at; a live database has none, and scanners ask for one.
     """
-    rules = {code: place for place, code in enumerate(CODES)}
-    driver = {"name": "wellstreak-trust doctor postgres", "rules": [_rule(code, what) for code, what in CODES.items()]}
-    results = [_result(each, rules[each.code], artifact) for each in findings]
-    log = {"$schema": _SARIF, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
-    return json.dumps(log, indent=2, ensure_ascii=False)
-
-
-def _rule(code: str, what: Code) -> dict[str, Any]:
-    return {
-        "id": code,
-        "shortDescription": {"text": f"{what.title}."},
-        "fullDescription": {"text": f"{what.title}: {what.why}."},
-        "defaultConfiguration": {"level": what.severity},
-    }
-
-
-def _result(finding: Finding, rule: int, artifact: str) -> dict[str, Any]:
-    place = {
-        "physicalLocation": {"artifactLocation": {"uri": artifact}, "region": {"startLine": 1}},
-        "logicalLocations": [{"fullyQualifiedName": finding.object}],
-    }
-    same = sha256(f"{finding.code}\0{finding.object}".encode()).hexdigest()
-    return {
-        "ruleId": finding.code,
-        "ruleIndex": rule,
-        "level": finding.severity,
-        "message": {"text": f"{finding.object}: {finding.title}.\n{finding.hint}"},
-        "locations": [place],
-        "partialFingerprints": {"object/v1": same},
-    }
+    return log_of(findings, CODES, tool="wellstreak-trust doctor postgres", artifact=artifact)
 
 
 def found(code: str, object: str, hint: str, severity: Severity | None = None) -> Finding:
-    """A finding with the code's own severity and title."""
+    """A finding with the code's own severity, title and risk.
+
+    Args:
+        object: the table, view, function or role; with the index, constraint or policy after a colon.
+        hint: the SQL that fixes it, one statement a line; lines that begin with ``--`` say what to decide first.
+    """
     what = CODES[code]
-    return Finding(code, severity or what.severity, object, what.title, hint)
+    return Finding(code, severity or what.severity, object, what.title, hint, what.why)
 
 
 def sql(*statements: str) -> str:
