@@ -20,6 +20,7 @@ import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from report import Row
@@ -117,6 +118,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[*benches(), []])
     asked = parser.parse_args()
+    writes = not (asked.quick or asked.names)
+    if writes and find_spec("matplotlib") is None:
+        parser.error("the chart needs matplotlib; make bench installs it")
     before, rows, failed = os.getloadavg()[0], [], []
     for name in asked.names or benches():
         print(f"\n== {name}", flush=True)
@@ -127,7 +131,7 @@ def main() -> int:
             failed.append(f"{name}: {fault}")
         print(f"   {time.monotonic() - begun:.0f} s", flush=True)
     print(table(rows))
-    if not (failed or asked.quick or asked.names):
+    if writes and not failed:
         write(rows, before)
     print("\n".join(f"FAILED {each}" for each in failed))
     return 1 if failed else 0
