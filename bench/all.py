@@ -1,4 +1,4 @@
-"""Every bench, one after another, each in a process of its own; then one table, bench/results.json and the chart.
+"""Every bench, one after another, each in a process of its own; then one table, results, and the chart.
 
     python bench/all.py [--quick] [NAME...]
 
@@ -23,12 +23,13 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+import table
 from report import Row
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 CHART = HERE.parent / "docs" / "_static" / "bench.svg"
-NOT_BENCHES = {"all", "report", "chart"}
+NOT_BENCHES = {"all", "report", "chart", "table"}
 LONGEST = 1_800  # seconds for one bench
 COMPARED = (
     "argon2-cffi", "aws-encryption-sdk", "casbin", "cedarpy", "cryptography", "django", "django-auditlog", "joserfc",
@@ -89,17 +90,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def table(rows: list[Row]) -> str:
-    """All rows, by primitive."""
-    lines: list[str] = []
-    for group in dict.fromkeys(row.group for row in sorted(rows, key=lambda row: row.group)):
-        lines += ["", group, *(f"  {row.line()}" for row in rows if row.group == group)]
-    targets = [row.met for row in rows if row.met is not None]
-    return "\n".join([*lines, "", f"{len(rows)} figures; {sum(targets)} of {len(targets)} targets met"])
-
-
 def write(rows: list[Row], before: float) -> None:
-    """results.json, and the chart of it."""
+    """results.json, and the table and the chart of it."""
     held = {
         "machine": machine() | {"load": f"{before:.1f}"},
         "measured": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -110,7 +102,8 @@ def write(rows: list[Row], before: float) -> None:
     from chart import draw
 
     draw(RESULTS, CHART)
-    print(f"written: {RESULTS.name}, {CHART.name}")
+    table.write()
+    print(f"written: {RESULTS.name}, table.md, {CHART.name}")
 
 
 def main() -> int:
@@ -130,7 +123,7 @@ def main() -> int:
         if fault:
             failed.append(f"{name}: {fault}")
         print(f"   {time.monotonic() - begun:.0f} s", flush=True)
-    print(table(rows))
+    print(table.text(rows))
     if writes and not failed:
         write(rows, before)
     print("\n".join(f"FAILED {each}" for each in failed))

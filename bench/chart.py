@@ -19,7 +19,7 @@ GREY, FAINT = "#7a8290", "#7a829055"
 COLOURS = {"peer": "#2f8f6b", "limit": "#4a78c8"}
 LABELS = {"peer": "times as quick as a peer", "limit": "times as quick as the least that could do it, written by hand"}
 MISSED = "#c8632f"
-LEAST, MOST = 0.1, 100_000
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1_000, 10_000, 100_000)
 
 
 def ratios(path: Path) -> list[Row]:
@@ -46,11 +46,13 @@ def draw(results: Path, chart: Path) -> None:
     )
     rows = ratios(results)
     figure, axes = pyplot.subplots(figsize=(10, 0.6 + 0.215 * (len(rows) + 1.2 * len({row.group for row in rows}))))
+    reach = [row.speed for row in rows] + [found for row in rows if (found := goal(row)) is not None]
+    least, most = max(tick for tick in TICKS if tick <= min(reach)), min(tick for tick in TICKS if tick >= max(reach))
     place, places, names = 0.0, [], []
     for number, row in enumerate(rows):
         if number == 0 or rows[number - 1].group != row.group:
             place += 1.2
-            axes.text(LEAST * 1.06, place - 0.95, row.group, fontweight="bold", va="center")
+            axes.text(least * 1.06, place - 0.95, row.group, fontweight="bold", va="center")
         axes.plot([1, row.speed], [place, place], color=COLOURS[row.kind], linewidth=2.2, solid_capstyle="butt")
         axes.plot(row.speed, place, "o", color=COLOURS[row.kind], markersize=4.5)
         if (wanted := goal(row)) is not None:
@@ -61,8 +63,8 @@ def draw(results: Path, chart: Path) -> None:
     axes.set_yticks(places, names)
     axes.set_ylim(place, -0.6)
     axes.set_xscale("log")
-    axes.set_xlim(LEAST, MOST)
-    ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1_000, 10_000, 100_000]
+    axes.set_xlim(least, most)
+    ticks = [tick for tick in TICKS if least <= tick <= most]
     axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
     axes.minorticks_off()
     axes.tick_params(length=0)
