@@ -70,8 +70,7 @@ def main() -> None:
         for each in ("memory, snapshot", "sqlite, snapshot"):
             report.measured("connections", f"gate, {each} held", median(taken[each]), "µs", target=5)
         report.measured("connections", "gate, memory, asked each time", median(taken["memory"]), "µs")
-        asked = median(taken["sqlite"]) / median(taken["bare SELECT 1"])
-        report.against("connections", "gate, SQLite, asked each time", asked, "a bare SELECT 1")
+        report.measured("connections", "gate, SQLite, asked each time", median(taken["sqlite"]), "µs")
 
 
 if __name__ == "__main__":
