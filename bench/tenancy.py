@@ -226,7 +226,7 @@ def security(server: str, stack: ExitStack) -> None:
         for count, target in ((1, 1.35), (10, 1.1)):
             ours, theirs = work(guarded, (), count), work(plain, (Project.tenant_id == "t1",), count)
             found = ratio(ours, theirs, 30 // count + 5, perf_counter_ns)
-            show(f"guard and row level security, {count} reads / WHERE", found, target)
+            show(f"guard and row level security, {count} read{'s' * (count > 1)} / WHERE", found, target)
     for engine in engines.values():
         engine.dispose()
 
