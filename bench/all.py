@@ -102,6 +102,10 @@ def write(rows: list[Row], before: float) -> None:
     from chart import draw
 
     draw(RESULTS, CHART)
+    drawn = CHART.read_bytes()
+    draw(RESULTS, CHART)
+    if CHART.read_bytes() != drawn:
+        raise SystemExit("the chart of the same results has other bytes")
     table.write()
     print(f"written: {RESULTS.name}, table.md, {CHART.name}")
 
