@@ -44,8 +44,8 @@ test-all: ## the suite on every Python from 3.11 to 3.13 that is installed
 lint: $(VENV)/.test ## the static gates
 	@tools/gates $(BIN)
 
-bench: $(VENV)/.bench ## ratios against peers and limits, interleaved
-	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+bench: $(VENV)/.bench ## ratios against peers and limits: table, bench/results.json, chart; QUICK=1 only sees that all runs
+	@$(BIN)/python bench/all.py $(if $(QUICK),--quick) $(ARGS)
 
 docs: $(VENV)/.test ## the manual, warnings as errors
 	@$(BIN)/python -m sphinx -N -n -W --keep-going -q -b html docs docs/_build/html

@@ -11,6 +11,8 @@ import sys
 import threading
 from datetime import timedelta
 
+import report
+
 from wellstreak_trust.identity import PasswordHasher
 
 MIB = 1_048_576
@@ -50,5 +52,8 @@ def flood(callers: int, permits: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    numbers = [int(text) for text in sys.argv[1:]] or [1_000]
-    print(json.dumps(flood(numbers[0], numbers[1] if len(numbers) > 1 else 2)))
+    numbers = [int(text) for text in sys.argv[1:]] or [report.size(1_000, 50)]
+    found = flood(numbers[0], numbers[1] if len(numbers) > 1 else 2)
+    print(json.dumps(found))
+    what = f"memory that {found['callers']:,} parallel sign-ins take, {found['permits']} permits"
+    report.measured("identity", what, found["grown_mib"], "MiB", target=found["promised_mib"])

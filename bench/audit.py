@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
+import report
 import structlog
 from sqlalchemy import create_engine
 
@@ -31,8 +32,8 @@ from wellstreak_trust.audit.tree import inclusion_spans
 from wellstreak_trust.core.sansio import drive
 from wellstreak_trust.storage.sql import Database, SqlAuditStore
 
-ROUNDS = int(os.environ.get("WT_BENCH_ROUNDS", "15"))
-LARGE = int(os.environ.get("WT_BENCH_TREE", "1000000"))
+ROUNDS = int(os.environ.get("WT_BENCH_ROUNDS") or report.rounds(15))
+LARGE = int(os.environ.get("WT_BENCH_TREE") or report.size(1_000_000, 20_000))
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DETAILS = {
     "targets": ({"type": "subscription", "id": "sub_1234567890"},),
@@ -180,12 +181,30 @@ def costs(folder: Path, large: Tree[None]) -> None:
     if "watched save" in found:
         ours = found["SQLite, 100 a commit"]
         adds, alone = found["watched save"] - found["plain save"], found["its row alone"]
-        print(f"django-auditlog adds {adds / ours:.1f} of ours to a change; its row alone is {alone / ours:.1f}")
-    print(f"a durable emit costs {found['SQLite, one a commit'] / found['bare commit']:.1f} bare commits")
+        report.against(
+            "audit", "event, 100 a commit", alone / ours, "a django-auditlog row", peer=True, better="higher", target=7
+        )
+        report.against(
+            "audit",
+            "event, 100 a commit",
+            adds / ours,
+            "all that django-auditlog adds",
+            peer=True,
+            better="higher",
+            target=7,
+        )
+    report.against("audit", "event to memory", found["memory"] / line, "a structlog JSON line", peer=True, target=1.5)
+    durable = found["SQLite, one a commit"] / found["bare commit"]
+    report.against("audit", "durable event on SQLite", durable, "a bare commit", target=2)
+    small_tree, large_tree = found["evidence at 10^3"], found[f"evidence at {large.size}"]
+    report.measured("audit", f"tamper evidence of an event, {large.size + 7:,} events", large_tree, "µs CPU", target=10)
+    report.measured("audit", "the same, growth from 1,000 events", large_tree / small_tree, "times", target=1.5)
     size = drive(stored.store.head("tenant_7")).size
     start = time.process_time()
-    report = verify(stored.store, tenant_id="tenant_7")
-    print(f"verify: {(time.process_time() - start) / size * 1e6:.1f} us an event ({report.integrity})")
+    verdict = verify(stored.store, tenant_id="tenant_7")
+    spent = (time.process_time() - start) / size * 1e6
+    assert verdict.integrity == "verified"
+    report.measured("audit", "verify a trail on SQLite, an event", spent, "µs CPU", target=4)
     octets = len(stored.prove("tenant_7", 7))
     print(f"prove from SQLite: {per_call(lambda: stored.prove('tenant_7', 7), 20):.0f} us, {octets} bytes")
 
@@ -198,8 +217,9 @@ def proofs(tree: Tree[None]) -> None:
         return drive(hash_spans(inclusion_spans(seq, tree.size), read))
 
     places = cycle(range(1, tree.size, 257))
-    print(f"inclusion proof at {tree.size}: {per_call(lambda: prove(tree.size // 2), 500):.0f} us, ", end="")
-    print(f"{per_call(lambda: prove(next(places)), 300):.0f} us where the tile was not looked at lately")
+    warm, cold = per_call(lambda: prove(tree.size // 2), 500), per_call(lambda: prove(next(places)), 300)
+    report.measured("audit", f"inclusion proof, {tree.size + 7:,} events, warm", warm, "µs CPU", target=100)
+    report.measured("audit", "the same, tiles not looked at lately", cold, "µs CPU")
 
 
 def callers(folder: Path) -> None:
@@ -218,12 +238,14 @@ def callers(folder: Path) -> None:
         return count / (time.perf_counter() - start)
 
     found: dict[int, list[float]] = {1: [], 4: [], 16: [], 64: []}
-    for _ in range(max(3, ROUNDS // 3)):
+    for _ in range(max(1, ROUNDS // 3)):
         for threads, rates in found.items():
             rates.append(rate(threads, 192 * min(threads, 16)))
     middle = {threads: statistics.median(rates) for threads, rates in found.items()}
     for threads, events in middle.items():
         print(f"{threads:3} callers, SQLite FULL: {events:8.0f} events a second, {events / middle[1]:.1f} of one")
+    what = "durable events on SQLite, 16 callers"
+    report.measured("audit", what, middle[16], "events/s", better="higher", target=5_000)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import report
 from sqlalchemy import create_engine
 
 from wellstreak_trust.audit import FORMATS, AuditEvent, AuditLog, MemoryAuditStore, Record
@@ -26,8 +27,8 @@ from wellstreak_trust.core import FixedClock
 from wellstreak_trust.core.sansio import drive
 from wellstreak_trust.storage.sql import Database, SqlAuditStore
 
-EVENTS = int(os.environ.get("WT_BENCH_EVENTS", "1000000"))
-ROUNDS = int(os.environ.get("WT_BENCH_ROUNDS", "5"))
+EVENTS = int(os.environ.get("WT_BENCH_EVENTS") or report.size(1_000_000, 10_000))
+ROUNDS = int(os.environ.get("WT_BENCH_ROUNDS") or report.rounds(5))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 QUERIES = {
     "newest page": "",
@@ -104,6 +105,9 @@ def queries(name: str, log: AuditLog) -> None:
         middle = statistics.median(times)
         reach = f"{len(page):4} found, {page.scanned:9,} places, next {page.next}"
         print(f"  {what:22} {middle:9.1f} {middle / base:8.1f}  {reach}")
+    for what in ("newest page", "one of 1,000 actors", "actor and outcome"):
+        cost = statistics.median(found[what]) / base
+        report.against("audit", f"query on {name}, {what}", cost, "100 rows by their key")
 
 
 def exports() -> None:
@@ -123,6 +127,7 @@ def exports() -> None:
     for name, times in found.items():
         middle = statistics.median(times)
         print(f"  {name:12} {middle:7.2f}  {1e6 / middle:10,.0f} events/s  x{middle / base:.1f}")
+    report.measured("audit", "OCSF line of an event", statistics.median(found["ocsf"]), "µs CPU")
     query = parse("actor:user_5* -action:session.* outcome:denied created:>=2026-01-02 target:int_3*")
     begun = time.process_time()
     for record in records:

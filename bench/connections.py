@@ -13,13 +13,14 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+import report
 from sqlalchemy import create_engine, text
 
 from wellstreak_trust.connections import Connections, MemoryConnectionStore, ProbeResult
 from wellstreak_trust.secrets import KeyChain, LocalKeyProvider, MemorySecretBackend, SecretStore
 from wellstreak_trust.storage.sql import Database, SqlConnectionStore, SqlSecretBackend
 
-ROUNDS, CALLS = 31, 300
+ROUNDS, CALLS = report.rounds(31), report.size(300, 30)
 
 
 class WhoAmI:
@@ -66,8 +67,10 @@ def main() -> None:
                 for _ in range(CALLS):
                     call()
                 taken[each].append((perf_counter() - started) / CALLS * 1e6)
-        for each, times in taken.items():
-            print(f"{each:18} {median(times):8.2f} us" + ("   (target 5)" if "snapshot" in each else ""))
+        for each in ("memory, snapshot", "sqlite, snapshot"):
+            report.measured("connections", f"gate, {each} held", median(taken[each]), "µs", target=5)
+        report.measured("connections", "gate, memory, asked each time", median(taken["memory"]), "µs")
+        report.measured("connections", "gate, SQLite, asked each time", median(taken["sqlite"]), "µs")
 
 
 if __name__ == "__main__":

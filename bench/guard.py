@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import report
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,7 +29,7 @@ from wellstreak_trust.origin import OriginPolicy, SecurityHeaders
 from wellstreak_trust.ratelimit import LimitRule, MemoryLimitStore, RateLimiter
 from wellstreak_trust.tenancy import Memberships, MemoryMembershipStore, PathSource, TenantResolver
 
-ROUNDS, CALLS = 31, 200
+ROUNDS, CALLS = report.rounds(31), 200
 READ = Operation("billing.read", "billing:read")
 AUDITED = Operation("billing.update", "billing:update", audit="billing.updated")
 
@@ -139,6 +140,10 @@ async def main() -> None:
         found = statistics.median(rounds)
         over = f"{found - bare:7.1f} µs over bare" if name.startswith("guarded") else ""
         print(f"{name:30} {found:7.1f} µs {over}")
+    adds = statistics.median(taken["guarded ASGI app"]) - bare
+    report.measured("guard", "whole guard on ASGI, over the bare app", adds, "µs", target=150)
+    audited = statistics.median(taken["guarded and audited ASGI app"]) - bare
+    report.measured("guard", "the same with an audited operation, two events", audited, "µs")
 
 
 asyncio.run(main())

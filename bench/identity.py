@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any
 
+import report
 from sqlalchemy import create_engine, text
 
 from wellstreak_trust.core import drive
@@ -32,7 +33,7 @@ from wellstreak_trust.storage.sql import Database, SqlRefreshStore, SqlSessionSt
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import servers
 
-ISSUER, AUDIENCE, TOKENS, ROUNDS = "https://op.example", "api", 64, 21
+ISSUER, AUDIENCE, TOKENS, ROUNDS = "https://op.example", "api", 64, report.rounds(21)
 REQUIRED: Any = {"require": ["iss", "sub", "aud", "exp", "iat"]}
 Call = Callable[[], object]
 
@@ -67,7 +68,7 @@ def sessions() -> None:
     memory = SessionManager(MemorySessionStore())
     opened = [memory.open(f"u{n}").token.reveal() for n in range(TOKENS)]
     (found,) = interleaved(over(opened * 20, memory.authenticate), repeat=TOKENS * 20)
-    print(f"session, memory: {statistics.median(found):.2f} us")
+    report.measured("identity", "session from its token, memory", statistics.median(found), "µs CPU", target=3)
     with tempfile.TemporaryDirectory() as folder:
         engine = create_engine(f"sqlite:///{Path(folder, 'bench.db')}")
         database = Database(engine)
@@ -81,7 +82,8 @@ def sessions() -> None:
             return drive(database.run(lambda c: c.execute(select, {"key": key}).one_or_none(), read=True))
 
         ours, floor = interleaved(over(opened, stored.authenticate), over(opened, bare), repeat=TOKENS)
-        print(f"session, SQLite: {statistics.median(ours):.0f} us, {ratio(ours, floor):.2f}x a bare SELECT")
+        print(f"session, SQLite: {statistics.median(ours):.0f} us")
+        report.against("identity", "session, SQLite", ratio(ours, floor), "a bare SELECT", target=1.5)
         engine.dispose()
 
 
@@ -99,10 +101,9 @@ def redis_sessions() -> None:
             repeat=TOKENS,
             clock=time.perf_counter,
         )
-        print(
-            f"session, Redis: {statistics.median(ours):.0f} us, {ratio(ours, ping):.2f}x a PING, "
-            f"{ratio(ours, get):.2f}x a GET"
-        )
+        print(f"session, Redis: {statistics.median(ours):.0f} us")
+        report.against("identity", "session, Redis, one script", ratio(ours, ping), "a PING")
+        report.against("identity", "session, Redis, one script", ratio(ours, get), "a GET")
         port.client.close()
 
 
@@ -126,7 +127,9 @@ def refreshes(callers: int = 100) -> None:
                 begun = time.perf_counter()
                 successors = set(pool.map(call, range(callers)))
                 took = (time.perf_counter() - begun) * 1e3
-            print(f"{callers} refreshes, {name}: {len(successors)} successor, {took:.0f} ms for all")
+            print(f"{callers} refreshes, {name}: {took:.0f} ms for all")
+            what = f"successors of {callers} parallel refreshes, {name}"
+            report.measured("identity", what, len(successors), "", target=1)
         engine.dispose()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import joserfc.jwk
 import jwt
+import report
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwt import JWTClaimsRegistry
@@ -23,7 +24,7 @@ from joserfc.jwt import decode as joserfc_decode
 
 from wellstreak_trust.identity import JwtVerifier, KeySet
 
-ISSUER, AUDIENCE, TOKENS, ROUNDS = "https://op.example", "api", 64, 41
+ISSUER, AUDIENCE, TOKENS, ROUNDS = "https://op.example", "api", 64, report.rounds(41)
 REQUIRED: Any = {"require": ["iss", "sub", "aud", "exp", "iat"]}
 SECRET = b"0123456789abcdef0123456789abcdef"
 # At least so many times faster than PyJWT, than joserfc; at most so many times the bare check.
@@ -81,18 +82,17 @@ def measured(alg: str, key: Any) -> None:
     parts = [(head.encode(), base64.urlsafe_b64decode(last + "==")) for head, _, last in split]
     check = held.keys[0].verify
     ours, one, other, bare = interleaved(tokens, parts, verifier.verify, pyjwt, joserfc_, lambda p: check(*p))
-    wanted = TARGETS[alg]
-    print(
-        f"{alg:6}{statistics.median(ours):9.1f}"
-        f"{ratio(one, ours):10.2f} (>= {wanted[0]}){ratio(other, ours):10.2f} (>= {wanted[1]}){ratio(ours, bare):9.2f}"
-        + (f" (<= {wanted[2]:.0f})" if wanted[2] else "")
-    )
+    peers = (("PyJWT", one, TARGETS[alg][0]), ("joserfc", other, TARGETS[alg][1]))
+    for peer, times, target in peers:
+        what, quicker = f"access token, {alg}", ratio(times, ours)
+        report.against("identity", what, quicker, peer, peer=True, better="higher", target=target)
+    most = TARGETS[alg][2] or None
+    report.against("identity", f"access token, {alg}", ratio(ours, bare), "the signature check alone", target=most)
 
 
 KINDS: Any = {"RS256": "RSA", "ES256": "EC", "EdDSA": "OKP"}
 
 if __name__ == "__main__":
-    print(f"{'':6}{'ours us':>9}{'PyJWT / ours':>19}{'joserfc / ours':>18}{'ours / bare':>15}")
     measured("HS256", SECRET)
     measured("RS256", rsa.generate_private_key(65_537, 2_048))
     measured("ES256", ec.generate_private_key(ec.SECP256R1()))

@@ -17,6 +17,7 @@ from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
+import report
 from limits import parse, storage, strategies
 from throttled import RateLimiterType, Throttled, rate_limiter
 from throttled import store as throttled_store
@@ -27,9 +28,10 @@ from wellstreak_trust.origin import CorsPolicy, OriginPolicy, SecurityHeaders
 from wellstreak_trust.ratelimit import AttemptGuard, LimitRule, LoadShedder, MemoryLimitStore, RateLimiter
 
 KEYS = [f"user-{number}" for number in range(200)]
-ROUNDS = 31
+ROUNDS = report.rounds(31)
 MINUTE = timedelta(minutes=1)
 MANY = 1_000_000
+KEPT = report.size(1_000_000, 100_000)
 
 
 def ours(*rules: LimitRule) -> Callable[[str], object]:
@@ -86,7 +88,11 @@ def interleaved() -> None:
         }
         shares = "   ".join(f"{ratio:5.2f} of {peer}" for peer, ratio in of.items())
         print(f"{name:18} {median(times):7.2f} us   {shares}")
-    print("targets: one rule <= 3 us, <= 0.25 of limits, <= 0.40 of throttled-py")
+    one = taken["gcra, one rule"]
+    report.measured("ratelimit", "one GCRA rule, memory", median(one), "µs", target=3)
+    for peer, target in (("limits fixed", 0.25), ("limits moving", None), ("throttled-py gcra", 0.40)):
+        share = median(ours / theirs for ours, theirs in zip(one, taken[peer], strict=True))
+        report.against("ratelimit", "one GCRA rule, memory", share, peer, peer=True, target=target)
 
 
 def resident() -> int:
@@ -108,10 +114,11 @@ def million() -> None:
         return median(times)
 
     empty, before = speed(), resident()
-    for number in range(1_000_000 - len(hot)):
+    for number in range(KEPT - len(hot)):
         limiter.check({"user": f"user-{number:07}"})
-    print(f"octets a live key {(resident() - before) / 1_000_000:.0f} (target 200)")
-    print(f"speed beside a million live keys {empty / speed():.2f} of an empty table (target 0.9)")
+    report.measured("ratelimit", "memory of a live key", (resident() - before) / KEPT, "octets", target=200)
+    what = f"speed beside {KEPT:,} live keys, of an empty table's"
+    report.measured("ratelimit", what, empty / speed(), "times", better="higher", target=0.9)
 
 
 def edge() -> None:
@@ -179,7 +186,7 @@ def edge() -> None:
 
     taken = asyncio.run(run())
     over = median(edge - bare for edge, bare in zip(taken["edge"], taken["bare"], strict=True))
-    print(f"ASGI edge (limit, origin, CORS, headers) {over:.1f} us over a bare app (target 25)")
+    report.measured("origin", "limit, origin, CORS and headers on ASGI, over a bare app", over, "µs CPU", target=25)
 
 
 def shed() -> None:
@@ -189,7 +196,7 @@ def shed() -> None:
         for _ in range(200):
             shedder.admit().release()
         times.append((perf_counter() - started) / 200 * 1e6)
-    print(f"load shedder, admit and release {median(times):.2f} us")
+    report.measured("ratelimit", "load shedder, admit and release", median(times), "µs")
 
 
 def main() -> None:

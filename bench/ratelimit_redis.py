@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import redis
+import report
 from limits import parse, storage, strategies
 
 from wellstreak_trust.ratelimit import AttemptGuard, ConcurrencyLimiter, LimitRule, RateLimiter
@@ -26,7 +27,7 @@ from redis_rig import Rig
 
 MINUTE = timedelta(minutes=1)
 MANY = 1_000_000
-ROUNDS, EACH = 41, 50
+ROUNDS, EACH = report.rounds(41), 50
 TARGETS = {"five rules": 2.4, "one rule": 1.6, "lease": 5.4}
 
 
@@ -69,17 +70,20 @@ def ratios(url: str) -> None:
     pings = taken["PING"]
     for name, times in taken.items():
         ratio = median(of / ping for of, ping in zip(times, pings, strict=True))
-        target = f"   (target {TARGETS[name]})" if name in TARGETS else ""
-        print(f"{name:24} {median(times):8.1f} us   {ratio:5.2f} of PING{target}")
+        print(f"{name:24} {median(times):8.1f} us   {ratio:5.2f} of PING")
+        if name in TARGETS:
+            report.against("ratelimit", f"Redis, {name}", ratio, "a PING", target=TARGETS[name])
     shares = zip(taken["five rules"], taken["limits fixed, five hits"], strict=True)
-    print(f"five rules / five hits of limits {median(ours / theirs for ours, theirs in shares):.2f}   (target 0.33)")
+    share = median(ours / theirs for ours, theirs in shares)
+    report.against("ratelimit", "Redis, five rules", share, "five hits of limits", peer=True, target=0.33)
     client = redis.Redis.from_url(url)
     client.flushall()
     empty = client.info("memory")["used_memory"]
     api = RateLimiter([LimitRule("r", 100, timedelta(days=1))], RedisLimitStore(RedisPort.from_url(url)))
     for number in range(20_000):
         api.check({"tenant": f"tenant-{number}"})
-    print(f"octets a gcra key {(client.info('memory')['used_memory'] - empty) / 20_000:.0f}   (target 140)")
+    octets = (client.info("memory")["used_memory"] - empty) / 20_000
+    report.measured("ratelimit", "memory of a GCRA key on Redis", octets, "octets", target=140)
 
 
 def outage(rig: Rig, name: str, begin: Callable[[], None], end: Callable[[], None]) -> None:
@@ -96,10 +100,10 @@ def outage(rig: Rig, name: str, begin: Callable[[], None], end: Callable[[], Non
     while api.check({"tenant": "t"}).degraded:
         time.sleep(0.01)
     slow = sorted(times[:5])
-    print(
-        f"{name:8} first calls up to {slow[-1]:5.1f} ms (target 60), then {median(times[5:]) * 1e3:5.1f} us (target 50)"
-        f", back after {time.perf_counter() - back:4.2f} s (target 2)"
-    )
+    recovered = time.perf_counter() - back
+    report.measured("ratelimit", f"Redis is {name}: the slowest of the first calls", slow[-1], "ms", target=60)
+    report.measured("ratelimit", f"Redis is {name}: the calls after", median(times[5:]) * 1e3, "µs", target=50)
+    report.measured("ratelimit", f"Redis is {name}: until it is used again", recovered, "s", target=2)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import report
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Column, LargeBinary, MetaData, Table, Text, create_engine, select
@@ -36,9 +37,9 @@ from wellstreak_trust.secrets.rules import Address, Written, written
 from wellstreak_trust.storage.sql import Database, SqlSecretBackend
 from wellstreak_trust.storage.sql.secret_tables import HEAD, VERSION
 
-ROUNDS = 15
-TENANTS = 1_000
-SECRETS = int(os.environ.get("SECRETS", "100000"))
+ROUNDS = report.rounds(15)
+TENANTS = report.size(1_000, 100)
+SECRETS = int(os.environ.get("SECRETS") or report.size(100_000, 2_000))
 Case = Callable[[], object]
 
 
@@ -220,10 +221,8 @@ def show(title: str, found: dict[str, float]) -> None:
         print(f"  {name:<18}{spent:>12.2f} µs{spent / base:>8.2f} x")
 
 
-def judge(what: str, figure: float, limit: float, *, least: bool = False, strive: str = "") -> None:
-    met = figure >= limit if least else figure <= limit
-    wanted = f"{'at least' if least else 'at most'} {limit:,g}{strive and f', strive for {strive}'}"
-    print(f"  {what:<34}{figure:>12,.2f}   {wanted}: {'met' if met else 'MISSED'}")
+def judge(what: str, other: str, ratio: float, most: float, *, peer: bool = False) -> None:
+    report.against("secrets", what, ratio, other, peer=peer, target=most)
 
 
 def sealed() -> None:
@@ -232,17 +231,20 @@ def sealed() -> None:
         cases["Encryption SDK"] = (sdk, 20)
     found = interleaved(cases)
     show("seal + open, 64 B", found)
-    judge("against raw AES-GCM", found["envelope"] / found["raw AES-GCM"], 7, strive="5.5")
-    judge("against Fernet", found["envelope"] / found["Fernet"], 0.75)
+    judge("seal and open, 64 B", "raw AES-GCM", found["envelope"] / found["raw AES-GCM"], 7)
+    judge("seal and open, 64 B", "Fernet", found["envelope"] / found["Fernet"], 0.75, peer=True)
     if sdk is None:
         print("  the AWS Encryption SDK is not installed: make .venv/.bench")
     else:
-        judge("times the Encryption SDK's speed", found["Encryption SDK"] / found["envelope"], 20, least=True)
-    for size, repeat, limit, strive in ((1_024, 1_000, 6.5, "4"), (65_536, 100, 1.7, "")):
+        speed = found["Encryption SDK"] / found["envelope"]
+        report.against(
+            "secrets", "seal and open, 64 B", speed, "AWS Encryption SDK", peer=True, better="higher", target=20
+        )
+    for size, repeat, limit, title in ((1_024, 1_000, 6.5, "1 KiB"), (65_536, 100, 1.7, "64 KiB")):
         found = interleaved(sealing(size, repeat))
         show(f"seal + open, {size:,} B", found)
-        judge("against raw AES-GCM", found["envelope"] / found["raw AES-GCM"], limit, strive=strive)
-    judge("against Fernet", found["envelope"] / found["Fernet"], 0.15)
+        judge(f"seal and open, {title}", "raw AES-GCM", found["envelope"] / found["raw AES-GCM"], limit)
+    judge("seal and open, 64 KiB", "Fernet", found["envelope"] / found["Fernet"], 0.15, peer=True)
 
 
 def main() -> None:
@@ -251,17 +253,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = interleaved(reading(Path(folder)))
         show("read 64 B from SQLite, warm", found)
-        judge("against SELECT + Fernet", found["get"] / found["SELECT + Fernet"], 1.7, strive="1.4")
+        judge("warm secret from SQLite", "SELECT and Fernet", found["get"] / found["SELECT + Fernet"], 1.7)
         found = rotating(Path(folder))
         show(f"re-wrap {TENANTS:,} tenants", found)
-        judge("milliseconds", found["rewrap"] / 1_000, 250)
-        judge("against bare parts", found["rewrap"] / found["sqlite3 + AES-GCM"], 5, strive="3.5")
+        report.measured(
+            "secrets", f"{TENANTS:,} tenants under another key", found["rewrap"] / 1_000, "ms CPU", target=250
+        )
+        judge("tenants under another key", "sqlite3 and AES-GCM", found["rewrap"] / found["sqlite3 + AES-GCM"], 5)
         busy, wall = reencrypting(Path(folder), SECRETS)
         print(f"\nre-encrypt {SECRETS:,} secrets, {wall:,.0f} a second by the wall")
-        judge("a second of process time", busy, 10_000, least=True)
-    print("\ncalls of the key service")
-    judge("200 threads, a cold tenant", asked(1, 200, 1), 1)
-    judge("10,000 reads of 100 tenants", asked(100, 10, 10), 100)
+        what = f"re-encryption of {SECRETS:,} secrets"
+        report.measured("secrets", what, busy, "1/s CPU", better="higher", target=10_000)
+    cold, warm = asked(1, 200, 1), asked(100, 10, 10)
+    report.measured("secrets", "calls of the key service, 200 threads, a cold tenant", cold, "", target=1)
+    report.measured("secrets", "calls of the key service, 10,000 reads of 100 tenants", warm, "", target=100)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from statistics import median
 from time import perf_counter_ns, process_time_ns
 from typing import Any
 
+import report
 from sqlalchemy import create_engine, event, select
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -33,7 +34,7 @@ from isolation_house import Base, Plan, Project, Task, task_tags
 
 import servers
 
-ROUNDS = 41
+ROUNDS = report.rounds(41)
 CONTEXT = testing_context("t1")
 Case = Callable[[], object]
 
@@ -57,7 +58,8 @@ def ratio(
 
 
 def show(name: str, found: tuple[float, float, float], target: float) -> None:
-    print(f"{name:<42} {found[0]:5.2f}  ({found[1]:9.3f} against {found[2]:9.3f} us; at most {target})")
+    what, _, other = name.partition(" / ")
+    report.against("tenancy", what, found[0], other, target=target)
 
 
 # --- context ---------------------------------------------------------------------------------------------------------
@@ -114,10 +116,10 @@ def context() -> None:
             bare()
 
     with tenant_scope(CONTEXT), Smallest(CONTEXT):
-        show("require_tenant / ContextVar.get, x100", ratio(ours, least, 100), 1.3)
+        show("require_tenant / ContextVar.get", ratio(ours, least, 100), 1.3)
     scope = times(tenant_scope, CONTEXT)
-    show("scope / smallest class, x100", ratio(scope, times(Smallest, CONTEXT), 50), 1.8)
-    show("scope / smallest @contextmanager, x100", ratio(scope, times(smallest, CONTEXT), 50), 0.7)
+    show("tenant scope / the smallest class", ratio(scope, times(Smallest, CONTEXT), 50), 1.8)
+    show("tenant scope / the smallest @contextmanager", ratio(scope, times(smallest, CONTEXT), 50), 0.7)
 
 
 # --- guard -----------------------------------------------------------------------------------------------------------
@@ -172,7 +174,7 @@ def guard(folder: str) -> None:
     ours, theirs = reads(guarded, ()), reads(sessionmaker(plain), (Project.tenant_id == "t1",))
     with tenant_scope(CONTEXT):
         for name, repeat in (("point", 40), ("join", 40), ("200 rows", 5), ("insert", 15)):
-            show(f"guard / filter by hand, {name}", ratio(ours[name], theirs[name], repeat), 1.25)
+            show(f"SQLAlchemy guard, {name} / a filter by hand", ratio(ours[name], theirs[name], repeat), 1.25)
 
 
 def security(server: str, stack: ExitStack) -> None:
@@ -224,7 +226,7 @@ def security(server: str, stack: ExitStack) -> None:
         for count, target in ((1, 1.35), (10, 1.1)):
             ours, theirs = work(guarded, (), count), work(plain, (Project.tenant_id == "t1",), count)
             found = ratio(ours, theirs, 30 // count + 5, perf_counter_ns)
-            show(f"guard and RLS / WHERE, {count} reads", found, target)
+            show(f"guard and row level security, {count} read{'s' * (count > 1)} / WHERE", found, target)
     for engine in engines.values():
         engine.dispose()
 

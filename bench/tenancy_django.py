@@ -17,13 +17,14 @@ from statistics import median
 from time import process_time_ns
 
 import django
+import report
 from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.backends.base.operations import BaseDatabaseOperations
 
 from wellstreak_trust.tenancy import tenant_scope, testing_context
 
-ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else report.rounds(60)
 FOLDER = tempfile.TemporaryDirectory()
 settings.configure(
     DATABASES={
@@ -178,7 +179,7 @@ def main() -> None:
                 ratios.append(mine / theirs)
                 times.append((mine, theirs))
             mine, theirs = (median(side) / 1000 for side in zip(*times, strict=True))
-            print(f"{name:16} guard {mine:8.1f} us   explicit {theirs:8.1f} us   ratio {median(ratios):.2f}")
+            report.against("tenancy", f"Django guard, {name}", median(ratios), "a filter by hand", target=1.25)
 
 
 if __name__ == "__main__":

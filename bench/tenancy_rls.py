@@ -17,6 +17,7 @@ from statistics import median
 from time import perf_counter_ns, process_time_ns
 
 import psycopg
+import report
 from sqlalchemy import create_engine, text
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -25,10 +26,11 @@ import servers
 from wellstreak_trust.tenancy import tenant_scope, testing_context
 from wellstreak_trust.tenancy.postgres import Seal, bind_tenant, doctor, policy_ddl, seal_ddl
 
-TENANTS, ROWS, TABLES = 50, 200_000, 200
+TENANTS, ROWS, TABLES = 50, report.size(200_000, 10_000), 200
 KEY = Seal(b"a key of thirty-two bytes, or so")
 SET = "SELECT set_config('wst.tenant', %s, true), set_config('wst.company', '', true)"
 KINDS = ("plain", "secured", "sealed")
+NAMES = {"secured": "setting apart", "sealed": "sealed", "folded": "inside BEGIN"}
 BATCH = 40
 
 
@@ -117,7 +119,10 @@ def ratios(rounds: int, candidates: dict[str, Work], base: str) -> dict[str, flo
 
 
 def show(title: str, found: dict[str, float]) -> None:
-    print(f"{title:12}", "  ".join(f"{name} {ratio:.2f}" for name, ratio in found.items()), flush=True)
+    for name, ratio in found.items():
+        if name != "plain":
+            target = 1.35 if title == "read" and name == "folded" else None
+            report.against("tenancy", f"row level security, {title}, {NAMES[name]}", ratio, "WHERE", target=target)
 
 
 def examine(connection: psycopg.Connection, app: psycopg.Connection) -> None:
@@ -147,8 +152,8 @@ def examine(connection: psycopg.Connection, app: psycopg.Connection) -> None:
         doctor(app)
         costs.append((process_time_ns() - started) / 1e6)
     app.commit()
-    print(f"of it {median(costs):.0f} ms in this process;", end=" ")
-    print(f"doctor over {TABLES} tables: {median(times):.0f} ms (first {times[0]:.0f} ms), {len(found)} findings")
+    print(f"{median(costs):.0f} ms in this process, the first {times[0]:.0f} ms, {len(found)} findings")
+    report.measured("tenancy", f"doctor over {TABLES} tables", median(times), "ms", target=100)
 
 
 @contextmanager
@@ -164,7 +169,7 @@ def database() -> Iterator[str]:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else report.rounds(30)
     with database() as url, psycopg.connect(url, autocommit=True) as connection:
         build(connection)
         app_url = url.replace("postgres@", "bench_app@")

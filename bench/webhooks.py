@@ -16,6 +16,8 @@ from importlib import import_module
 from statistics import median
 from typing import Any
 
+import report
+
 from wellstreak_trust import webhooks
 from wellstreak_trust.testing import signer
 
@@ -128,12 +130,31 @@ def measure(found: dict[str, Callable[[], Any]], rounds: int, each: int) -> dict
     return {name: median(values) for name, values in times.items()}
 
 
+def judge(title: str, medians: dict[str, float]) -> None:
+    ours, hand, small = medians["ours, stripe"], medians["written by hand"], title.endswith(" B")
+    report.against("webhooks", f"Stripe delivery, {title}", ours / hand, "a check by hand", target=0.85 if small else 1)
+    flood = medians["ours, 20,000 signatures refused"] / hand
+    report.against("webhooks", f"20,000 signatures refused, {title}", flood, "a check by hand")
+    peers = {
+        "stripe.Webhook.construct_event (peer)": ("ours, stripe", "stripe's construct_event", 2.5),
+        "stripe (peer)": ("ours, stripe", "stripe's verify_header", 2.5),
+        "standardwebhooks (peer)": ("ours, standard_webhooks", "standardwebhooks", None),
+        "svix (peer)": ("ours, standard_webhooks", "svix", None),
+    }
+    for name, (mine, peer, target) in peers.items():
+        if small and name in medians:
+            what = "Stripe delivery" if mine == "ours, stripe" else "Standard Webhooks delivery"
+            speed = medians[name] / medians[mine]
+            report.against("webhooks", f"{what}, {title}", speed, peer, peer=True, better="higher", target=target)
+
+
 def main() -> None:
     for size, each in ((300, 400), (65_536, 25)):
-        medians = measure(contenders(size), rounds=41, each=each)
+        medians = measure(contenders(size), rounds=report.rounds(41), each=each)
         print(f"{size:,} bytes (written by hand: {medians['written by hand'] / 1000:.2f} µs)")
         for name, value in medians.items():
             print(f"  {value / medians['written by hand']:6.2f}  {name}")
+        judge(f"{size // 1024} KiB" if size >= 1024 else f"{size} B", medians)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""tools/reproducible: it passes today, and a build that looks around itself fails it."""
+"""tools/reproducible: a build that looks around itself fails it. That ours passes is a step of .ci/run."""
 
 from __future__ import annotations
 
@@ -66,12 +66,6 @@ def reproducible(clone: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_two_builds_of_this_commit(clone: Path) -> None:
-    done = reproducible(clone)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("reproducible: wellstreak_trust-") == 2
-
-
 @pytest.mark.parametrize(
     ("module", "said"),
     [
@@ -84,7 +78,8 @@ def test_two_builds_of_this_commit(clone: Path) -> None:
     ids=["home", "time zone", "locale", "folder", "hash seed"],
 )
 def test_a_build_that_looks_around(small: Path, committed: Callable[[Path], None], module: str, said: str) -> None:
-    assert reproducible(small).returncode == 0
+    first = reproducible(small)
+    assert first.stdout.count("reproducible: wellstreak_trust-1") == 2, first.stdout + first.stderr
     (small / "hatch_build.py").write_text(HOOK.format(module=module, said=said), encoding="utf-8")
     (small / "pyproject.toml").write_text(PROJECT + "\n[tool.hatch.build.hooks.custom]\n", encoding="utf-8")
     committed(small)
