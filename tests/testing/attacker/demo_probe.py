@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -17,10 +15,9 @@ from typing import Any
 
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from wellstreak_trust import Principal
-from wellstreak_trust.core import SystemClock
+from wellstreak_trust.core import SystemClock, drive
 from wellstreak_trust.demo import host as demo
 from wellstreak_trust.demo.routes import ROUTES
 from wellstreak_trust.ratelimit import RateLimiter
@@ -73,30 +70,30 @@ BODIES = {
 }
 
 
-def furnish(host: demo.Host, run: Callable[[Any], Any]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+def furnish(host: demo.Host) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """Sessions by person, ids by tenant."""
     for name, (tenant, role) in ROLES.items():
         if role == "owner":
-            run(host.memberships.acreate_workspace(Principal(f"u_{name}"), tenant_id=tenant))
-            run(host.set_plan(tenant, "active", 1))
+            (host.memberships.create_workspace(Principal(f"u_{name}"), tenant_id=tenant))
+            drive(host.set_plan(tenant, "active", 1))
     for name, (tenant, role) in ROLES.items():
         if role != "owner":
             address = f"{name}@example.com"
             owner = testing_context(tenant, ["owner"], id="u_ada" if tenant == "acme" else "u_eve")
-            invited = run(host.memberships.ainvite(owner, address, [role]))
+            invited = host.memberships.invite(owner, address, [role])
             who = Principal(f"u_{name}", attributes={"email": address, "email_verified": True})
-            run(host.memberships.aaccept(invited.token, who))
+            (host.memberships.accept(invited.token, who))
     ids: dict[str, dict[str, str]] = {}
     for tenant, owner in (("acme", "u_ada"), ("evil", "u_eve")):
         with tenant_scope(testing_context(tenant, id=owner)):
-            agent = run(host.add_agent(owner, f"{tenant}'s agent"))
-            run(host.put_setting("ai", f"the tone of {tenant}"))
+            agent = drive(host.add_agent(owner, f"{tenant}'s agent"))
+            drive(host.put_setting("ai", f"the tone of {tenant}"))
         ids[tenant] = {"agent": agent, "member": owner}
     ids[""] = {"path": "runs"}
     roots = {"root": ["super_admin"]}
     sessions: dict[str, str] = {}
     for name in (*ROLES, "root"):
-        opened = run(host.sessions.aopen(f"u_{name}", roles=roots.get(name, [])))
+        opened = host.sessions.open(f"u_{name}", roles=roots.get(name, []))
         sessions[name] = f"{opened.cookie.name}={opened.token.reveal()}"
     return sessions, ids
 
@@ -123,14 +120,14 @@ def event(host: demo.Host) -> bytes:
     ).encode()
 
 
-def signing(host: demo.Host, run: Callable[[Any], Any]) -> SignIn:
+def signing(host: demo.Host) -> SignIn:
     def sign_in(given: Any) -> dict[str, str]:
-        opened = run(host.sessions.aopen("u_ada"))
+        opened = host.sessions.open("u_ada")
         return {"Cookie": f"{opened.cookie.name}={opened.token.reveal()}"}
 
     def sign_out(headers: Any) -> None:
         token = headers["Cookie"].partition("=")[2]
-        run(host.sessions.arevoke(run(host.sessions.aauthenticate(token)).session_id))
+        (host.sessions.revoke((host.sessions.authenticate(token)).session_id))
 
     return SignIn(person="ada", sign_in=sign_in, sign_out=sign_out)
 
@@ -139,17 +136,16 @@ def attacker(framework: str, folder: Path, op: OpenIdProvider) -> Attacker:
     paths = demo.Paths(folder)
     demo.prepare(paths)
     outside = demo.Outside(NOWHERE, op.issuer, op.client_secret, "https://testserver.example")
+    # The tests' own hand is a blocking host over the same file, whatever the framework.
+    office = host = demo.Host(paths, Database(create_engine(f"sqlite:///{paths.database}")), outside)
     if framework == "fastapi":
         from wellstreak_trust.demo.fastapi_app import make_app as fastapi_app
 
-        engine = create_async_engine(f"sqlite+aiosqlite:///{paths.database}", poolclass=NullPool)
-        host = demo.Host(paths, AsyncDatabase(engine), outside)
+        host = demo.Host(paths, AsyncDatabase(create_async_engine(f"sqlite+aiosqlite:///{paths.database}")), outside)
         target = Target.asgi(fastapi_app(host))
     else:
-        host = demo.Host(paths, Database(create_engine(f"sqlite:///{paths.database}")), outside)
         target = Target.wsgi(_wsgi(framework, host))
-    run: Callable[[Any], Any] = asyncio.run
-    sessions, ids = furnish(host, run)
+    sessions, ids = furnish(office)
     seen: list[bytes] = []
     apply = host.feed.aapply
 
@@ -174,17 +170,17 @@ def attacker(framework: str, folder: Path, op: OpenIdProvider) -> Attacker:
         webhooks=[
             WebhookTarget("/hooks/billing", "stripe", demo.BILLING_SECRET, lambda: event(host), lambda: len(seen))
         ],
-        sign_in=signing(host, run),
-        stale=[ended(host, run)],
+        sign_in=signing(office),
+        stale=[ended(office)],
         bursts=[Burst("GET /w/{tenant}/members", 20)],
         on_limited=CLOCK.skip,
         public={"/hooks/billing": "signed"},
     )
 
 
-def ended(host: demo.Host, run: Callable[[Any], Any]) -> dict[str, str]:
-    opened = run(host.sessions.aopen("u_bo"))
-    run(host.sessions.arevoke(opened.session.id, user_id="u_bo"))
+def ended(host: demo.Host) -> dict[str, str]:
+    opened = host.sessions.open("u_bo")
+    (host.sessions.revoke(opened.session.id, user_id="u_bo"))
     return {"Cookie": f"{opened.cookie.name}={opened.token.reveal()}"}
 
 

@@ -16,7 +16,8 @@ from .wire import Answer, Exchange, Lines, Request
 
 __all__ = ["Plan", "Scene", "Spent"]
 
-_PATIENCE: Final = 3_600.0
+_PATIENCE: Final = 3_600.0  # seconds; a longer Retry-After is not believed
+_TIMES: Final = 3  # several limits may stop one request after another
 _JSON: Final = ("Content-Type", "application/json")
 
 
@@ -63,7 +64,7 @@ class Scene:
     # --- sending -----------------------------------------------------------------------------------------------------
 
     def send(self, place: str, request: Request, *, patient: bool = True) -> Exchange:
-        """One request; where a limit stops it and the host gave a way to wait, once more.
+        """One request; where a limit stops it and the host gave a way to wait, again.
 
         Args:
             patient: False to take a limit's answer for the answer.
@@ -72,7 +73,9 @@ class Scene:
             Spent: nothing more may be sent.
         """
         found = self._sent(request)
-        if patient and found.answer.status == 429 and self.plan.on_limited is not None:
+        for _ in range(_TIMES if patient and self.plan.on_limited is not None else 0):
+            if found.answer.status != 429 or self.plan.on_limited is None:
+                break
             self.plan.on_limited(_seconds(found.answer))
             found = self._sent(request)
         self.seen.append((place, found))

@@ -207,7 +207,9 @@ def _views(scene: Scene, tenant: str) -> dict[str, bytes]:
     for route in scene.guarded(safe=True):
         person = next((person for person in scene.able(route) if person.tenant == tenant), None)
         if person is not None and same(*scene.control(person, route)):
-            found[route.place] = scene.send(route.place, scene.request(route, person)).answer.body
+            answer = scene.send(route.place, scene.request(route, person)).answer
+            if answer.ok:
+                found[route.place] = answer.body
     return found
 
 
