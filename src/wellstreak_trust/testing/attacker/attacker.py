@@ -128,6 +128,7 @@ class Attacker:
             target=self.target.name,
             seed=self.seed,
             requests=scene.sent,
+            scope=routes,
             findings=tuple(sorted(ledger.findings, key=lambda found: -found.severity)),
             tried=tuple(ledger.tried),
             attacks={attack.id: attack for attack in attacks},

@@ -19,7 +19,7 @@ _FLASK: Final = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")
 _KINDS: Final = {"int": "int", "uuid": "uuid"}
 
 
-def routes_of(app: Any, *, public: Mapping[str, str] | None = None) -> tuple[Route, ...]:
+def routes_of(app: Any, *, public: Mapping[str, str] | None = None, declared: bool = True) -> tuple[Route, ...]:
     """Every route of a FastAPI, Starlette, Flask or Django application, one for each method.
 
     Django's routes do not see the method; a view that does not tell (class-based views and ``require_http_methods``
@@ -28,20 +28,20 @@ def routes_of(app: Any, *, public: Mapping[str, str] | None = None) -> tuple[Rou
     Args:
         app: the application; for Django its handler, or the dotted name of its URL configuration.
         public: path to reason, for routes that a framework makes by itself, as `assert_all_routes_declared` takes it.
+        declared: False for a host that declares nothing: every other route is then taken for guarded.
 
     Raises:
         UsageError: an application of another kind. Give its routes by hand.
     """
-    reasons = {
-        _FLASK.sub(lambda match: _parameter(match[2], match[1]), path): why for path, why in (public or {}).items()
-    }
-    routes = dict.fromkeys(_walker(app)(app))
-    return tuple(
-        replace(route, declared=True, public=reasons[route.path])
-        if not route.declared and reasons.get(route.path, "").strip()
-        else route
-        for route in routes
-    )
+    reasons = {_template(path): why.strip() for path, why in (public or {}).items()}
+
+    def settled(route: Route) -> Route:
+        reason = reasons.get(route.path, "")
+        return (
+            replace(route, declared=True, public=reason) if not route.declared and (reason or not declared) else route
+        )
+
+    return tuple(settled(route) for route in dict.fromkeys(_walker(app)(app)))
 
 
 def _walker(app: Any) -> Callable[[Any], Iterable[Route]]:
@@ -65,9 +65,14 @@ def _route(method: str, path: str, declaration: Declaration | None) -> Route:
 
 def _flask(app: Any) -> Iterator[Route]:
     for rule in app.url_map.iter_rules():
-        path = _FLASK.sub(lambda match: _parameter(match[2], match[1]), str(rule))
+        path = _template(str(rule))
         for method in sorted(set(rule.methods or ()) - _ASIDE):
             yield _route(method, path, declaration_of(app.view_functions.get(rule.endpoint)))
+
+
+def _template(path: str) -> str:
+    """Flask's and Django's way of writing parameters, as ours."""
+    return _FLASK.sub(lambda match: _parameter(match[2], match[1]), path)
 
 
 def _parameter(name: str, kind: str | None) -> str:
@@ -120,7 +125,7 @@ def _patterns(patterns: Iterable[Any], prefix: str) -> Iterator[Route]:
     from ...adapters.django.routes import _declared
 
     for pattern in patterns:
-        path = prefix + _FLASK.sub(lambda match: _parameter(match[2], match[1]), str(pattern.pattern))
+        path = prefix + _template(str(pattern.pattern))
         if isinstance(pattern, URLResolver):
             yield from _patterns(pattern.url_patterns, path)
             continue

@@ -9,6 +9,7 @@ from typing import Final
 
 from ...core.redact import MASKED, redact_text, secret_key
 from .cast import Person, WebhookTarget
+from .remote import HANDSHAKE
 from .wire import Answer, Exchange
 
 __all__ = ["Masks", "Shown"]
@@ -61,6 +62,8 @@ class Masks:
         return Shown("\n".join(head), self._answer(answer), self._again(exchange, lines))
 
     def _value(self, name: str, value: str | bytes) -> str:
+        if "signature" in name.lower():
+            return MASKED  # a genuine one could be sent again
         plain = value.decode("latin-1") if isinstance(value, bytes) else value
         text = self.text(plain)
         # Known credentials stand under their owner's name; whatever else such a header holds is hidden.
@@ -80,8 +83,9 @@ class Masks:
 
     def _again(self, exchange: Exchange, lines: list[tuple[str, str]]) -> str:
         request = exchange.request
-        words = ["curl", "-i", "--path-as-is", "-X", request.method]
-        for name, value in lines:
+        socket = request.method == "WEBSOCKET"
+        words = ["curl", "-i", "--path-as-is", "-X", "GET" if socket else request.method]
+        for name, value in [*lines, *(HANDSHAKE if socket else ())]:
             words += ["-H", f"{name}: {value}"]
         if request.body:
             words += ["--data-binary", _cut(self.text(request.body[:_EXCERPT].decode("utf-8", "replace")))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import ip_address
 from typing import Final
@@ -12,10 +13,10 @@ from urllib.parse import urlsplit
 from ...core.errors import UsageError
 from .wire import CRASHED, Answer, Request
 
-__all__ = ["RemoteWire", "authority_of"]
+__all__ = ["HANDSHAKE", "RemoteWire", "authority_of"]
 
 _BODY_LIMIT: Final = 4 * 1024 * 1024
-_HANDSHAKE: Final = (
+HANDSHAKE: Final = (
     ("Connection", "Upgrade"),
     ("Upgrade", "websocket"),
     ("Sec-WebSocket-Version", "13"),
@@ -83,7 +84,7 @@ class RemoteWire:
 
     def handshake(self, request: Request, host: str) -> Answer:
         """Opens a websocket and leaves it: status 101 if it was accepted."""
-        return self.send(request.plus(*_HANDSHAKE), host)
+        return self.send(replace(request, method="GET").plus(*HANDSHAKE), host)
 
     def _connection(self) -> HTTPConnection:
         if not self._secure:

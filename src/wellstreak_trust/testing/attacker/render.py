@@ -65,8 +65,8 @@ def _lists(report: AttackReport) -> Iterator[tuple[str, list[str]]]:
 
 def markdown(report: AttackReport) -> str:
     """The whole report."""
-    scope = sorted({item.place for item in report.tried})
-    parts = [f"# Attack on {report.target}", _summary(report), "## Scope", "\n".join(f"* `{place}`" for place in scope)]
+    scope = [f"* `{route.place}`{': public' if route.public else ''}" for route in report.scope]
+    parts = [f"# Attack on {report.target}", _summary(report), "## Scope", "\n".join(scope)]
     parts += ["## Method", f"{_METHOD} Seed: {report.seed}.", "## Findings"]
     parts += [_section(report, number, finding) for number, finding in enumerate(report.findings, 1)] or ["None."]
     for title, items in _lists(report):

@@ -39,6 +39,7 @@ class AttackReport:
         target: what was attacked.
         seed: of everything that was made up.
         requests: how many were sent.
+        scope: the routes that were attacked.
         findings: the worst first.
         tried: every attack at every place.
         attacks: what was in the plan, by id.
@@ -51,6 +52,7 @@ class AttackReport:
     target: str
     seed: int
     requests: int
+    scope: tuple[Route, ...]
     findings: tuple[Finding, ...]
     tried: tuple[Tried, ...]
     attacks: Mapping[str, Attack]

@@ -86,5 +86,5 @@ class Route:
         if isinstance(self.body, bytes):
             return self.body
         if self.body is None:
-            return b"" if self.safe or self.method == "DELETE" else b"{}"
+            return b"" if self.safe or self.socket or self.method == "DELETE" else b"{}"
         return json.dumps(self.body).encode()

@@ -156,11 +156,11 @@ class Scene:
     # --- people and controls -----------------------------------------------------------------------------------------
 
     def guarded(self, *, safe: bool | None = None, sockets: bool = False) -> list[Route]:
-        """Guarded routes."""
+        """Guarded routes. What nobody declared is one finding, and no route to judge by its answers."""
         return [
             route
             for route in self.plan.routes
-            if route.guarded and route.socket == sockets and safe in (None, route.safe)
+            if route.declared and route.guarded and route.socket == sockets and safe in (None, route.safe)
         ]
 
     def members(self) -> list[Person]:

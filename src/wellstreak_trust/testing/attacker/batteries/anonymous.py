@@ -59,8 +59,7 @@ def _about(scene: Scene, route: Route) -> Request:
 
 def _nothing(scene: Scene) -> Iterator[Case]:
     for route in [*scene.guarded(), *scene.guarded(sockets=True)]:
-        if route.declared:
-            yield Case(route.place, "no credential", partial(_ask, scene, route, (), "nobody"))
+        yield Case(route.place, "no credential", partial(_ask, scene, route, (), "nobody"))
 
 
 def _ask(scene: Scene, route: Route, lines: Lines, what: str) -> Verdict:

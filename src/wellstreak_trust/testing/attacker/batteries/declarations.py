@@ -23,8 +23,10 @@ def _look(scene: Scene, route: Route) -> Verdict:
         return passed()
     tenant = next((person.tenant for person in scene.members()), None)
     found = scene.send(route.place, scene.request(route, tenant=tenant)) if route.safe else None
-    told = f", and answers anybody with {found.answer.status}" if found is not None else ""
-    return faulty(f"the route is neither guarded nor public{told}", *([found] if found is not None else []))
+    if found is None:
+        return faulty("the route is neither guarded nor public")
+    told = f"the route is neither guarded nor public, and answers anybody with {found.answer.status}"
+    return faulty(told, found, severity=Severity.CRITICAL if found.answer.ok else None)
 
 
 ATTACKS: Final = (

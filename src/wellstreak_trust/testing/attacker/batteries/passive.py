@@ -124,7 +124,7 @@ def _first(scene: Scene, look: Look, exchanges: Iterable[Exchange]) -> Verdict:
 
 def _once(scene: Scene, look: Look) -> Iterator[Case]:
     """One case for the host: such headers are set for all answers or for none."""
-    exchanges = [exchange for _, exchange in scene.seen]
+    exchanges = [exchange for _, exchange in scene.seen if exchange.request.method != "WEBSOCKET"]
     yield Case("every route", f"{len(exchanges)} answers", partial(_first, scene, look, exchanges))
 
 
