@@ -19,7 +19,7 @@ from wellstreak_trust.audit import AuditLog, MemoryAuditStore
 from wellstreak_trust.authz import Policy
 from wellstreak_trust.core.errors import InvalidRequest, NotFound
 from wellstreak_trust.identity import Authenticator, MemorySessionStore, SessionManager
-from wellstreak_trust.origin import OriginPolicy, SecurityHeaders
+from wellstreak_trust.origin import OriginPolicy, OriginVerdict, SecurityHeaders
 from wellstreak_trust.ratelimit import MemoryLimitStore, RateLimiter
 from wellstreak_trust.tenancy import Memberships, MemoryMembershipStore, PathSource, TenantResolver, testing_context
 from wellstreak_trust.testing.attacker import Attacker, Person, SignIn, Target, WebhookTarget
@@ -43,6 +43,13 @@ SECRET = "whsec_planted_hosts_secret_0123456789"
 NOTES = {"acme": {"note-of-acme-1": "acme's own words"}, "evil": {"note-of-evil-1": "evil's own words"}}
 ROLES = {"ada": ("acme", "owner"), "bo": ("acme", "member"), "eve": ("evil", "owner")}
 Reply = tuple[Any, int]
+
+
+class Unchecked:
+    """An origin policy that lets everything pass."""
+
+    def check(self, facts: Any) -> OriginVerdict:
+        return OriginVerdict(True, "not looked at")
 
 
 class Notes:

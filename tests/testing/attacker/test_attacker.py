@@ -274,7 +274,7 @@ def under_waitress(app: Any) -> Iterator[str]:
 @contextmanager
 def under_uvicorn(app: Any) -> Iterator[str]:
     with listening() as mine:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="wsproto"))
         thread = threading.Thread(target=lambda: server.run(sockets=[mine]), daemon=True)
         thread.start()
         while not server.started:
@@ -289,7 +289,7 @@ def under_uvicorn(app: Any) -> Iterator[str]:
 def test_a_running_server(kind: str, planted: str | None) -> None:
     host = PLANTS[planted]() if planted else Notes()
     app, serve = (flask_app(host), under_waitress) if kind == "wsgi" else (fastapi_app(host), under_uvicorn)
-    routes = [route for route in routes_of(app) if not route.socket]
+    routes = routes_of(app)
     with serve(app) as url:
         # Over http a cookie named __Host- is not read: the sessions of the host say so by their name.
         attack = host.attacker(Target.url(url, host="testserver.example"), routes=routes)
@@ -299,6 +299,22 @@ def test_a_running_server(kind: str, planted: str | None) -> None:
     found = {finding.attack.id for finding in report.findings}
     assert found == ({"tenants.by_id"} if planted else set()), report.to_text()
     assert report.complete
+    sockets = {item.attack: item.tries for item in report.tried if item.place.startswith("WEBSOCKET")}
+    expected = {"anonymous.nothing": 1, "tenants.by_name": 3, "browsers.hijacked_socket": 12}
+    assert sockets == (expected if kind == "asgi" else {})
+
+
+def test_a_socket_that_opens_is_seen() -> None:
+    app = FastAPI()
+
+    @app.websocket("/s")
+    async def live(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.close()
+
+    with under_uvicorn(app) as url:
+        assert Target.url(url).handshake(Request("WEBSOCKET", "/s")).answer.status == 101
+        assert Target.url(url).handshake(Request("WEBSOCKET", "/t")).answer.status == 403
 
 
 def test_a_silent_server_is_a_crash() -> None:

@@ -65,7 +65,8 @@ class Contract:
         def test(check: Callable[..., Any]) -> None:
             self.run(check, factory)
 
-        return test
+        made: Callable[..., None] = test
+        return made
 
     def assert_kept(self, factory: Factory) -> None:
         """Runs every check, without pytest.

@@ -13,6 +13,7 @@ from ..judge import must_refuse, same
 from ..route import Route
 from ..scene import Scene
 from ..wire import Exchange, Lines, Request
+from .overriding import overridden, overrides
 
 __all__ = ["ATTACKS"]
 
@@ -33,7 +34,6 @@ _IDENTITY: Final = (
     "X-User", "X-User-Id", "X-Forwarded-User", "X-Remote-User", "Remote-User", "X-Auth-Request-User",
     "X-Auth-Request-Email", "X-Authenticated-User", "X-Tenant-Id", "X-Original-User",
 )  # fmt: skip
-_OVERRIDES: Final = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
 _REWRITES: Final = ("X-Original-URL", "X-Rewrite-URL")
 
 
@@ -103,7 +103,7 @@ def _seconds(scene: Scene, person: Person) -> dict[str, Lines]:
         if other is not None:
             found["another's cookie beside it"] = tuple(other.headers.items())
     if person.bearer:
-        found["a false cookie beside the token"] = (("Authorization", "Bearer x"),)
+        found["a second bearer token"] = (("Authorization", "Bearer x"),)
     return found
 
 
@@ -136,23 +136,10 @@ def _shows(scene: Scene, route: Route, found: Exchange) -> bool:
 
 
 def _overrides(scene: Scene) -> Iterator[Case]:
-    taken = {(route.method, route.path) for route in scene.plan.routes}
     for route in scene.guarded(safe=False):
-        # A method whose own answer is harmless: one that reads, or one that the path does not have.
-        outer = "GET" if ("GET", route.path) in taken else "POST"
-        if (outer, route.path) in taken and outer == "POST":
-            continue
-        for name in _OVERRIDES:
-            yield Case(route.place, f"{outer} with {name}", partial(_overridden, scene, route, outer, name))
-
-
-def _overridden(scene: Scene, route: Route, outer: str, name: str) -> Verdict:
-    plain = replace(_about(scene, route), method=outer)
-    before = scene.send(f"{outer} {route.path}", plain)
-    found = scene.send(f"{outer} {route.path}", plain.plus((name, route.method)))
-    if found.answer.status < 400 and not same(before, found):
-        return faulty(f"{name} turns an anonymous {outer} into {route.method}: {found.answer.status}", before, found)
-    return passed(before, found)
+        for by in overrides(scene, route):
+            run = partial(overridden, scene, route, _about(scene, route), by)
+            yield Case(route.place, f"nobody, {' with '.join(by)}", run)
 
 
 def _rewrites(scene: Scene) -> Iterator[Case]:

@@ -9,16 +9,16 @@ from typing import Final
 
 from ....core.principal import Principal
 from ..cast import Person
-from ..finding import Attack, Case, Severity, Verdict, faulty, passed
-from ..judge import must_refuse, same
+from ..finding import Attack, Case, Severity, Verdict, passed
+from ..judge import must_refuse
 from ..route import Route
 from ..scene import Scene
+from .overriding import overridden, overrides
 
 __all__ = ["ATTACKS"]
 
 # Whatever the resource: other refusals of a policy may turn on attributes that are not known here.
 _NEVER: Final = frozenset(("no_grant", "tenant_mismatch"))
-_OVERRIDES: Final = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
 
 
 def _denied(scene: Scene, person: Person, route: Route) -> bool:
@@ -70,28 +70,10 @@ def _head(scene: Scene, route: Route, person: Person) -> Verdict:
 
 
 def _overrides(scene: Scene) -> Iterator[Case]:
-    taken = {(route.method, route.path) for route in scene.plan.routes}
     for route, person in _pairs(scene, safe=False):
-        outer = "GET" if ("GET", route.path) in taken else "POST"
-        if outer == "POST" and (outer, route.path) in taken:
-            continue
-        for name in _OVERRIDES:
-            yield Case(
-                route.place, f"{person.name}, {outer} with {name}", partial(_overridden, scene, route, person, name)
-            )
-
-
-def _overridden(scene: Scene, route: Route, person: Person, name: str) -> Verdict:
-    taken = {(each.method, each.path) for each in scene.plan.routes}
-    outer = "GET" if ("GET", route.path) in taken else "POST"
-    plain = replace(scene.request(route, person, _whose(scene, route, person)), method=outer)
-    place = f"{outer} {route.path}"
-    before, again = scene.send(place, plain), scene.send(place, plain)
-    found = scene.send(place, plain.plus((name, route.method)))
-    moved = found.answer.status != before.answer.status or (same(before, again) and not same(before, found))
-    if found.answer.status < 400 and moved:
-        return faulty(f"{name} lets {person.name} do {route.method}: {found.answer.status}", before, found)
-    return passed(before, found)
+        plain = scene.request(route, person, _whose(scene, route, person))
+        for by in overrides(scene, route):
+            yield Case(route.place, f"{person.name}, {' with '.join(by)}", partial(overridden, scene, route, plain, by))
 
 
 ATTACKS: Final = (
