@@ -294,7 +294,9 @@ def test_a_running_server(kind: str, planted: str | None) -> None:
         # Over http a cookie named __Host- is not read: the sessions of the host say so by their name.
         attack = host.attacker(Target.url(url, host="testserver.example"), routes=routes)
         report = replace(
-            attack, only=["anonymous", "tenants", "webhooks", "malformed"], skip=["tenants.by_spelling"]
+            attack,
+            only=["anonymous", "tenants", "browsers.hijacked_socket", "webhooks", "malformed"],
+            skip=["tenants.by_spelling"],
         ).run()
     found = {finding.attack.id for finding in report.findings}
     assert found == ({"tenants.by_id"} if planted else set()), report.to_text()
@@ -355,6 +357,14 @@ def test_a_lifespan_runs_around_the_attack() -> None:
     with Target.asgi(app) as target:
         assert target.send(Request("GET", "/a/%2e%2e//b")).answer.body == b"x"
     assert seen == ["lifespan.startup", "/a/%2e%2e//b", "lifespan.shutdown"]
+
+
+def test_a_target_can_be_attacked_again() -> None:
+    attack = Notes().on_fastapi(only=["anonymous.nothing"])
+    assert attack.run()
+    assert attack.run()
+    with pytest.raises(UsageError, match="the target is closed"):
+        attack.target.send(Request("GET", "/"))
 
 
 def test_a_start_up_that_fails_is_told() -> None:

@@ -36,9 +36,7 @@ class AsgiWire:
         self._app: _App = app
         self._scheme: str = scheme
         self._patience: float = patience
-        self._loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
-        self._thread: Thread = Thread(target=self._loop.run_forever, name="attacker", daemon=True)
-        self._life: _Lifespan = _Lifespan(app)
+        self._running: _Running | None = None
 
     def open(self) -> None:
         """Starts the loop and the application.
@@ -46,27 +44,34 @@ class AsgiWire:
         Raises:
             UsageError: the application's start-up failed.
         """
-        self._thread.start()
-        self._run(self._life.start())
+        self._running = _Running(self._app)
+        try:
+            self._running.run(self._running.life.start())
+        except BaseException:
+            self._stopped()
+            raise
 
     def close(self) -> None:
-        """Stops both."""
-        self._run(self._life.stop())
-        self._run(self._loop.shutdown_asyncgens())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        """Stops both; they may be started again."""
+        self._held().run(self._held().life.stop())
+        self._stopped()
 
     def send(self, request: Request, host: str) -> Answer:
         """The answer to one request; never raises for what the application does."""
-        return self._run(self._within(self._http(request, host)))
+        return self._held().run(self._within(self._http(request, host)))
 
     def handshake(self, request: Request, host: str) -> Answer:
         """Opens a websocket: status 101 if it was accepted, else the refusal's."""
-        return self._run(self._within(self._websocket(request, host)))
+        return self._held().run(self._within(self._websocket(request, host)))
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def _stopped(self) -> None:
+        running, self._running = self._held(), None
+        running.stop()
+
+    def _held(self) -> _Running:
+        if self._running is None:
+            raise UsageError("the target is closed", hint="with target: ...")
+        return self._running
 
     async def _within(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         try:
@@ -133,6 +138,25 @@ class AsgiWire:
             return {"type": "websocket.disconnect", "code": 1001}
 
         return await self._called(self._scope("websocket", request, host), receive, [])
+
+
+class _Running:
+    """A loop in a thread, and the application's lifespan on it."""
+
+    def __init__(self, app: _App) -> None:
+        self.loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
+        self.life: _Lifespan = _Lifespan(app)
+        self._thread: Thread = Thread(target=self.loop.run_forever, name="attacker", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    def stop(self) -> None:
+        self.run(self.loop.shutdown_asyncgens())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
 
 
 class _Lifespan:
