@@ -95,6 +95,7 @@ def test_answers(server: str, path: str, outcome: str, code: str) -> None:
         assert result.retry_after == timedelta(seconds=7)
 
 
+@pytest.mark.asvs("15.3.2")
 def test_the_credential_is_sent_once_and_never_to_a_redirect(server: str) -> None:
     HITS.clear()
     ask(f"{server}/302")

@@ -15,7 +15,16 @@ from ..origin import new_nonce
 from ..trust import Trust
 from ..webhooks import Delivery, Incoming, Receiver, read_body
 from .hooks import received
-from .shared import Declaration, Edge, asked_of, declaration_of, declare, outcome_of_status, refuse_undeclared
+from .shared import (
+    Declaration,
+    Edge,
+    asked_of,
+    declaration_of,
+    declare,
+    outcome_of_status,
+    refuse_undeclared,
+    undeclared_among,
+)
 from .streams import scoped
 
 try:
@@ -34,6 +43,7 @@ __all__ = [
     "facts_of",
     "guarded",
     "public",
+    "undeclared_routes",
     "webhook",
 ]
 
@@ -230,12 +240,24 @@ def _status_of(error: HTTPException) -> int:
     return error.response.status_code if error.response is not None else error.code or 500
 
 
-def assert_all_routes_declared(app: Flask, *, public: Mapping[str, str] | None = None) -> None:
+def assert_all_routes_declared(app: Flask, *, public: Mapping[str, str] | None = None) -> tuple[Operation, ...]:
     """Refuses an app in which a rule, blueprints and static files included, is neither guarded nor public.
 
+    Returns:
+        The registered operations that no route serves.
+
     Raises:
-        ConfigurationError: names every such path; or an operation that the app's `Trust` cannot serve.
+        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
+            not know.
     """
-    found = [(str(rule), declaration_of(app.view_functions.get(rule.endpoint))) for rule in app.url_map.iter_rules()]
     held: TrustExtension | None = app.extensions.get(_NAME)
-    refuse_undeclared(found, public or {}, held.edge if held is not None else None)
+    return refuse_undeclared(_declared(app), public or {}, held.edge if held is not None else None)
+
+
+def undeclared_routes(app: Flask, *, public: Mapping[str, str] | None = None) -> list[str]:
+    """The paths that `assert_all_routes_declared` would refuse, for a service under adoption; it refuses nothing."""
+    return undeclared_among(_declared(app), public or {})
+
+
+def _declared(app: Flask) -> list[tuple[str, Declaration | None]]:
+    return [(str(rule), declaration_of(app.view_functions.get(rule.endpoint))) for rule in app.url_map.iter_rules()]

@@ -18,7 +18,16 @@ from ..tenancy import tenant_scope
 from ..webhooks import Delivery, Incoming, Receiver, aread_body
 from .asgi import CURRENT_SCOPE, INTERNAL_ERROR, Receive, Scope, Send, TrustMiddleware, edge_of, routed, visit_of
 from .hooks import areceived
-from .shared import Declaration, Edge, asked_of, declaration_of, declare, outcome_of_status, refuse_undeclared
+from .shared import (
+    Declaration,
+    Edge,
+    asked_of,
+    declaration_of,
+    declare,
+    outcome_of_status,
+    refuse_undeclared,
+    undeclared_among,
+)
 
 try:
     from anyio import CancelScope
@@ -44,6 +53,7 @@ __all__ = [
     "guarded",
     "public",
     "trust_in",
+    "undeclared_routes",
     "webhook",
 ]
 
@@ -182,13 +192,22 @@ async def _call(endpoint: Endpoint, *args: Any, **kwargs: Any) -> Any:
     return await run_in_threadpool(endpoint, *args, **kwargs)
 
 
-def assert_all_routes_declared(app: Any, *, public: Mapping[str, str] | None = None) -> None:
+def assert_all_routes_declared(app: Any, *, public: Mapping[str, str] | None = None) -> tuple[Operation, ...]:
     """Refuses an app in which a route, mounts and websockets included, is neither guarded nor public.
 
+    Returns:
+        The registered operations that no route serves.
+
     Raises:
-        ConfigurationError: names every such path; or an operation that the app's `Trust` cannot serve.
+        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
+            not know.
     """
-    refuse_undeclared(declared_routes(app.routes), public or {}, trust_in(app))
+    return refuse_undeclared(declared_routes(app.routes), public or {}, trust_in(app))
+
+
+def undeclared_routes(app: Any, *, public: Mapping[str, str] | None = None) -> list[str]:
+    """The paths that `assert_all_routes_declared` would refuse, for a service under adoption; it refuses nothing."""
+    return undeclared_among(declared_routes(app.routes), public or {})
 
 
 def declared_routes(
