@@ -7,6 +7,7 @@ from typing import Final
 from ..finding import Attack
 from . import (
     anonymous,
+    assignments,
     browsers,
     declarations,
     limits,
@@ -25,6 +26,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     *declarations.ATTACKS,
     *anonymous.ATTACKS,
     *tenants.ATTACKS,
+    *assignments.ATTACKS,
     *spellings.ATTACKS,
     *vertical.ATTACKS,
     *browsers.ATTACKS,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from ..cast import Person
 from ..finding import Attack, Case, Severity, Verdict, faulty, passed, unclear
@@ -15,10 +14,10 @@ from ..route import Route
 from ..scene import Scene
 from ..wire import Exchange, Lines, Request
 
-__all__ = ["ATTACKS"]
+__all__ = ["ATTACKS", "FIELDS"]
 
 _REFUSALS: Final = (401, 403, 404)
-_FIELDS: Final = ("tenant_id", "tenant", "tenantId", "workspace_id", "workspace", "org_id", "organization_id")
+FIELDS: Final = ("tenant_id", "tenant", "tenantId", "workspace_id", "workspace", "org_id", "organization_id")
 _HEADERS: Final = (
     "X-Tenant-Id", "X-Tenant", "X-Workspace-Id", "X-Workspace", "X-Org-Id", "X-Organization-Id", "X-Account-Id",
 )  # fmt: skip
@@ -127,7 +126,7 @@ def _at_once(scene: Scene) -> Iterator[Case]:
 
 def _seconds(scene: Scene, tenant: str) -> dict[str, tuple[str, Lines]]:
     """Query and header lines that name another tenant besides the one that is asked for."""
-    found: dict[str, tuple[str, Lines]] = {f"?{name}": (f"{name}={tenant}", ()) for name in _FIELDS}
+    found: dict[str, tuple[str, Lines]] = {f"?{name}": (f"{name}={tenant}", ()) for name in FIELDS}
     found |= {name: ("", ((name, tenant),)) for name in dict.fromkeys((*_HEADERS, scene.plan.naming.header)) if name}
     found["a cookie"] = ("", (("Cookie", f"tenant={tenant}"),))
     host = scene.plan.naming.host.replace("{tenant}", tenant) or f"{tenant}.{scene.target.host}"
@@ -167,56 +166,6 @@ def _unmoved(scene: Scene, exchanges: tuple[Exchange, Exchange, Exchange], tenan
     if same(before, again) and not same(before, found):
         return faulty(f"{what} changes the answer", before, found)
     return passed(before, found)
-
-
-# --- a tenant in what is written -------------------------------------------------------------------------------------
-
-
-def _assigned(scene: Scene) -> Iterator[Case]:
-    for route in scene.guarded(safe=False):
-        if not route.benign or not isinstance(route.body, dict):
-            continue
-        for person, tenant in scene.strangers():
-            for name in _FIELDS:
-                variant = f"{person.name} writes {name}: {tenant}"
-                yield Case(route.place, variant, partial(_assign, scene, route, person, (tenant, name)))
-
-
-def _assign(scene: Scene, route: Route, person: Person, named: tuple[str, str]) -> Verdict:
-    tenant, name = named
-    before = _views(scene, tenant)
-    request = scene.request(route, person)
-    body = json.dumps({**route.body, name: tenant}).encode()
-    found = scene.send(route.place, replace(request, body=body))
-    if found.answer.status >= 500:
-        return must_refuse(found, f"{name} in a body")
-    if not found.answer.ok:
-        return passed(found)
-    if _says(found.answer.json, name, tenant):
-        return faulty(f"the answer says {name} is {tenant}", found)
-    after = _views(scene, tenant)
-    changed = [place for place, view in after.items() if place in before and before[place] != view]
-    if changed:
-        return faulty(f"{name} in a body changes what {tenant} sees at {changed[0]}", found)
-    return passed(found)
-
-
-def _views(scene: Scene, tenant: str) -> dict[str, bytes]:
-    """What the tenant's people read, where it holds still by itself."""
-    found: dict[str, bytes] = {}
-    for route in scene.guarded(safe=True):
-        person = next((person for person in scene.able(route) if person.tenant == tenant), None)
-        if person is not None and same(*scene.control(person, route)):
-            answer = scene.send(route.place, scene.request(route, person)).answer
-            if answer.ok:
-                found[route.place] = answer.body
-    return found
-
-
-def _says(value: Any, name: str, wanted: str) -> bool:
-    if isinstance(value, dict):
-        return value.get(name) == wanted or any(_says(item, name, wanted) for item in value.values())
-    return isinstance(value, list) and any(_says(item, name, wanted) for item in value)
 
 
 ATTACKS: Final = (
@@ -273,17 +222,6 @@ ATTACKS: Final = (
         fix="Resolve the tenant once, and take it from there: require_tenant().",
         weakness="CWE-436",
         cases=_at_once,
-        after=("anonymous.nothing", "tenants.by_name"),
-    ),
-    Attack(
-        id="tenants.assigned",
-        threat="Writes into the own tenant a body that names another as the owner.",
-        expected="a refusal, or a row of the own tenant",
-        severity=Severity.HIGH,
-        meaning="Whoever may write at all writes into other tenants.",
-        fix="Never take the tenant from what a client sends; the guards of the ORMs stamp it.",
-        weakness="CWE-915",
-        cases=_assigned,
         after=("anonymous.nothing", "tenants.by_name"),
     ),
 )
