@@ -120,3 +120,15 @@ def test_a_second_header_is_never_chosen_from() -> None:
                 github.verifier().verify([("X-Hub-Signature-256", first), (name, second)], b"{}")
         with pytest.raises(WebhookError):
             github.verifier().verify({"X-Hub-Signature-256": f"{first},{second}"}, b"{}")
+
+
+@pytest.mark.parametrize("glue", [",", ", ", ",\t", " , "])
+def test_a_signature_that_came_twice_is_refused_however_a_server_joins_it(glue: str) -> None:
+    """PEP 3333 servers fold repeated lines by a comma, some with a space: " t" is no new tag."""
+    stripe = signer("stripe")
+    sent = stripe.sign(b'{"id": "evt_1"}')
+    line = sent.headers["Stripe-Signature"]
+    assert stripe.verifier().verify(sent.headers, sent.body).id == "evt_1"
+    for second in (line, "v1=" + "0" * 64 + f"{glue}t={STAMP}"):
+        with pytest.raises(webhooks.MalformedHeader):
+            stripe.verifier().verify({**sent.headers, "Stripe-Signature": f"{line}{glue}{second}"}, sent.body)

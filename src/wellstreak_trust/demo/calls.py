@@ -49,6 +49,7 @@ class Call:
         """
         try:
             found = json.loads(self.body)
+            json.dumps(found, ensure_ascii=False).encode()  # a lone surrogate is no text, and no database takes it
         except (ValueError, RecursionError):
             raise InvalidRequest("the body is not JSON") from None
         if not isinstance(found, dict) or not all(isinstance(found.get(name), str) for name in names):

@@ -117,6 +117,7 @@ def _plain(parser: Plain) -> Callable[[str, Signatures, Fields], None]:
 
 def _pairs(parser: Pairs, tags: frozenset[str]) -> Callable[[str, Signatures, Fields], None]:
     separator, assign, timestamp = parser.separator, parser.assign, parser.timestamp
+    known = tags | {timestamp} if timestamp else tags
 
     def read(value: str, signatures: Signatures, fields: Fields) -> None:
         for part in value.split(separator):
@@ -131,6 +132,9 @@ def _pairs(parser: Pairs, tags: frozenset[str]) -> Callable[[str, Signatures, Fi
                 if "timestamp" in fields:
                     raise MalformedHeader("the signature header holds two timestamps")
                 fields["timestamp"] = text
+            elif tag.strip(" \t") in known:
+                # Some servers join what came twice by a comma and a space; the second must not pass for a new tag.
+                raise MalformedHeader("the signature header holds a tag after white space: did it come twice?")
         if timestamp and "timestamp" not in fields:
             raise MalformedHeader("the signature header holds no timestamp")
 

@@ -93,6 +93,17 @@ async def success_forgets_what_came_from_here(store: AttemptStore, clock: FixedC
     assert (await store.reserve(here, _POLICY, clock)).failures == 3
 
 
+async def success_gives_the_free_ones_back(store: AttemptStore, clock: FixedClock, key: str) -> None:
+    """Whoever signed in is no longer somebody who failed."""
+    keys = _keys(key)
+    for _ in range(2):
+        await store.reserve(keys, _POLICY, clock)
+    assert (await store.reserve(keys, _POLICY, clock)).wait > 0
+    await store.clear(keys, _POLICY, clock)
+    found = await store.reserve(keys, _POLICY, clock)
+    assert (found.wait, found.failures) == (0, 1)
+
+
 async def one_place_cannot_close_an_account(store: AttemptStore, clock: FixedClock, key: str) -> None:
     """It adds `share` at most; from `account_limit` on everybody without a trusted device waits."""
     for _ in range(6):
@@ -161,6 +172,7 @@ LIMIT_CHECKS: Final = (
 ATTEMPT_CHECKS: Final = (
     an_attempt_counts_before_it_is_judged,
     success_forgets_what_came_from_here,
+    success_gives_the_free_ones_back,
     one_place_cannot_close_an_account,
     one_place_over_many_accounts_is_noticed,
     all_is_forgotten_in_time,
