@@ -8,7 +8,7 @@ from typing import Any
 from ..core.errors import InvalidRequest, MissingExtra
 from ..core.problem import respond
 from ..guard import Grant, Operation
-from .asgi import POLICY_VIOLATION, TrustMiddleware, edge_of
+from .asgi_middleware import POLICY_VIOLATION, TrustMiddleware, edge_of
 from .shared import Declaration, refuse_undeclared
 from .starlette import declared_routes, entered, facts_of, public, trust_in, webhook
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any
@@ -13,10 +13,20 @@ from ..core.event import Outcome
 from ..core.http import RequestFacts
 from ..core.tenant import TenantContext
 from ..guard import Grant, Operation, outcome_of, refuse_generators
-from ..origin import new_nonce
 from ..tenancy import tenant_scope
 from ..webhooks import Delivery, Incoming, Receiver, aread_body
-from .asgi import CURRENT_SCOPE, INTERNAL_ERROR, Receive, Scope, Send, TrustMiddleware, edge_of, routed, visit_of
+from . import asgi
+from .asgi_middleware import (
+    CURRENT_SCOPE,
+    INTERNAL_ERROR,
+    Receive,
+    Scope,
+    Send,
+    TrustMiddleware,
+    edge_of,
+    routed,
+    visit_of,
+)
 from .hooks import areceived
 from .shared import Declaration, Edge, asked_of, declaration_of, declare, outcome_of_status, refuse_undeclared
 
@@ -37,6 +47,7 @@ __all__ = [
     "TrustMiddleware",
     "assert_all_routes_declared",
     "csp_nonce",
+    "current_grant",
     "declared_routes",
     "edge_of",
     "entered",
@@ -48,6 +59,7 @@ __all__ = [
 ]
 
 Endpoint = Callable[..., Any]
+GuardedEndpoint = Callable[[Request, Grant], Any]
 Declared = tuple[str, Declaration | None]
 
 
@@ -58,28 +70,31 @@ def facts_of(connection: HTTPConnection) -> RequestFacts:
 
 def csp_nonce(connection: HTTPConnection) -> str:
     """The nonce of this response's content security policy, for its ``<script nonce=...>``; the same at every call."""
-    visit = visit_of(connection.scope)
-    visit.nonce = visit.nonce or new_nonce()
-    return visit.nonce
+    return visit_of(connection.scope).csp_nonce()
 
 
-@asynccontextmanager
-async def entered(
+def current_grant(connection: HTTPConnection) -> Grant:
+    """The grant of a request.
+
+    Raises:
+        ConfigurationError: outside a guarded endpoint.
+    """
+    return visit_of(connection.scope).granted()
+
+
+def entered(
     connection: HTTPConnection, operation: Operation, resource: Any = None, arguments: Any = None
-) -> AsyncIterator[Grant]:
+) -> asgi.entered:
     """Takes a request through the guard and into its tenant's scope.
 
     `resource` and `arguments` may be callables of the request.
     """
-    visit, asked = visit_of(connection.scope), asked_of(connection, resource, arguments)
-    async with await visit.edge.guard.aenter(routed(connection.scope), operation, *asked) as grant:
-        try:
-            yield grant
-        except BaseException as error:
-            with CancelScope(shield=True):  # a client that hangs up must not keep its end out of the trail
-                await grant.afinish(_outcome(error))
-            raise
-        await grant.afinish(outcome_of_status(visit.status))
+    asked = asked_of(connection, resource, arguments)
+    return asgi.entered(connection.scope, operation, asked, judge=_outcome, shield=_shield)
+
+
+def _shield() -> CancelScope:
+    return CancelScope(shield=True)
 
 
 def _outcome(error: BaseException) -> Outcome:
@@ -90,20 +105,25 @@ def _outcome(error: BaseException) -> Outcome:
     return "success" if isinstance(error, WebSocketDisconnect) else outcome_of(error)
 
 
-def guarded(operation: Operation, *, resource: Any = None, arguments: Any = None) -> Callable[[Endpoint], Endpoint]:
+def guarded(
+    operation: Operation, *, resource: Any = None, arguments: Any = None
+) -> Callable[[GuardedEndpoint], Callable[[Request], Coroutine[Any, Any, Any]]]:
     """Guards a plain Starlette endpoint ``endpoint(request, grant)``; a streamed answer and its background tasks run
     in the tenant's scope too.
     """
 
-    def decorate(endpoint: Endpoint) -> Endpoint:
+    def decorate(endpoint: GuardedEndpoint) -> Callable[[Request], Coroutine[Any, Any, Any]]:
         refuse_generators(endpoint)
 
         @wraps(endpoint)
         async def guarded_endpoint(request: Request) -> Any:
-            async with entered(request, operation, resource, arguments) as grant:
+            way = entered(request, operation, resource, arguments)
+            async with way as grant:
                 response = await _call(endpoint, request, grant)
-                await grant.afinish(outcome_of_status(response.status_code))
-                return response if grant.tenant is None else _Sent(response, grant.tenant)
+                if hasattr(response, "body"):
+                    await grant.afinish(outcome_of_status(response.status_code))
+                way.handed_over = True
+                return _Sent(response, way, grant.tenant)
 
         return declare(guarded_endpoint, Declaration(operation=operation), of=endpoint)
 
@@ -111,15 +131,21 @@ def guarded(operation: Operation, *, resource: Any = None, arguments: Any = None
 
 
 class _Sent:
-    """A response that is sent in the tenant's scope."""
+    """A response that is sent in the tenant's scope, and whose end, if it is a stream, is the operation's."""
 
-    def __init__(self, response: Any, tenant: TenantContext) -> None:
+    def __init__(self, response: Any, way: asgi.entered, tenant: TenantContext | None) -> None:
         self._response: Any = response
-        self._tenant: TenantContext = tenant
+        self._way: asgi.entered = way
+        self._tenant: TenantContext | None = tenant
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with tenant_scope(self._tenant):
-            await self._response(scope, receive, send)
+        try:
+            with tenant_scope(self._tenant) if self._tenant is not None else nullcontext():
+                await self._response(scope, receive, send)
+        except BaseException as error:
+            await self._way.aended(error)
+            raise
+        await self._way.aended()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._response, name)

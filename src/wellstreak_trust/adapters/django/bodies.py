@@ -1,0 +1,98 @@
+"""Answers that outlive their view: streams, and templates that Django renders later; both in the tenant's scope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from asgiref.sync import async_to_sync
+from django.http.response import HttpResponseBase, StreamingHttpResponse
+
+from ...core.event import Outcome
+from ...core.sansio import drive
+from ...core.tenant import TenantContext
+from ...guard import Grant
+from ..shared import Edge
+from ..streams import AsyncScoped, Scoped, scope_of
+from ..visit import Visit
+
+__all__ = ["Ending", "settled"]
+
+T = TypeVar("T")
+
+
+def settled(found: Edge, operation: Coroutine[Any, Any, T]) -> T:
+    """Runs one operation from a sync view, over blocking stores or suspending ones."""
+    if not found.guard.suspends:
+        return drive(operation)
+
+    async def awaited() -> T:
+        return await operation
+
+    return async_to_sync(awaited)()
+
+
+class Ending:
+    """Where an operation ends, and how that is recorded.
+
+    Args:
+        judge: how an exception of Django's is recorded.
+    """
+
+    def __init__(self, visit: Visit, grant: Grant, judge: Callable[[BaseException], Outcome]) -> None:
+        self._visit: Visit = visit
+        self._grant: Grant = grant
+        self._judge: Callable[[BaseException], Outcome] = judge
+
+    def done(self, error: BaseException | None = None) -> None:
+        """Ends it, from a plain view."""
+        settled(self._visit.edge, self.adone(error))
+
+    async def adone(self, error: BaseException | None = None) -> None:
+        """Ends it, from an ``async def`` view."""
+        await self._grant.afinish(self._visit.outcome(error, self._judge))
+
+    def outlives(self, response: HttpResponseBase) -> bool:
+        """Whether the answer's making goes on after the view; its end is then the operation's."""
+        self._visit.status = response.status_code
+        tenant = self._grant.tenant
+        if isinstance(response, StreamingHttpResponse):
+            body: Any = response.streaming_content
+            response.streaming_content = (
+                _Later(tenant, body, self) if response.is_async else Scoped(tenant, body, self.done)
+            )
+            return True
+        if getattr(response, "is_rendered", True):
+            return False
+        _render_inside(response, tenant, self)
+        return True
+
+
+class _Later(AsyncScoped[Any]):
+    """An asynchronous stream, which Django closes from a worker thread, by the plain method."""
+
+    def __init__(self, tenant: TenantContext | None, body: Any, ending: Ending) -> None:
+        super().__init__(tenant, body, ending.adone)
+        self._ending: Ending = ending
+
+    def close(self) -> None:
+        """The client left, or all was sent."""
+        self._ending.done()
+
+
+def _render_inside(response: Any, tenant: TenantContext | None, ending: Ending) -> None:
+    """A template's queries run when it is rendered, and a rendered response may be cached: so nothing stays on it."""
+    render: Callable[[], Any] = response.render
+
+    def rendered() -> Any:
+        del response.render
+        try:
+            with scope_of(tenant):
+                found = render()
+        except BaseException as error:
+            ending.done(error)
+            raise
+        ending.done()
+        return found
+
+    response.render = rendered
