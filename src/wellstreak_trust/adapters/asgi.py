@@ -173,15 +173,18 @@ def public(reason: str) -> Callable[[App], App]:
 
 def webhook(
     receiver: Receiver, *, token: Callable[[Scope], str] | None = None
-) -> Callable[[Callable[[Delivery], Awaitable[None]]], App]:
+) -> Callable[[Callable[[Delivery], Awaitable[App | None]]], App]:
     """Makes an application of a handler ``async def handler(delivery)``: the raw body is read once, verified, and
-    processed once. A `TrustError` of the handler refuses; the provider is told so.
+    processed once.
+
+    What the handler returns answers, an application itself (such as a response of Starlette's); without one, it is what
+    the provider wants to read.
 
     Args:
         token: the endpoint's, out of the scope, for receivers with a registry.
     """
 
-    def decorate(handler: Callable[[Delivery], Awaitable[None]]) -> App:
+    def decorate(handler: Callable[[Delivery], Awaitable[App | None]]) -> App:
         async def hook(scope: Scope, receive: Receive, send: Send) -> None:
             lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
             declared = next((value for name, value in lines if name.lower() == "content-length"), None)
@@ -192,8 +195,7 @@ def webhook(
             query = scope.get("query_string", b"").decode("latin-1")
             incoming = Incoming(scope["method"], query, lines, read, token(scope) if token is not None else "")
             found = await areceived(receiver, incoming, handler)
-            assert found is not None  # a handler without an answer of its own leaves it to the provider's scheme
-            await answer(send, found)
+            await (found(scope, receive, send) if callable(found) else answer(send, found))
 
         return update_wrapper(hook, handler, updated=())
 

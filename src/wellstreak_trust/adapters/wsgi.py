@@ -15,6 +15,7 @@ from ..core.http import RequestFacts
 from ..core.sansio import require_blocking
 from ..guard import Grant, Operation
 from ..webhooks import Delivery, Incoming, Receiver, read_body
+from .facts import lines_of
 from .hooks import received
 from .shared import Declaration, asked_of, declaration_of, declare, refuse_undeclared
 from .streams import Scoped, inside
@@ -120,29 +121,34 @@ def public(reason: str) -> Callable[[App], App]:
 
 def webhook(
     receiver: Receiver, *, token: Callable[[Environ], str] | None = None
-) -> Callable[[Callable[[Delivery], None]], App]:
+) -> Callable[[Callable[[Delivery], App | None]], App]:
     """Makes an application of a handler ``handler(delivery)``: the raw body is read once, verified, and processed once.
-    A `TrustError` of the handler refuses; the provider is told so.
+
+    What the handler returns answers, an application itself (such as a response of Werkzeug's); without one, it is what
+    the provider wants to read.
 
     Args:
         token: the endpoint's, out of the environment, for receivers with a registry.
     """
     require_blocking(receiver, "WSGI", "this receiver")
 
-    def decorate(handler: Callable[[Delivery], None]) -> App:
-        async def handle(delivery: Delivery) -> None:
-            handler(delivery)
+    def decorate(handler: Callable[[Delivery], App | None]) -> App:
+        async def handle(delivery: Delivery) -> App | None:
+            return handler(delivery)
 
         def hook(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
             async def read(limit: int) -> bytes:
                 return read_body(Body(environ), environ.get("CONTENT_LENGTH"), limit=limit)
 
-            token_of = token(environ) if token is not None else ""
-            lines = list(visit_of(environ).facts.headers.items())
-            incoming = Incoming(environ["REQUEST_METHOD"], environ.get("QUERY_STRING", ""), lines, read, token_of)
+            incoming = Incoming(
+                environ["REQUEST_METHOD"],
+                environ.get("QUERY_STRING", ""),
+                lines_of(environ),
+                read,
+                token(environ) if token is not None else "",
+            )
             found = received(receiver, incoming, handle)
-            assert found is not None  # a handler without an answer of its own leaves it to the provider's scheme
-            return answer(start_response, found)
+            return found(environ, start_response) if callable(found) else answer(start_response, found)
 
         return update_wrapper(hook, handler, updated=())
 
