@@ -1,4 +1,4 @@
-"""One suite, every way in: the same request gets the same status, the same document and the same headers that matter."""
+"""One suite, every way in: the same request gets the same status, document and headers that matter."""
 
 from __future__ import annotations
 

@@ -149,7 +149,12 @@ def wsgi_way(host: Host) -> Way:
         except ZeroDivisionError:
             return Response("broken", 500)(environ, start_response)
 
-    return Way("wsgi", host, lambda *a, **k: call_wsgi(app, *a, **k), lambda status: Response("theirs", status, mimetype="text/html"))
+    return Way(
+        "wsgi",
+        host,
+        lambda *a, **k: call_wsgi(app, *a, **k),
+        lambda status: Response("theirs", status, mimetype="text/html"),
+    )
 
 
 def asgi_way(host: Host) -> Way:
@@ -215,7 +220,13 @@ def django_ways(wsgi: Host, asgi: Host) -> Iterator[Way]:
 def ways(tmp_path: Any) -> list[Way]:
     kek = LocalKeyProvider.generate(tmp_path / "kek.json")
     hosts = [Host(SecretStore(MemorySecretBackend(), KeyChain([kek]))) for _ in range(7)]
-    plain = [flask_way(hosts[0]), starlette_way(hosts[1]), fastapi_way(hosts[2]), wsgi_way(hosts[5]), asgi_way(hosts[6])]
+    plain = [
+        flask_way(hosts[0]),
+        starlette_way(hosts[1]),
+        fastapi_way(hosts[2]),
+        wsgi_way(hosts[5]),
+        asgi_way(hosts[6]),
+    ]
     return [*plain, *django_ways(hosts[3], hosts[4])]
 
 
@@ -295,7 +306,11 @@ def test_a_body_over_the_cap_is_not_read(ways: list[Way]) -> None:
     assert post(ways, "github", PARTIES["github"].sign(b"x" * 100)).status == 200
     statuses = {}
     for way in ways:  # a length that is not declared, as ASGI's are here anyway
-        given = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True} if way.name in ("flask", "wsgi", "django-wsgi") else {}
+        given = (
+            {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
+            if way.name in ("flask", "wsgi", "django-wsgi")
+            else {}
+        )
         statuses[way.name] = way.ask("POST", "/in/github", sent.headers.items(), sent.body, **given).status
     assert statuses.pop("django-wsgi") == 401  # Django takes a request without length for an empty one
     assert set(statuses.values()) == {413}

@@ -104,9 +104,14 @@ class TrustMiddleware:
             last = message["type"]
             await send(message)
 
+        async def heard() -> Message:
+            message = await receive()
+            visit.left = visit.left or message["type"] == "websocket.disconnect"
+            return message
+
         try:
             self.edge.guard.require_origin(visit.facts)
-            await self.app(scope, receive, watched)
+            await self.app(scope, heard, watched)
         except TrustError as error:
             problem = self.edge.problem(error)
             if not last and "websocket.http.response" in (scope.get("extensions") or {}):
@@ -119,7 +124,9 @@ class TrustMiddleware:
 
 def _note(visit: Visit, message: Message, *, accepted: bool) -> None:
     """What the application says of a socket's end, as a status of HTTP."""
-    if message["type"] == "websocket.http.response.start":
+    if message["type"] == "websocket.accept":
+        visit.status = 101
+    elif message["type"] == "websocket.http.response.start":
         visit.status = message["status"]
     elif message["type"] == "websocket.close":
         code = message.get("code") or NORMAL[0]

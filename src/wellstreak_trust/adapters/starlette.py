@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any
@@ -13,7 +12,6 @@ from ..core.event import Outcome
 from ..core.http import RequestFacts
 from ..core.tenant import TenantContext
 from ..guard import Grant, Operation, outcome_of, refuse_generators
-from ..tenancy import tenant_scope
 from ..webhooks import Delivery, Incoming, Receiver, aread_body
 from . import asgi
 from .asgi_middleware import (
@@ -29,6 +27,7 @@ from .asgi_middleware import (
 )
 from .hooks import areceived
 from .shared import Declaration, Edge, asked_of, declaration_of, declare, outcome_of_status, refuse_undeclared
+from .streams import scope_of
 
 try:
     from anyio import CancelScope
@@ -83,21 +82,27 @@ def current_grant(connection: HTTPConnection) -> Grant:
 
 
 def entered(
-    connection: HTTPConnection, operation: Operation, resource: Any = None, arguments: Any = None
+    connection: HTTPConnection,
+    operation: Operation,
+    resource: Any = None,
+    arguments: Any = None,
+    *,
+    judge: Callable[[BaseException], Outcome] | None = None,
 ) -> asgi.entered:
     """Takes a request through the guard and into its tenant's scope.
 
-    `resource` and `arguments` may be callables of the request.
+    `resource` and `arguments` may be callables of the request; `judge` says how an exception is recorded.
     """
     asked = asked_of(connection, resource, arguments)
-    return asgi.entered(connection.scope, operation, asked, judge=_outcome, shield=_shield)
+    return asgi.entered(connection.scope, operation, asked, judge=judge or outcome_of_exception, shield=_shield)
 
 
 def _shield() -> CancelScope:
     return CancelScope(shield=True)
 
 
-def _outcome(error: BaseException) -> Outcome:
+def outcome_of_exception(error: BaseException) -> Outcome:
+    """How Starlette answers an exception, in the words of the trail."""
     if isinstance(error, HTTPException):
         return outcome_of_status(error.status_code)
     if isinstance(error, WebSocketException):
@@ -140,12 +145,22 @@ class _Sent:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with tenant_scope(self._tenant) if self._tenant is not None else nullcontext():
-                await self._response(scope, receive, send)
+            with scope_of(self._tenant):
+                try:
+                    await self._response(scope, receive, send)
+                finally:
+                    await self._close()
         except BaseException as error:
             await self._way.aended(error)
             raise
         await self._way.aended()
+
+    async def _close(self) -> None:
+        """A generator that its client left is closed here, not wherever Python happens to collect it."""
+        close = getattr(getattr(self._response, "body_iterator", None), "aclose", None)
+        if close is not None:
+            with CancelScope(shield=True):
+                await close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._response, name)

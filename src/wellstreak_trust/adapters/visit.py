@@ -23,7 +23,7 @@ class Visit:
         status: of the answer, 0 before it starts. A socket that its application closed has the status that says the
             same.
         ended: the answer is out, to its last byte.
-        left: the client hung up while it was sent.
+        left: the client hung up while it was sent, or a socket's client closed it.
     """
 
     __slots__ = ("edge", "ended", "facts", "grant", "left", "nonce", "status")

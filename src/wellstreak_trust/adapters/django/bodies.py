@@ -21,9 +21,9 @@ __all__ = ["Ending", "settled"]
 T = TypeVar("T")
 
 
-def settled(found: Edge, operation: Coroutine[Any, Any, T]) -> T:
+def settled(found: Edge, operation: Coroutine[Any, Any, T], *, suspends: bool = False) -> T:
     """Runs one operation from a sync view, over blocking stores or suspending ones."""
-    if not found.guard.suspends:
+    if not (suspends or found.guard.suspends):
         return drive(operation)
 
     async def awaited() -> T:
@@ -57,10 +57,14 @@ class Ending:
         self._visit.status = response.status_code
         tenant = self._grant.tenant
         if isinstance(response, StreamingHttpResponse):
-            body: Any = response.streaming_content
-            response.streaming_content = (
-                _Later(tenant, body, self) if response.is_async else Scoped(tenant, body, self.done)
-            )
+            # The iterator itself, where Django still holds it: what `streaming_content` gives cannot be closed.
+            body: Any = getattr(response, "_iterator", None) or response.streaming_content
+            if response.is_async:
+                response.streaming_content = steps = AsyncScoped(tenant, body, self.adone)
+                _close_inside(response, tenant, lambda: settled(self._visit.edge, steps.aclose(), suspends=True))
+            else:
+                response.streaming_content = Scoped(tenant, body, self.done)
+                _close_inside(response, tenant)
             return True
         if getattr(response, "is_rendered", True):
             return False
@@ -68,16 +72,16 @@ class Ending:
         return True
 
 
-class _Later(AsyncScoped[Any]):
-    """An asynchronous stream, which Django closes from a worker thread, by the plain method."""
+def _close_inside(response: Any, tenant: TenantContext | None, first: Callable[[], object] = bool) -> None:
+    """All that a stream holds open is closed in its tenant; what came of the view as a generator works until then."""
+    close: Callable[[], object] = response.close
 
-    def __init__(self, tenant: TenantContext | None, body: Any, ending: Ending) -> None:
-        super().__init__(tenant, body, ending.adone)
-        self._ending: Ending = ending
+    def closed() -> None:
+        first()
+        with scope_of(tenant):
+            close()
 
-    def close(self) -> None:
-        """The client left, or all was sent."""
-        self._ending.done()
+    response.close = closed
 
 
 def _render_inside(response: Any, tenant: TenantContext | None, ending: Ending) -> None:
