@@ -9,7 +9,7 @@ import pytest
 from django.test import override_settings
 from django.urls import path
 from notebook import api, security
-from notebook_rig import Rig  # first: it sets Django up
+from notebook_rig import Rig
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -204,17 +204,17 @@ UNDECLARED: dict[str, Any] = {
 @pytest.mark.parametrize("name", UNDECLARED)
 def test_what_says_nothing_is_refused_at_start(name: str) -> None:
     Rig()
-    with override_settings(ROOT_URLCONF=(path(f"x/{name}", UNDECLARED[name]),)):
-        with pytest.raises(ConfigurationError) as caught:
-            assert_all_routes_declared()
+    patterns = (path(f"x/{name}", UNDECLARED[name]),)
+    with override_settings(ROOT_URLCONF=patterns), pytest.raises(ConfigurationError) as caught:
+        assert_all_routes_declared()
     assert caught.value.detail == f"undeclared routes: /x/{name}"
 
 
 def test_every_operation_of_a_view_is_vetted() -> None:
     Rig()
-    with override_settings(ROOT_URLCONF=(path("x", Mistaken.as_view()),)):
-        with pytest.raises(ConfigurationError) as caught:
-            assert_all_routes_declared()
+    patterns = (path("x", Mistaken.as_view()),)
+    with override_settings(ROOT_URLCONF=patterns), pytest.raises(ConfigurationError) as caught:
+        assert_all_routes_declared()
     assert caught.value.reason == "unknown_permission"
 
 

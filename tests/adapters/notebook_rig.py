@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from typing import Any
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notebook.settings")
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.management import call_command
+from django.db import connection
+from notebook import models, security
+from ways import HOST, Answer, call_asgi, call_wsgi
 
-import django
-
-django.setup()
-
-from django.core.handlers.asgi import ASGIHandler  # noqa: E402  settings come first
-from django.core.handlers.wsgi import WSGIHandler  # noqa: E402  settings come first
-from django.core.management import call_command  # noqa: E402  settings come first
-from django.db import connection  # noqa: E402  settings come first
-from notebook import models, security  # noqa: E402  settings come first
-from ways import HOST, Answer, call_asgi, call_wsgi  # noqa: E402  settings come first
-
-from wellstreak_trust.adapters.django import middleware  # noqa: E402  settings come first
-from wellstreak_trust.tenancy import tenant_scope, testing_context, unscoped  # noqa: E402  settings come first
+from wellstreak_trust.adapters.django import middleware
+from wellstreak_trust.tenancy import tenant_scope, testing_context, unscoped
 
 OWN = ("Sec-Fetch-Site", "same-origin")
 JSON = ("Content-Type", "application/json")
+
+
+MIGRATED: list[bool] = []
 
 
 class Rig:
@@ -36,7 +32,9 @@ class Rig:
         middleware._EDGES.clear()
         self.parts = security.HELD[0]
         self.cookies: dict[str, tuple[str, str]] = {}
-        call_command("migrate", "--run-syncdb", verbosity=0)
+        if not MIGRATED:
+            call_command("migrate", "--run-syncdb", verbosity=0)
+            MIGRATED.append(True)
         with unscoped("a test begins anew"), connection.cursor() as cursor:
             for model in (models.Note, models.Notice):
                 cursor.execute(f"DELETE FROM {model._meta.db_table}")

@@ -18,3 +18,8 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+
+class Reply(models.Model):
+    notice = models.ForeignKey(Notice, on_delete=models.CASCADE)
+    text = models.CharField(max_length=100)

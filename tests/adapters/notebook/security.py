@@ -19,9 +19,9 @@ READ = Operation("notes.read", "notes:read", audit="notes.read")
 CREATE = Operation("notes.create", "notes:create", audit="notes.created")
 UPDATE = Operation("notes.update", "notes:update", audit="notes.updated")
 PURGE = Operation("notes.purge", "notes:purge", audit="notes.purged")
-ADMIN = Operation("admin.enter", "admin:enter", step_up=StepUp(aal=2, max_age=timedelta(minutes=15)))
+ADMIN = Operation("admin.enter", "admin:enter", step_up=StepUp(aal=2, max_age=900))
 VIEW_ROWS = Operation("admin.view", "admin:view")
-CHANGE_ROWS = Operation("admin.change", "admin:change")
+CHANGE_ROWS = Operation("admin.change", "admin:change", audit="notices.edited")
 
 POLICY = {
     "schema": 1,

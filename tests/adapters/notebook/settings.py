@@ -45,6 +45,5 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["wellstreak_trust.adapters.django.rest_framework.TrustAuthentication"],
     "EXCEPTION_HANDLER": "wellstreak_trust.adapters.django.rest_framework.problem_handler",
 }
-WELLSTREAK_SHARED_MODELS = ["notebook.Notice"]
+WELLSTREAK_SHARED_MODELS = ["notebook.Notice", "notebook.Reply"]
 WELLSTREAK_TRUST = "notebook.security.trust"
-WELLSTREAK_TRUST_PUBLIC = {"/admin/login/": "it sends people to where they sign in"}

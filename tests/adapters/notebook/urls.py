@@ -1,7 +1,7 @@
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
-from . import api
+from . import admin, api
 
 router = SimpleRouter()
 router.register("notes", api.Notes)
@@ -15,4 +15,5 @@ urlpatterns = [
     path("w/<t>/function", api.function),
     path("w/<t>/stream", api.stream),
     path("open", api.Open.as_view()),
+    path("admin/", admin.site.urls),
 ]

@@ -44,7 +44,11 @@ def _declared(callback: Any) -> list[Declaration | None]:
 
     Never on the class: a subclass with a `dispatch` of its own would look guarded and not be.
     """
-    found = declaration_of(callback) or getattr(_site_of(callback), "declaration", None)
+    site, model = _admin_of(callback)
+    if isinstance(site, Declaration):
+        rows = [Declaration(operation=operation) for operation in getattr(model, "operations", {}).values()]
+        return [site, *rows]
+    found = declaration_of(callback)
     view = getattr(callback, "view_class", None) or getattr(callback, "cls", None)
     if found is not None or view is None:
         return [found]
@@ -57,6 +61,8 @@ def _declared(callback: Any) -> list[Declaration | None]:
     return [declaration_of(handler) for handler in handlers] or [None]
 
 
-def _site_of(callback: Any) -> Any:
-    """The admin site that guards a view, where Django's own wrapper tells it."""
-    return getattr(callback, "admin_site", None) or getattr(getattr(callback, "model_admin", None), "admin_site", None)
+def _admin_of(callback: Any) -> tuple[Any, Any]:
+    """What an admin site says for all its views, and the model whose view this is: Django's wrapper tells both."""
+    model = getattr(callback, "model_admin", None)
+    site = getattr(callback, "admin_site", None) or getattr(model, "admin_site", None)
+    return getattr(site, "declaration", None), model
