@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("suite", ["drf", "admin"])
+@pytest.mark.parametrize("suite", ["drf", "admin", "commands"])
 def test_the_notebook(suite: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", "-p", "notebook_setup", "-n",

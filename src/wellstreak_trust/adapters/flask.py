@@ -22,6 +22,8 @@ from .visit import Visit
 try:
     from flask import Flask, Response, current_app, make_response, request
     from werkzeug.exceptions import HTTPException
+
+    from .flask_cli import commands
 except ImportError:
     raise MissingExtra(
         "the Flask adapter needs Flask", hint="pip install 'wellstreak-trust[flask]'", reason="extra"
@@ -63,6 +65,7 @@ class TrustExtension:
         forwarded_host: bool = False,
     ) -> None:
         self.edge: Edge = Edge(trust, scheme_is_trusted=scheme_is_trusted, forwarded_host=forwarded_host)
+        self.opened: dict[str, str] = {}  # path to reason, of what the host opened from outside
         require_blocking(self.edge.guard, "Flask", "this Trust")
         if app is not None:
             self.init_app(app)
@@ -80,6 +83,7 @@ class TrustExtension:
         app.before_request(self._preflight)
         app.after_request(self._decorate)
         app.context_processor(lambda: {"csp_nonce": csp_nonce})
+        app.cli.add_command(commands(_rules, self.opened))
 
     def _render(self, error: TrustError) -> Response:
         problem = self.edge.problem(error)
@@ -232,6 +236,15 @@ def assert_all_routes_declared(app: Flask, *, public: Mapping[str, str] | None =
     Raises:
         ConfigurationError: names every such path; or an operation that the app's `Trust` cannot serve.
     """
-    found = [(str(rule), declaration_of(app.view_functions.get(rule.endpoint))) for rule in app.url_map.iter_rules()]
     held: TrustExtension | None = app.extensions.get(_NAME)
+    if held is not None:
+        held.opened.update(public or {})
+    found = [(path, declared) for path, _, declared in _rules(app)]
     refuse_undeclared(found, public or {}, held.edge if held is not None else None)
+
+
+def _rules(app: Flask) -> list[tuple[str, set[str] | None, Declaration | None]]:
+    return [
+        (str(rule), rule.methods, declaration_of(app.view_functions.get(rule.endpoint)))
+        for rule in app.url_map.iter_rules()
+    ]
