@@ -3,14 +3,16 @@
 PYTHON    ?= python3
 VENV      ?= .venv
 FRAMEWORK ?= fastapi
+DIST      ?= dist
+REF       ?= HEAD
 BIN       := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench docs lock clean
+.PHONY: help demo test test-all lint bench docs lock sbom dist reproducible verify clean
 .NOTPARALLEL: # one environment, filled by one installer at a time
 
 help: ## what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -50,6 +52,18 @@ docs: $(VENV)/.test ## the manual, warnings as errors
 
 lock: $(BIN)/python ## export the pinned requirements anew
 	@tools/lock $(BIN)
+
+sbom: $(VENV)/.test ## bills of material of the tree as it is, in dist/sbom/
+	@rm -rf dist/sbom && $(BIN)/python tools/sbom.py dist/sbom
+
+dist: $(VENV)/.test ## the files of a release, of the last commit: wheel, sdist, bills of material, SHA256SUMS
+	@tools/dist $(BIN)/python dist
+
+reproducible: $(VENV)/.test ## two builds of the last commit, in two surroundings, are the same bytes
+	@tools/reproducible $(BIN)/python
+
+verify: ## rebuild what lies in dist/ and compare; REF=v1.2.3 names the commit, DIST=folder another place
+	@$(PYTHON) tools/verify_release.py $(DIST)/*.whl $(DIST)/*.tar.gz --ref $(REF)
 
 clean: ## remove what the commands made
 	rm -rf $(VENV) .venv-* docs/_build dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -12,7 +12,7 @@ from wellstreak_trust.authz import Policy
 from wellstreak_trust.cli.__main__ import app
 from wellstreak_trust.core import ConfigurationError
 from wellstreak_trust.core.principal import StepUp
-from wellstreak_trust.guard import WORKSPACE_OPERATIONS, Operation, governance
+from wellstreak_trust.guard import WORKSPACE_OPERATIONS, Operation, Operations, governance
 from wellstreak_trust.tenancy import Feature, Memberships, Plan
 
 PRESET = Policy.preset("wellstreak")
@@ -62,6 +62,7 @@ def test_a_cell_is_role_and_plan_together(operation: str, role: str, plan: str |
     assert FOUND.cell(operation, role, plan) == cell
 
 
+@pytest.mark.asvs("8.1.1")
 def test_markdown() -> None:
     assert FOUND.to_markdown() == (
         "## \\<acme\\>: free\n\n"
@@ -94,19 +95,29 @@ def test_without_plans_there_is_one_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operations", "plans"),
+    ("operations", "plans", "reason"),
     [
-        ((*OPERATIONS, OPERATIONS[0]), PLANS),
-        (OPERATIONS, (*PLANS, PLANS[0])),
-        ((Operation("x", "docs:raed"),), PLANS),
-        ((Operation("x", "docs:read", feature="edtior"),), PLANS),
+        ((*OPERATIONS, OPERATIONS[0]), PLANS, "governance"),
+        (OPERATIONS, (*PLANS, PLANS[0]), "governance"),
+        ((Operation("x", "docs:raed"),), PLANS, "unknown_permission"),
+        ((Operation("x", "docs:read", feature="edtior"),), PLANS, "unsold_feature"),
     ],
     ids=["operation twice", "plan twice", "unknown permission", "feature in no plan"],
 )
-def test_what_nobody_could_run_is_refused(operations: Any, plans: Any) -> None:
+def test_what_nobody_could_run_is_refused(operations: Any, plans: Any, reason: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         governance(operations, POLICY, plans)
-    assert refused.value.reason == "governance"
+    assert refused.value.reason == reason
+
+
+def test_a_registry_gives_the_same_matrix_and_all_faults_are_told_at_once() -> None:
+    assert governance(Operations(OPERATIONS), POLICY, PLANS) == FOUND
+    wrong = Operations((Operation("x", "docs:raed", feature="edtior"), Operation("y", "docs:wirte")))
+    with pytest.raises(ConfigurationError) as refused:
+        governance(wrong, POLICY, PLANS)
+    assert [fault.reason for fault in refused.value.faults] == [
+        "unknown_permission", "unsold_feature", "unknown_permission",
+    ]  # fmt: skip
 
 
 def test_every_operation_of_a_workspace_is_one_of_the_preset_and_a_verb() -> None:
@@ -124,9 +135,10 @@ def test_every_operation_of_a_workspace_is_one_of_the_preset_and_a_verb() -> Non
 # --- the command -----------------------------------------------------------------------------------------------------
 
 HOST = """
-from wellstreak_trust.guard import Operation
+from wellstreak_trust.guard import Operation, Operations
 from wellstreak_trust.tenancy import Feature, Plan
 OPERATIONS = (Operation("docs.read", "docs:read", feature="editor"),)
+REGISTRY = Operations(OPERATIONS)
 PLANS = (Plan("free"), Plan("pro", {"editor": Feature()}))
 WRONG = 7
 """
@@ -155,6 +167,7 @@ def test_the_command_shows_and_compares(host: str, tmp_path: Path) -> None:
     assert "| docs.read | docs:read | plan | editor |  |" in text
     (tmp_path / "reviewed.md").write_text(text)
     assert run(*asked, "--check", "reviewed.md")[0] == 0
+    assert run(f"{host}:REGISTRY", *asked[1:], "--check", "reviewed.md")[0] == 0
     assert run(*asked, "--check", "reviewed.md", "--format", "html")[0] == 1
     assert run(*asked, "--check", "missing.md")[0] == 1
     assert run(*asked, "--format", "html")[1].startswith("<table>")

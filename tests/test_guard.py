@@ -139,6 +139,7 @@ def test_the_order_of_refusals_is_cheapest_first() -> None:
         world.guard.enter(world.facts(), READ)
 
 
+@pytest.mark.asvs("2.2.2")
 @pytest.mark.parametrize(
     ("who", "path", "operation", "error"),
     [

@@ -77,6 +77,7 @@ class World:
         return caught.value
 
 
+@pytest.mark.asvs("2.3.5")
 def test_it_opens_once_and_stands_on_record() -> None:
     world = World()
     assert world.refused().problem()["code"] == "approval_required"

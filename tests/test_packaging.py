@@ -66,6 +66,7 @@ def test_an_extra_named_in_a_hint_exists() -> None:
 # --- pins --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("15.1.2", "15.2.4")
 @pytest.mark.parametrize("path", PINS, ids=lambda path: path.stem)
 def test_every_pin_is_exact_and_has_hashes(path: Path) -> None:
     entries = path.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,7 @@ UNSAFE: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.asvs("13.2.3")
 @pytest.mark.parametrize("kind", UNSAFE)
 def test_unsafe_settings_are_refused_without_their_value(kind: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -137,3 +140,69 @@ def test_limits_are_counted_where_the_setting_says(tmp_path: Path, redis_url: st
     with pytest.raises(ConfigurationError) as refused:
         composed(tmp_path, redis_url="redis://:hunter2@host:port")
     assert "hunter2" not in str(refused.value) + refused.value.detail + refused.value.hint
+
+
+# --- what the manual says of each setting ----------------------------------------------------------------------------
+
+WORDS: dict[str, dict[str, Any]] = tomllib.loads(
+    (Path(__file__).parents[1] / "docs/reference/settings.toml").read_text(encoding="utf-8")
+)
+REFUSALS = [(name, reason, value) for name, entry in WORDS.items() for reason, value in entry["refused"].items()]
+
+
+def test_the_manual_knows_every_setting_and_no_other() -> None:
+    assert list(WORDS) == list(TrustSettings.model_fields)
+    assert all(field.description for field in TrustSettings.model_fields.values())
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], TrustSettings]:
+    """Settings of a whole host out of the environment, with one of them changed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "short.key").write_bytes(b"too short")
+    base = {"DATABASE_URL": f"sqlite:///{tmp_path}/trust.db", "TENANT_PATH": "/w/{tenant}/", "ALLOW_MEMORY": "true"}
+
+    def changed(name: str, value: str) -> TrustSettings:
+        for variable, text in {**base, name.upper(): value}.items():
+            monkeypatch.setenv(f"WELLSTREAK_TRUST_{variable}", text)
+        return TrustSettings()
+
+    return changed
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_the_manuals_example_is_taken(environment: Callable[[str, str], TrustSettings], name: str) -> None:
+    rows = {row: origin for row, _, origin in environment(name, WORDS[name]["example"]).explain()}
+    assert rows[name] == "environment"
+
+
+@pytest.mark.parametrize(("name", "reason", "value"), REFUSALS)
+def test_the_manuals_refusals_are_those_of_the_code(
+    environment: Callable[[str, str], TrustSettings], name: str, reason: str, value: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Trust.from_settings(environment(name, value))
+    assert caught.value.reason == reason
+    if reason == "unsafe_setting":
+        assert caught.value.detail.startswith(f"{name}: ")
+        assert f"WELLSTREAK_TRUST_{name.upper()}" in caught.value.hint
+        assert value not in str(caught.value)
+
+
+def test_a_key_file_that_is_no_key_is_a_refusal_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "audit.pem").write_text("no key")
+    with pytest.raises(ConfigurationError) as caught:
+        composed(tmp_path, audit_key_file=tmp_path / "audit.pem")
+    assert caught.value.reason == "key_file"
+    assert caught.value.detail.startswith("audit.pem: ")
+
+
+def test_a_registry_is_handed_on_to_the_trust(tmp_path: Path) -> None:
+    from wellstreak_trust import Operations
+
+    url = f"sqlite:///{tmp_path / 'trust.db'}"
+    settings = TrustSettings(database_url=url, tenant_path="/w/{tenant}/", allow_memory=True)
+    registry = Operations([_operation()])
+    trust = Trust.from_settings(settings, operations=registry)
+    assert trust.operations is registry
+    assert registry.faults(trust) == []

@@ -6,7 +6,9 @@
     tools/asvs.py --check    tells what is wrong with it; status 1 if anything is
 
 A test says what it proves by ``@pytest.mark.asvs("9.1.1", "9.1.2")``; ``pytestmark`` counts for a module. They are read
-from the source, so that nothing has to be imported. What must be proved stands in docs/standards/asvs-5.toml.
+from the source, so that nothing has to be imported. docs/standards/asvs-5.toml lists every requirement of the chapters
+that this package touches. One that stands there with nothing but its words must have a test; any other says why it has
+none, under `host` (the task of whoever installs this package), `open` (not covered) or `absent` (nothing to apply to).
 """
 
 from __future__ import annotations
@@ -24,27 +26,49 @@ LIST = Path("docs/standards/asvs-5.toml")
 PAGE = Path("docs/standards/asvs-5.md")
 HEAD = """# OWASP ASVS 5.0
 
-The requirements of the OWASP Application Security Verification Standard 5.0.0 that this package answers for, in our own
-words, and the tests that prove them. What is the host's alone, such as its forms and its network, is not in the list.
-`tools/asvs.py` writes this page; the suite fails where it is stale.
+Every requirement of the OWASP Application Security Verification Standard 5.0.0 in the chapters that this package
+touches, in our own words. A requirement is *proved by tests*, *the host's task*, *not covered*, or *does not apply*
+because there is nothing here that it could apply to. Left out are V5 (files that users upload) and V17 (WebRTC).
+
+A proof here is about this package. A host that installs it has the control; that its own code uses the control
+everywhere is for its own verification to show. `tools/asvs.py` writes this page; the suite fails where it is stale.
 """
-PENDING = "*no test yet*"
+TITLES = {
+    "V1": "Encoding and sanitization",
+    "V2": "Validation and business logic",
+    "V3": "Web frontend security",
+    "V4": "API and web service",
+    "V6": "Authentication",
+    "V7": "Session management",
+    "V8": "Authorization",
+    "V9": "Self-contained tokens",
+    "V10": "OAuth and OIDC",
+    "V11": "Cryptography",
+    "V12": "Secure communication",
+    "V13": "Configuration",
+    "V14": "Data protection",
+    "V15": "Secure coding and architecture",
+    "V16": "Security logging and error handling",
+}
+NO_TEST = "No test yet"
+REASONS = {"host": "The host's task", "open": "Not covered", "absent": "Does not apply"}
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """One requirement: its number, what it says in our words, and whether its test is still to come."""
+    """One requirement: its number, what it says in our words, and why it has no test, if it has none."""
 
     number: str
     chapter: str
     says: str
-    pending: bool
+    status: str = "proved"
+    why: str = ""
 
 
 def required(root: Path = ROOT) -> list[Requirement]:
     chapters = tomllib.loads((root / LIST).read_text(encoding="utf-8"))
     return [
-        Requirement(number, chapter, entry["says"], entry.get("pending", False))
+        Requirement(number, chapter, entry["says"], *next(((key, entry[key]) for key in REASONS if key in entry), ()))
         for chapter, entries in chapters.items()
         for number, entry in entries.items()
     ]
@@ -65,7 +89,17 @@ def proofs(root: Path = ROOT) -> dict[str, list[str]]:
 def problems(root: Path = ROOT) -> list[str]:
     wanted, proved = required(root), proofs(root)
     known = {each.number for each in wanted}
-    found = [f"{each.number} has no test" for each in wanted if not each.pending and each.number not in proved]
+    found = [f"{each.number} has no test" for each in wanted if each.status == "proved" and each.number not in proved]
+    found += [
+        f"{each.number} is proved by {proved[each.number][0]} and said to have no test ({each.status})"
+        for each in wanted
+        if each.status != "proved" and each.number in proved
+    ]
+    found += [
+        f"{each.number} stands in chapter {each.chapter}"
+        for each in wanted
+        if each.chapter not in TITLES or not each.number.startswith(f"{each.chapter[1:]}.")
+    ]
     strange = [number for number in proved if number not in known]
     found += [f"{number} is proved by {proved[number][0]} and is not in {LIST}" for number in strange]
     page = root / PAGE
@@ -75,15 +109,30 @@ def problems(root: Path = ROOT) -> list[str]:
 
 
 def written(wanted: list[Requirement], proved: Mapping[str, list[str]]) -> str:
-    lines = [HEAD]
-    for chapter in dict.fromkeys(each.chapter for each in wanted):
-        lines += [f"## {chapter.capitalize()}", "", "| | requirement | tests |", "|---|---|---|"]
-        for each in wanted:
-            if each.chapter == chapter:
-                tests = "<br>".join(_short(proved[each.number])) if each.number in proved else PENDING
-                lines.append(f"| {each.number} | {each.says} | {tests} |")
-        lines.append("")
-    return "\n".join(lines)
+    by_chapter: dict[str, list[Requirement]] = defaultdict(list)
+    for each in wanted:
+        by_chapter[each.chapter].append(each)
+    lines = [HEAD, *_counts(by_chapter)]
+    for chapter, entries in by_chapter.items():
+        lines += ["", f"## {chapter} {TITLES.get(chapter, '')}", "", "| | requirement | |", "|---|---|---|"]
+        for each in entries:
+            reason = f"*{REASONS.get(each.status, NO_TEST)}.* {each.why}".rstrip()
+            said = "<br>".join(_short(proved[each.number])) if each.number in proved else reason
+            lines.append(f"| {each.number} | {each.says} | {said} |")
+    return "\n".join([*lines, ""])
+
+
+def _counts(by_chapter: Mapping[str, list[Requirement]]) -> Iterator[str]:
+    """How many requirements of each chapter have which status, and the sum."""
+    names = ("proved", *REASONS)
+    yield "| chapter | proved by tests | the host's task | not covered | does not apply |"
+    yield "|---|---|---|---|---|"
+    total = dict.fromkeys(names, 0)
+    for chapter, entries in by_chapter.items():
+        counts = {name: sum(each.status == name for each in entries) for name in names}
+        total = {name: total[name] + counts[name] for name in names}
+        yield f"| {chapter} {TITLES.get(chapter, '')} | " + " | ".join(map(str, counts.values())) + " |"
+    yield "| all | " + " | ".join(map(str, total.values())) + " |"
 
 
 def _short(tests: list[str]) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from docutils import nodes
@@ -28,20 +29,6 @@ class _Table(SphinxDirective):
         parent = nodes.container()
         self.state.nested_parse(StringList(text, self.get_source_info()[0]), self.content_offset, parent)
         return parent.children
-
-
-class ErrorCodes(_Table):
-    """Every error that can be raised, with what clients see of it."""
-
-    header = ("code", "status", "title", "raised for", "class")
-
-    def rows(self) -> Iterator[Sequence[str]]:
-        from wellstreak_trust.core.errors import TrustError
-
-        found = sorted(set(_leaves(TrustError)), key=lambda kind: (kind.status, kind.code, kind.__name__))
-        for kind in found:
-            why = (kind.__doc__ or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`").strip()
-            yield f"`{kind.code}`", str(kind.status), kind.title, why, f"`{kind.__name__}`"
 
 
 class DoctorCodes(_Table):
@@ -86,16 +73,19 @@ class ConnectionEdges(_Table):
 
 
 class Settings(_Table):
-    """Every setting with its variable and its default."""
+    """Every setting with its variable, its default, and what reference/settings.toml says of it."""
 
-    header = ("variable", "default", "meaning")
+    header = ("variable", "meaning", "default", "example", "refused as")
 
     def rows(self) -> Iterator[Sequence[str]]:
         from wellstreak_trust.settings import PREFIX, TrustSettings
 
+        words = tomllib.loads((Path(__file__).parents[1] / "reference/settings.toml").read_text(encoding="utf-8"))
         for name, field in TrustSettings.model_fields.items():
             default = "" if field.default is None else f"`{field.default}`"
-            yield f"`{PREFIX}{name.upper()}`", default, (field.description or "").replace("<", r"\<")
+            meaning = (field.description or "").replace("<", r"\<")
+            refused = ", ".join(f"`{reason}` (`{value}`)" for reason, value in words[name]["refused"].items())
+            yield f"`{PREFIX}{name.upper()}`", meaning, default, f"`{words[name]['example']}`", refused
 
 
 class QueryKeys(_Table):
@@ -149,15 +139,6 @@ class CefFields(_Table):
         yield from ((f"`{name}`", held) for name, held in CEF_FIELDS)
 
 
-def _leaves(kind: type[Any]) -> Iterator[type[Any]]:
-    """A class and its descendants, as far as they are part of the package and can be raised."""
-    if not kind.abstract:
-        yield kind
-    for child in kind.__subclasses__():
-        if child.__module__.startswith("wellstreak_trust."):
-            yield from _leaves(child)
-
-
 def by_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.Element) -> Any:
     """A class is documented in the room that exports it, while annotations name the module that holds it."""
     parts = str(node.get("reftarget", "")).split(".")
@@ -175,7 +156,6 @@ def only_its_own(app: Sphinx, what: str, name: str, member: object, *_: Any) -> 
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.add_directive("error-codes", ErrorCodes)
     app.add_directive("doctor-codes", DoctorCodes)
     app.add_directive("provider-presets", ProviderPresets)
     app.add_directive("connection-edges", ConnectionEdges)

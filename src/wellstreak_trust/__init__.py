@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .guard import Grant as Grant
     from .guard import Guard as Guard
     from .guard import Operation as Operation
+    from .guard import Operations as Operations
     from .settings import TrustSettings as TrustSettings
     from .trust import Trust as Trust
 
@@ -29,6 +30,7 @@ _ROOMS = {
     "Guard": "guard",
     "Membership": "core.tenant",
     "Operation": "guard",
+    "Operations": "guard",
     "Principal": "core.principal",
     "RequestFacts": "core.http",
     "Secret": "core.secret",
@@ -46,6 +48,7 @@ __all__ = [
     "Guard",
     "Membership",
     "Operation",
+    "Operations",
     "Principal",
     "RequestFacts",
     "Secret",

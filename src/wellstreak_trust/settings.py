@@ -8,21 +8,24 @@ of default.
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
-from .core.errors import ConfigurationError, MissingExtra
+from .core.errors import ConfigurationError, MissingExtra, UsageError
 from .core.secret import Secret
 
 if TYPE_CHECKING:
+    from .audit import Ed25519Signer
+    from .guard import Operations
     from .storage.sql.database import SqlPort
     from .trust import Trust
 
 try:
     from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
-    from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+    from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 except ImportError:
     raise MissingExtra(
         "TrustSettings needs pydantic-settings", hint="pip install 'wellstreak-trust[settings]'", reason="extra"
@@ -31,6 +34,7 @@ except ImportError:
 __all__ = ["Origin", "TrustSettings", "audit_log", "compose"]
 
 PREFIX: Final = "WELLSTREAK_TRUST_"
+_OF_COMMANDS: Final = frozenset(("WELLSTREAK_TRUST_APP", "WELLSTREAK_TRUST_PKCS11_MODULE"))  # read by the command line
 _WELL_KNOWN: Final = frozenset(("changeme", "change-me", "secret", "password", "insecure", "test", "dev", "default"))
 
 Origin = Literal["argument", "environment", "default"]
@@ -48,7 +52,9 @@ class TrustSettings(BaseSettings):
         env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
     )
 
-    profile: Literal["production", "development", "test"] = "production"
+    profile: Literal["production", "development", "test"] = Field(
+        default="production", description="how much is refused; production refuses what loses data"
+    )
     database_url: Annotated[Secret[str], NoDecode] = Field(
         default=Secret("sqlite:///wellstreak_trust.db"), description="SQLAlchemy URL"
     )
@@ -62,10 +68,12 @@ class TrustSettings(BaseSettings):
     tenant_header: str | None = Field(default=None, description="header that names the tenant")
     trusted_origins: tuple[str, ...] = Field(default=(), description="origins whose pages may send requests")
     cors_origins: tuple[str, ...] = Field(default=(), description="origins that may read answers")
-    cors_credentials: bool = False
-    origin_mode: Literal["strict", "compat"] = "strict"
+    cors_credentials: bool = Field(default=False, description="whether these origins may send cookies")
+    origin_mode: Literal["strict", "compat"] = Field(
+        default="strict", description="compat lets requests of browsers without fetch metadata pass by their Origin"
+    )
     trusted_proxies: tuple[str, ...] = Field(default=(), description="addresses and networks of your proxies")
-    client_header: str = "x-forwarded-for"
+    client_header: str = Field(default="x-forwarded-for", description="field in which your proxies name the client")
     limits: dict[str, str] = Field(
         default={"client": "60/minute", "tenant": "3000/minute"}, description="rule name = key it counts by: N/unit"
     )
@@ -79,8 +87,8 @@ class TrustSettings(BaseSettings):
     audit_personal_key_file: Path | None = Field(
         default=None, description="key without which personal values in the trail cannot be read; never changes"
     )
-    session_idle: timedelta = timedelta(minutes=30)
-    session_absolute: timedelta = timedelta(hours=12)
+    session_idle: timedelta = Field(default=timedelta(minutes=30), description="a session ends after this unused")
+    session_absolute: timedelta = Field(default=timedelta(hours=12), description="a session ends after this anyway")
     issuer: str | None = Field(default=None, description="OpenID Connect issuer")
 
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
@@ -92,6 +100,8 @@ class TrustSettings(BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             raise _translated(error) from None
+        except SettingsError as error:
+            raise _unread(error) from None
         for name in type(self).model_fields:
             self._origins[name] = _origin(name, values)
 
@@ -114,8 +124,9 @@ class TrustSettings(BaseSettings):
         if self.profile == "production":
             if ":memory:" in self.database_url.reveal() or self.database_url.reveal() in ("sqlite://", "sqlite:///"):
                 raise ValueError("database_url: an in-memory database in production; name a file or a server")
-            if any(origin.startswith("http://") for origin in (*self.trusted_origins, *self.cors_origins)):
-                raise ValueError("trusted_origins: a plain http origin in production; write https://")
+            for name in ("trusted_origins", "cors_origins"):
+                if any(origin.startswith("http://") for origin in getattr(self, name)):
+                    raise ValueError(f"{name}: a plain http origin in production; write https://")
         return self
 
     def explain(self) -> list[tuple[str, str, Origin]]:
@@ -130,7 +141,7 @@ def _origin(name: str, values: dict[str, Any]) -> Origin:
 
 
 def _environment() -> frozenset[str]:
-    return frozenset(name.upper() for name in os.environ if name.upper().startswith(PREFIX))
+    return frozenset(name.upper() for name in os.environ if name.upper().startswith(PREFIX)) - _OF_COMMANDS
 
 
 def _refuse_unknown(values: dict[str, Any]) -> None:
@@ -148,15 +159,28 @@ def _refuse_unknown(values: dict[str, Any]) -> None:
 
 def _translated(error: ValidationError) -> ConfigurationError:
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "settings"
+    text = first["msg"].removeprefix("Value error, ")
+    # What concerns several settings names the one at fault itself.
+    place = ".".join(str(part) for part in first["loc"]) or text.partition(":")[0]
     return ConfigurationError(
-        f"{place}: {first['msg'].removeprefix('Value error, ')}",
+        f"{place}: {text}" if first["loc"] else text,
         hint=f"set {PREFIX}{place.upper()} or the keyword {place}",
         reason="unsafe_setting",
     )
 
 
-def compose(settings: TrustSettings) -> Trust:
+def _unread(error: SettingsError) -> ConfigurationError:
+    """A variable that is no JSON; the cause quotes its value, so it goes no further."""
+    named = re.search(r'field "(\w+)"', str(error))
+    place = named[1] if named is not None else "a setting"
+    return ConfigurationError(
+        f"{place}: not the JSON of a list or a table",
+        hint=f"""set {PREFIX}{place.upper()} to JSON, such as '["a", "b"]', or '{{"a": "b"}}' for limits""",
+        reason="unsafe_setting",
+    )
+
+
+def compose(settings: TrustSettings, operations: Operations | None = None) -> Trust:
     """Builds a `Trust` over one SQL database from settings.
 
     Raises:
@@ -195,6 +219,7 @@ def compose(settings: TrustSettings) -> Trust:
         security_headers=SecurityHeaders.api(),
         client_address=ClientAddress(settings.trusted_proxies, header=settings.client_header),
         counters=Counters(),
+        operations=operations,
     )
 
 
@@ -265,9 +290,16 @@ def audit_log(settings: TrustSettings, port: SqlPort) -> Any:
     from .core.secret import Secret
     from .storage.sql import SqlAuditStore
 
-    signer = Ed25519Signer.from_pem(_read(settings.audit_key_file)) if settings.audit_key_file else None
+    signer = _signer(settings.audit_key_file, Ed25519Signer) if settings.audit_key_file else None
     personal = Secret(_read(settings.audit_personal_key_file)) if settings.audit_personal_key_file else None
     return AuditLog(SqlAuditStore(port), signer=signer, origin=settings.audit_origin, personal_key=personal)
+
+
+def _signer(path: Path, signer: type[Ed25519Signer]) -> Ed25519Signer:
+    try:
+        return signer.from_pem(_read(path))
+    except UsageError as error:
+        raise ConfigurationError(f"{path.name}: {error.detail}", hint=error.hint, reason="key_file") from None
 
 
 def _secrets(settings: TrustSettings, port: SqlPort, audit: Any) -> Any:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .core.http import RequestFacts
     from .core.principal import Principal
     from .core.tenant import TenantContext
+    from .guard import Operations
     from .settings import TrustSettings
 
 __all__ = [
@@ -124,6 +125,8 @@ class Trust:
         secrets, webhooks: kept for the host's handlers.
         cors, security_headers: applied by the adapters.
         client_address: whom per-address limits count; trusts no proxy unless told to.
+        counters: told what was decided.
+        operations: every governed action, where the host declares them in one place; no other is then served.
 
     Raises:
         ConfigurationError: with the reason and the line that fixes it.
@@ -145,6 +148,7 @@ class Trust:
     security_headers: Any = None
     client_address: ClientAddress | None = None
     counters: Counting | None = None
+    operations: Operations | None = None
 
     def __post_init__(self) -> None:
         if self.profile not in _PROFILES:
@@ -156,18 +160,32 @@ class Trust:
                 _refuse_unsafe(place, part)
         if not hasattr(self.audit, "aemit"):
             raise ConfigurationError("audit has no aemit", hint="audit=AuditLog(store)", reason="audit")
+        if self.operations is not None and not hasattr(self.operations, "unrouted"):
+            raise ConfigurationError(
+                "operations is no registry", hint="operations=Operations([...])", reason="operations"
+            )
         install_elevation_sink(self.audit)
 
+    def observing(self) -> list[tuple[str, str]]:
+        """(place, part) of every part that only watches where it could refuse, such as a limit rule in shadow mode.
+
+        Empty is the state to reach: a part that observes protects nobody. A guard of an ORM is not part of a `Trust`.
+        """
+        return [(place, type(part).__name__) for place, part in _parts(self) if getattr(part, "observes", None) is True]
+
     @classmethod
-    def from_settings(cls, settings: TrustSettings) -> Trust:
+    def from_settings(cls, settings: TrustSettings, *, operations: Operations | None = None) -> Trust:
         """Builds every part from settings; the stores are SQL, over the database the settings name.
+
+        Args:
+            operations: the host's registry, which no setting can hold.
 
         Raises:
             ConfigurationError: settings that are missing or unsafe in their profile.
         """
         from .settings import compose
 
-        return compose(settings)
+        return compose(settings, operations)
 
 
 _PROFILES: Final = ("production", "development", "test")

@@ -80,6 +80,7 @@ def test_a_genuine_host_field_is_the_authority(kind: str, host: str) -> None:
     assert read(kind, "/x", ("Host", host)).url == f"http://{host}/x?q=1"
 
 
+@pytest.mark.asvs("1.1.1")
 @pytest.mark.parametrize("kind", KINDS)
 @given(
     host=st.text(st.characters(max_codepoint=255), max_size=40),
@@ -98,6 +99,7 @@ def test_a_target_in_absolute_form_and_an_asterisk_are_paths() -> None:
     assert FactsReader(ClientAddress()).asgi({"type": "http", "path": "/w/\ud800é"}).target.path == "/w/%3F%C3%A9"
 
 
+@pytest.mark.asvs("4.1.3")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("peer", "lines", "scheme"),

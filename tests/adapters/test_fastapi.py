@@ -19,7 +19,14 @@ from ways import HOST, Answer, call_asgi
 
 from wellstreak_trust import Grant, Operation
 from wellstreak_trust.adapters import starlette
-from wellstreak_trust.adapters.fastapi import Guarded, TrustMiddleware, assert_all_routes_declared, problems, public
+from wellstreak_trust.adapters.fastapi import (
+    Guarded,
+    TrustMiddleware,
+    assert_all_routes_declared,
+    problems,
+    public,
+    undeclared_routes,
+)
 from wellstreak_trust.core import ConfigurationError
 from wellstreak_trust.core.errors import InvalidRequest
 from wellstreak_trust.tenancy import current_tenant
@@ -124,6 +131,7 @@ def test_guarded_generators_are_refused_when_decorated() -> None:
         assert caught.value.reason == "guarded_generator"
 
 
+@pytest.mark.asvs("8.2.1", "13.4.5")
 def test_every_kind_of_route_is_found(site: Site) -> None:
     async def plain() -> str:
         return "x"
@@ -146,6 +154,9 @@ def test_every_kind_of_route_is_found(site: Site) -> None:
         assert path in caught.value.detail
     with pytest.raises(ConfigurationError, match=r"/docs, /docs/oauth2-redirect, /openapi.json, /redoc"):
         assert_all_routes_declared(FastAPI())
+    assert undeclared_routes(FastAPI()) == ["/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc"]
+    assert "/outer/inner/a" in undeclared_routes(site.app)
+    assert starlette.undeclared_routes(FastAPI(), public={"/docs": "read by developers"})[0] == "/docs/oauth2-redirect"
     described = dict.fromkeys(("/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc"), "a test")
     assert_all_routes_declared(FastAPI(), public=described)
 

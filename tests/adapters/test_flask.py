@@ -20,6 +20,7 @@ from wellstreak_trust.adapters.flask import (
     facts_of,
     guarded,
     public,
+    undeclared_routes,
 )
 from wellstreak_trust.core import ConfigurationError
 from wellstreak_trust.core.errors import AccessDenied, Conflict, InvalidRequest, StoreUnavailable
@@ -62,6 +63,9 @@ def test_blueprints_static_files_and_class_views_are_routes_too(site: Site, tmp_
     open_blueprint = flask.Blueprint("open", __name__)
     open_blueprint.add_url_rule("/open", view_func=lambda: "x", endpoint="open")
     bare.register_blueprint(open_blueprint)
+    assert undeclared_routes(site.app) == []
+    assert undeclared_routes(bare) == ["/open", "/static/<path:filename>"]
+    assert undeclared_routes(bare, public={"/static/<path:filename>": "assets", "/open": " "}) == ["/open"]
     with pytest.raises(ConfigurationError, match=r"/open, /static/<path:filename>"):
         assert_all_routes_declared(bare)
     with pytest.raises(ConfigurationError, match="/open"):

@@ -24,6 +24,7 @@ LINES = st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=4)
 MODEST = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.asvs("2.2.1")
 @given(method=st.sampled_from(["GET", "PUT", "POST"]), lines=LINES)
 @example("PUT", [("Host", b"x/w/evil")])
 @example("PUT", [("Content-Type", b"multipart/form-data")])
@@ -37,6 +38,7 @@ def test_headers(ways: list[Way], method: str, lines: list[tuple[str, bytes]]) -
         assert 400 <= answer.status < 500, (way.name, answer)
 
 
+@pytest.mark.asvs("2.2.1")
 @given(path=st.binary(max_size=30))
 @MODEST
 def test_paths(ways: list[Way], path: bytes) -> None:

@@ -108,6 +108,7 @@ def django_site() -> Iterator[Ask]:
     del sys.modules["nonce_urls"]
 
 
+@pytest.mark.asvs("3.4.3")
 def test_the_page_and_its_policy_share_a_nonce_of_their_own(ask: Ask) -> None:
     seen = set()
     for _ in range(2):

@@ -67,6 +67,7 @@ def test_bad_credentials_look_alike(ways: list[Way], kind: str) -> None:
     assert answer.header("www-authenticate") == "Bearer"
 
 
+@pytest.mark.asvs("15.3.7")
 def test_a_good_credential_beside_another_is_refused(ways: list[Way]) -> None:
     def ask(way: Way) -> Answer:
         return way.ask("GET", "/w/acme/", way.cookie("ada"), ("Authorization", "Bearer x"))
@@ -95,6 +96,7 @@ def test_foreign_and_unknown_tenants_are_the_same_bytes(ways: list[Way]) -> None
     assert foreign.body == unknown.body == hostile.body
 
 
+@pytest.mark.asvs("8.3.1")
 def test_roles(ways: list[Way]) -> None:
     denied = everywhere(ways, lambda way: way.ask("GET", "/w/acme/billing", way.cookie("bo")))
     assert (denied.status, code(denied)) == (403, "denied")
@@ -114,6 +116,7 @@ ORIGINS: dict[str, list[tuple[str, str | bytes]]] = {
 }
 
 
+@pytest.mark.asvs("3.5.1")
 @pytest.mark.parametrize("kind", ORIGINS)
 def test_foreign_pages_are_refused_before_the_credential_is_looked_at(ways: list[Way], kind: str) -> None:
     def ask(way: Way) -> Answer:
@@ -172,6 +175,7 @@ def test_a_connection_that_is_not_active(ways: list[Way]) -> None:
     assert (answer.status, code(answer)) == (409, "connection_not_active")
 
 
+@pytest.mark.asvs("2.4.1")
 def test_burst_and_the_other_tenant(ways: list[Way]) -> None:
     def burst(way: Way) -> Answer:
         cookie = way.cookie("ada")

@@ -62,6 +62,7 @@ def connect(port: int, small: Small, origin: str | None) -> str:
     return text
 
 
+@pytest.mark.asvs("4.4.2")
 @pytest.mark.parametrize(
     "foreign", ["https://evil.test", "null", "http://127.0.0.1", "http://127.0.0.1.evil.test", None]
 )

@@ -46,6 +46,7 @@ def house():
     return sessions, keys, TestClient(app)
 
 
+@pytest.mark.asvs("15.3.3")
 def test_cve_2025_61928(house):
     sessions, keys, client = house
     cookie = f"__Host-ws_session={sessions.open('eve', tenant_id='t-eve').token.reveal()}"

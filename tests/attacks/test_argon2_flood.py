@@ -44,6 +44,7 @@ def running(monkeypatch):
     return seen
 
 
+@pytest.mark.asvs("15.2.2")
 @pytest.mark.parametrize("permits", [1, 2])
 def test_memory_is_that_of_the_permits(permits):
     done = subprocess.run(

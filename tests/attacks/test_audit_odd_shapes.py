@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from wellstreak_trust.audit import (
     ActionRegistry,
@@ -20,7 +26,9 @@ from wellstreak_trust.audit import (
     Personal,
     verify,
 )
-from wellstreak_trust.core.errors import StoreUnavailable, UsageError
+from wellstreak_trust.core.errors import AuditConflict, IntegrityError, StoreUnavailable, UsageError
+from wellstreak_trust.core.secret import Secret
+from wellstreak_trust.storage.sql import Database, SqlAuditStore
 
 WHO = {"tenant_id": "t1", "actor": {"id": "u1"}}
 LINES = ("a\u2028b", "a\u2029b", "a\x85b", "a\x9bb")
@@ -121,3 +129,72 @@ def test_one_event_of_an_odd_shape_ends_no_search(shape: Any) -> None:
     assert [found["id"] for found in log.query("target:int_3 changed:plan", tenant_id="t1")] == ["even"]
     assert "odd" in [found["id"] for found in log.query("-target:int_3", tenant_id="t1")]
     assert log.report("t1", actor={"id": "u1"}).html()
+
+
+def sql_log(path: Path) -> AuditLog:
+    database = Database(create_engine(f"sqlite:///{path}", poolclass=NullPool))
+    database.create_all()
+    return AuditLog(
+        SqlAuditStore(database),
+        SIGNER,
+        "example.com/audit",
+        ActionRegistry([ActionSpec("x.done")]),
+        personal_key=Secret(b"k" * 32),
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole") / "log.db"
+    log = sql_log(path)
+    for number in range(3):
+        log.emit(event(data={"mail": Personal(f"m{number}", subject="u1")}))
+    log.checkpoint("t1")
+    log.checkpoint()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+OFFICER = {"actor": {"id": "officer"}, "reason": "drill"}
+WORK: dict[str, Callable[[AuditLog, Path], object]] = {
+    "emit": lambda log, _: log.emit(event()),
+    "checkpoint": lambda log, _: log.checkpoint("t1"),
+    "spine": lambda log, _: log.checkpoint(),
+    "tick": lambda log, _: log.tick(),
+    "prove": lambda log, _: log.prove("t1", 0),
+    "events": lambda log, _: log.events("t1"),
+    "query": lambda log, _: log.query("actor:u1", tenant_id="t1"),
+    "export": lambda log, folder: log.export("t1", folder),
+    "report": lambda log, _: log.report("t1", **OFFICER),
+    "bundle": lambda log, folder: log.bundle("t1", folder, **OFFICER),
+    "erase": lambda log, _: log.erase("u1", tenant_id="t1", **OFFICER),
+    "prune": lambda log, folder: log.prune("t1", before=datetime(2100, 1, 1, tzinfo=UTC), archive=folder, **OFFICER),
+}
+LEAF = "seq id action actor outcome occurred_at content_digest leaf leaf_hash"
+CELLS = [
+    *(("wst_audit_leaf", name) for name in LEAF.split()),
+    *(("wst_audit_head", name) for name in "size root edge recorded_at first_seq".split()),
+    *(("wst_audit_signed", name) for name in "size root note".split()),
+    *(("wst_audit_disclosure", name) for name in "subject sealed".split()),
+    ("wst_audit_subject", "key"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "column"), CELLS)
+def test_another_type_in_any_column_is_an_error_of_ours(table: str, column: str, whole: Path, tmp_path: Path) -> None:
+    """SQLite keeps any type in any column: whoever can write a row must not choose where the interpreter fails."""
+    refused, held = set(), bytes if column in ("id", "action", "actor", "outcome", "note", "subject") else str
+    for name, work in WORK.items():
+        shutil.copy(whole, path := tmp_path / f"{name}.db")
+        with sqlite3.connect(path) as connection:
+            which = "" if table == "wst_audit_signed" else " WHERE tenant_id = 't1'"
+            if table in ("wst_audit_leaf", "wst_audit_disclosure"):
+                which += " AND seq = 1"
+            connection.execute(f"UPDATE {table} SET {column} = ?{which}", (held(b"odd") if held is bytes else "odd",))
+        try:
+            work(sql_log(path), tmp_path / name)
+        except (IntegrityError, AuditConflict):
+            refused.add(name)
+    if table in ("wst_audit_leaf", "wst_audit_head"):
+        assert refused & {"export", "events"}, "somebody who reads all of it must notice"

@@ -134,6 +134,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.asvs("16.5.3")
 @pytest.mark.parametrize("face", ["sync", "async"])
 @pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("part", VERBS)

@@ -39,6 +39,7 @@ def test_ghsa_993g_a_key_set_is_https_or_nothing(op):
             JwksSource(url)
 
 
+@pytest.mark.asvs("15.3.2")
 def test_ghsa_9v7f_a_redirect_is_not_followed(op):
     """A redirect led from the issuer's host to anybody's."""
     with op.fault("keys_redirect"), pytest.raises(ProviderUnavailable):

@@ -21,6 +21,7 @@ def clock() -> FixedClock:
     return FixedClock(datetime(2026, 11, 24, 12, 0, tzinfo=UTC))
 
 
+@pytest.mark.asvs("15.4.2")
 def test_django_axes_592_concurrent_guesses_pass_no_check_before_the_first_is_counted() -> None:
     """The usual order (look, verify, count) beside ours, with the same crowd: it looks at the secret far too often."""
     looked = {"look first": 0, "reserve first": 0}

@@ -39,6 +39,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch):
     return to
 
 
+@pytest.mark.asvs("1.3.6")
 @pytest.mark.parametrize("address", INNER)
 def test_an_issuer_leads_nowhere_inside(resolving: Any, address: str) -> None:
     tried = resolving(address)

@@ -71,7 +71,7 @@ def ask(app, client):
     assert client.post("/ask", data={"address": ADDRESS}, base_url="https://app.example.org").status_code == 200
 
 
-@pytest.mark.asvs("7.6.2")
+@pytest.mark.asvs("3.5.3", "7.6.2")
 def test_a_scanner_neither_burns_the_link_nor_gets_a_session(app, letters):
     reader, scanner = browser(app), browser(app)
     ask(app, reader)

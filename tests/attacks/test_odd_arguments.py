@@ -217,6 +217,7 @@ def test_nothing_foreign_leaves_the_factors(request: pytest.FixtureRequest, kind
         assert {name: found for name, call in calls.items() if (found := escaped(call))} == {}
 
 
+@pytest.mark.asvs("2.2.1")
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_foreign_leaves(request: pytest.FixtureRequest, kind: str) -> None:
     with stores_on(request, kind) as stores:

@@ -26,6 +26,7 @@ LOOKALIKES = {
 }
 
 
+@pytest.mark.asvs("3.4.2")
 @pytest.mark.parametrize("origin", LOOKALIKES.values(), ids=LOOKALIKES)
 def test_lookalikes_are_strangers(origin: str) -> None:
     headers = [("Origin", origin), ("Cookie", "session=1"), ("Host", "api.example.com")]
@@ -43,6 +44,7 @@ def test_patterns_that_admit_strangers_cannot_be_configured(pattern: str) -> Non
         CorsPolicy([pattern])
 
 
+@pytest.mark.asvs("3.4.2")
 def test_star_with_credentials_cannot_be_written() -> None:
     with pytest.raises(ConfigurationError, match=r"public\(\)"):
         CorsPolicy(["*"], credentials=True)

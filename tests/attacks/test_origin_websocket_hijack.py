@@ -10,6 +10,7 @@ from wellstreak_trust.origin import OriginPolicy
 HANDSHAKE = [("Host", "app.example.com"), ("Connection", "Upgrade"), ("Cookie", "session=1")]
 
 
+@pytest.mark.asvs("4.4.2")
 @pytest.mark.parametrize("upgrade", ["websocket", "WebSocket", "h2c, websocket"])
 @pytest.mark.parametrize("url", ["wss://app.example.com/ws", "https://app.example.com/ws"])
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def test_a_misspelt_effect(extra):
         policy(**extra)
 
 
+@pytest.mark.asvs("8.2.1")
 def test_an_empty_policy_allows_nothing():
     empty = Policy.from_dict({"schema": 1})
     assert empty.check(ROOT, "docs:read").code == "unknown_permission"
@@ -107,6 +108,7 @@ def test_an_unconditional_forbid_closes():
         assert closed.check(ROOT, "docs:read", resource).rule_ids == ("f",)
 
 
+@pytest.mark.asvs("1.3.2")
 @pytest.mark.parametrize(
     "text",
     ["__import__('os').system('true')", "resource.__class__", "().__class__", "principal.id.__class__",
@@ -118,6 +120,7 @@ def test_conditions_are_not_python(text):
         policy(text if "u0022" not in text else text + ")")
 
 
+@pytest.mark.asvs("1.3.2")
 def test_text_in_a_condition_stays_text():
     quoted = policy(
         **{"roles": {"root": [{"permission": "docs:read", "when": "resource.owner_id == '\" or True or \"'"}]}}

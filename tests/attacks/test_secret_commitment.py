@@ -113,6 +113,7 @@ def test_no_byte_moves_from_one_part_to_the_next(one: tuple[str, str, str], two:
         envelope.open(ONE, envelope.seal(ONE, b"v", first), second)
 
 
+@pytest.mark.asvs("11.2.5")
 def test_every_bit_and_every_length_counts() -> None:
     sealed = envelope.seal(ONE, b"xoxb-demo", CONTEXT)
     for at in range(len(sealed) * 8):

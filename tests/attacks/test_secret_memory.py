@@ -46,6 +46,7 @@ print(found)
 """
 
 
+@pytest.mark.asvs("11.7.2")
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no /proc to look into memory with")
 def test_a_borrowed_value_leaves_no_copy(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'app.db'}")

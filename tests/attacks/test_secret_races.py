@@ -130,6 +130,7 @@ def test_memory_is_atomic_too() -> None:
     assert sum(isinstance(ref, SecretConflict) for ref in found) == 7
 
 
+@pytest.mark.asvs("11.3.4", "11.5.2")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_forked_children_never_repeat_a_salt() -> None:
     key, context = envelope.EnvelopeKey(bytes(64)), envelope.EnvelopeContext("s", "t", "n", 1, "value/text")

@@ -64,6 +64,7 @@ def test_text_is_compared_as_it_is_written() -> None:
                 envelope.open(KEY, octets, replace(HERE, tenant_id=two))
 
 
+@pytest.mark.asvs("11.3.3")
 def test_every_flipped_bit_is_seen() -> None:
     for at in range(len(SEALED) * 8):
         spoilt = bytearray(SEALED)
@@ -94,6 +95,7 @@ def test_a_key_of_another_version_or_material_does_not_open_it(version: int) -> 
             envelope.open(key, SEALED, HERE)
 
 
+@pytest.mark.asvs("11.3.1", "11.3.2")
 def test_there_is_no_nonce_suite_or_tag_length_to_choose() -> None:
     """CVE-2023-4680, CVE-2020-8911, CVE-2020-8912: what the caller or the ciphertext cannot say cannot be misused."""
     import inspect

@@ -38,6 +38,7 @@ def resolver() -> TenantResolver:
     )
 
 
+@pytest.mark.asvs("8.2.2")
 @pytest.mark.parametrize(
     ("host", "path", "headers", "principal"),
     [

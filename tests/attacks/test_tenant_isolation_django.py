@@ -29,6 +29,7 @@ def answers(kind: str) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.asvs("8.4.1")
 @pytest.mark.parametrize("name", NAMES)
 def test_it_does_not_come_through(name: str) -> None:
     answer = answers("guard")[name]

@@ -636,6 +636,7 @@ def ask_in_an_order(s: Session) -> Any:
 # --- the runs ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("8.4.1")
 @pytest.mark.parametrize(
     "name",
     list(ATTACKS),

@@ -60,7 +60,7 @@ def test_somebody_elses_audience(audience):
     assert why(verifier(), signed(body=claims(aud=audience))) == "audience"
 
 
-@pytest.mark.asvs("9.2.1")
+@pytest.mark.asvs("9.2.1", "15.3.5")
 @pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
 @pytest.mark.parametrize(
     "value",

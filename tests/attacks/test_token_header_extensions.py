@@ -46,6 +46,7 @@ def test_a_token_within_a_token():
     assert why(verifier(), signed(body=inner.encode())) == "payload"
 
 
+@pytest.mark.asvs("1.5.3")
 @pytest.mark.parametrize(
     "text",
     [

@@ -63,6 +63,7 @@ def test_a_stolen_session_of_an_owner_meets_step_up_and_time() -> None:
         world.memberships.accept_ownership(ctx("accomplice", aal=2, auth_time=NOW))
 
 
+@pytest.mark.asvs("8.3.2")
 def test_a_suspended_insider_comes_back_by_no_door() -> None:
     world = World(MemoryMembershipStore())
     world.add("me", "admin")

@@ -333,6 +333,7 @@ def test_one_line_a_note(transport: Any, kind: int, tmp_path: Path) -> None:
     assert latest(anchor) is None
 
 
+@pytest.mark.asvs("12.3.2")
 def test_over_tls_the_collector_is_known_by_its_name(tmp_path: Path) -> None:
     server, trusting = tls_pair(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as listening:

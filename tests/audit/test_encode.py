@@ -28,6 +28,7 @@ def agree(fields: dict[str, Any]) -> bool:
     return {spell(fields) for spell in SPELL.values()} == {wanted} and rfc8785.dumps(fields) == wanted
 
 
+@pytest.mark.asvs("1.5.3")
 @settings(max_examples=max(100, int(os.environ.get("WT_ORACLE_CASES", "0"))))
 @given(FIELDS)
 def test_all_encoders_agree_byte_for_byte(fields: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -177,3 +178,39 @@ def test_credentials_do_not_enter_the_trail(fields: dict[str, Any], make: Make) 
     assert b"hunter2" not in leaf
     assert b"***" in leaf or len(leaf) > 8_000
     assert repr(event) == before
+
+
+TEXTS = st.text(max_size=20) | st.sampled_from(['"id":"', '"outcome":"', '\\"id\\":\\"', 'x","outcome":"success"'])
+NESTED = st.recursive(TEXTS | st.integers(-9, 9) | st.none(), lambda below: st.dictionaries(TEXTS, below, max_size=3))
+
+
+@settings(max_examples=150)
+@given(
+    data=st.dictionaries(TEXTS, NESTED, max_size=3),
+    reason=st.none() | TEXTS,
+    decision=st.none() | st.just({"id": "d", "outcome": "denied"}),
+    outcome=st.sampled_from(["success", "failure", "denied", "error", "attempted"]),
+    first=st.sampled_from(["attempted", "error"]),
+)
+def test_an_outcome_is_drafted_from_its_attempt_as_if_it_were_new(data, reason, decision, outcome, first) -> None:
+    attempt = AuditEvent(
+        "a.b", first, "t1", {"id": 'u"id":"1'}, reason=reason, decision=decision, request={"id": "r"}, data=data
+    )
+    try:
+        made = draft(attempt)
+    except AuditEventRejected:
+        return
+    ended = attempt.ended(outcome, datetime(2030, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
+    assert draft(ended) == draft(replace(ended, id=ended.id))
+    assert draft(ended).id != made.id
+    assert draft(ended).leaf(7, b"now") == draft(replace(ended, id=ended.id)).leaf(7, b"now")
+
+
+def test_a_time_or_an_outcome_that_is_none_is_refused_for_an_ended_event_too() -> None:
+    attempt = AuditEvent("a.b", "attempted", "t1", {"id": "u1"})
+    draft(attempt)
+    bad: Any = "maybe"
+    with pytest.raises(AuditEventRejected):
+        draft(attempt.ended(bad, datetime(2030, 1, 1, tzinfo=UTC)))
+    with pytest.raises(AuditEventRejected):
+        draft(attempt.ended("success", datetime(2030, 1, 1)))

@@ -87,6 +87,7 @@ def test_a_failing_parcel_leaves_nothing(log: AuditLog, make: Any, tmp_path: Pat
         log.write("t1", "jsonl", lambda _: None, actor=OFFICER)
 
 
+@pytest.mark.asvs("14.2.7")
 def test_pruning_archives_verifies_and_leaves_proofs_valid(
     each_log: AuditLog, make: Any, tmp_path: Path, clock: FixedClock
 ) -> None:

@@ -80,6 +80,7 @@ def test_json_lines_are_the_leaves(records: list[Record]) -> None:
         assert leaf_hash(FORMATS["jsonl"].line(record).encode()) == record.leaf.leaf_hash
 
 
+@pytest.mark.asvs("1.2.10")
 def test_no_cell_is_a_formula(records: list[Record]) -> None:
     text = FORMATS["csv"].header + "".join(map(FORMATS["csv"].text, records))
     rows = list(csv.reader(io.StringIO(text, newline="")))

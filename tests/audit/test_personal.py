@@ -87,6 +87,7 @@ def test_a_retry_gives_the_same_leaf(log: AuditLog, make: Any) -> None:
         log.emit(invited(make, id=event.id, data={"boss": Personal("Joan", subject="user_grace")}))
 
 
+@pytest.mark.asvs("14.2.7")
 def test_erasure_takes_the_values_of_one_person_and_nothing_else(log: AuditLog, make: Any) -> None:
     for _ in range(3):
         log.emit(invited(make))

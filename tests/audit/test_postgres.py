@@ -84,6 +84,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.asvs("13.2.2")
 def test_nobody_but_the_keeper_changes_what_stands(guarded: str, make: Make) -> None:
     with engine_of(guarded, ROLES["writer"]) as engine, engine_of(guarded) as owner:
         log = AuditLog(SqlAuditStore(Database(engine)), SIGNER, "pg.test/audit")

@@ -197,6 +197,7 @@ def hostile_page(log: AuditLog, make: Any, clock: FixedClock) -> str:
     return log.report("t1", actor=OFFICER, title=HOSTILE[3]).html()
 
 
+@pytest.mark.asvs("1.1.2")
 def test_no_value_becomes_markup(hostile_page: str) -> None:
     page = Page(hostile_page)
     known = """html head meta title style body a header h1 p time main section h2 ul li strong b svg rect g desc div
@@ -218,6 +219,7 @@ def test_the_policy_allows_its_one_style_and_nothing_else(hostile_page: str) -> 
     assert hostile_page.index("Content-Security-Policy") < hostile_page.index("<style>")
 
 
+@pytest.mark.asvs("1.2.3")
 def test_a_page_cannot_grow_what_runs_or_loads() -> None:
     for attribute in ("onclick", "style", "src", "href", "action", "srcset", "xlink_href"):
         with pytest.raises(UsageError):

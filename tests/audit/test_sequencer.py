@@ -188,6 +188,7 @@ def test_who_gives_up_early_takes_nobody_with_it() -> None:
     assert store.commits == [1, 1, 2]
 
 
+@pytest.mark.asvs("15.4.3")
 def test_an_interrupted_leader_passes_the_lead() -> None:
     """KeyboardInterrupt, or a worker that is told to stop: the others are committed all the same."""
     store = Slow(0)

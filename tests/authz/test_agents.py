@@ -13,6 +13,7 @@ POLICY = borrowed.policy()
 ADA = user("ada", "member")
 
 
+@pytest.mark.asvs("8.3.3")
 def test_an_agent_may_what_both_may():
     assert POLICY.check(agent("bot", behind=ADA), "docs:update", DOC)
     assert POLICY.check(agent(behind=ADA), "docs:update", DOC).code == "no_grant"

@@ -71,6 +71,7 @@ def test_a_condition_that_never_or_always_holds_is_none():
     assert Policy.from_dict(document).matrix().cell("notes:read", "admin") == "no"
 
 
+@pytest.mark.asvs("8.1.1")
 def test_the_forms_to_the_letter():
     many = " || ".join(f"resource.n == {number}" for number in range(9))  # more than can be tried out
     matrix = Policy.build(
@@ -95,6 +96,7 @@ def test_the_forms_to_the_letter():
     )
 
 
+@pytest.mark.asvs("1.2.10")
 @pytest.mark.parametrize("role", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "＝1"])
 def test_no_cell_is_a_formula(role):
     header = next(csv.reader(io.StringIO(edited(**{role: {"rank": 5}}).matrix().to_csv())))

@@ -150,6 +150,7 @@ def test_the_version_tells_who_approves():
 # --- the three steps -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("2.3.1")
 def test_request_confirm_consume(approvals, clock):
     asked = approvals.request(BOT, "refunds:create", REFUND, AMOUNT)
     assert (asked.subject_id, asked.actor_id, asked.tenant_id) == ("bot1", "ada", "t1")
@@ -211,6 +212,7 @@ def test_it_expires(approvals, clock):
         approvals.confirm(CY, late.id, REFUND)
 
 
+@pytest.mark.asvs("2.3.5")
 @pytest.mark.parametrize(
     ("approver", "reason"),
     [(agent("approver", behind=CY), "not_a_person"), (None, "not_a_person"), ("cy", "not_a_person"),

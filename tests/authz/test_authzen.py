@@ -308,6 +308,7 @@ def test_strangers_and_wrong_doors(ask):
     assert ask({**ASKED, "context": {"pad": "\ud800"}}) == (200, {"decision": True})
 
 
+@pytest.mark.asvs("16.5.1")
 def test_an_error_of_the_host_is_a_bare_500(ask):
     def broken(facts: RequestFacts) -> bool:
         raise KeyError("tok_secret")

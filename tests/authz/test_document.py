@@ -116,6 +116,7 @@ def test_later_edits_change_nothing(edited):
     assert policy.check(robot, "docs:read").code == "forbidden_by_rule"
 
 
+@pytest.mark.asvs("1.5.2")
 @pytest.mark.parametrize(
     ("name", "text"),
     [

@@ -64,6 +64,7 @@ def inside(*roles: str, tenant: str = "t1", principal: Principal | None = None) 
 # --- the order -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("8.2.1")
 def test_each_step_hides_the_ones_after_it(policy):
     foreign = {**DOC, "tenant_id": "t2", "suspended": True}
     suspended = {**DOC, "suspended": True}
@@ -109,6 +110,7 @@ def test_without_a_resource_the_tenant_must_still_be_there(policy):
 # --- step-up ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("8.2.4")
 @pytest.mark.parametrize(
     ("aal", "age", "met"),
     [(2, 0, True), (2, 900, True), (2, 901, False), (1, 0, False), (3, 10, True), (2, -1, False), (2, None, False)],
@@ -346,6 +348,7 @@ def test_a_decision_is_a_value(policy):
     assert bool(replace(decision, allowed=False)) is False
 
 
+@pytest.mark.asvs("15.3.1")
 @pytest.mark.parametrize(
     ("subject", "permission", "resource", "code"),
     [

@@ -36,6 +36,7 @@ def refused(text: str) -> PolicyError:
     return caught.value
 
 
+@pytest.mark.asvs("1.3.12")
 @pytest.mark.parametrize(
     "text",
     ["(" * 20_000 + "true" + ")" * 20_000, "!" * 20_000 + "true", "(" * 4_000, "!" * 4_000, "[" * 4_000, "-" * 4_000,
@@ -156,6 +157,7 @@ def mapping(names) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional=dict.fromkeys(names, VALUES))
 
 
+@pytest.mark.asvs("1.3.2")
 def test_compiled_code_reaches_nothing_by_name():
     for function in (truth(tree("resource.b")), falsity(tree("resource.s in principal.t"))):
         assert function.__globals__["__builtins__"] == {}

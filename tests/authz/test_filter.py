@@ -87,6 +87,7 @@ def allowed(policy, subject, context=None, rows=ROWS):
     return {row["id"] for row in rows if policy.check(subject, "d:x", row, context)}
 
 
+@pytest.mark.asvs("8.2.2")
 @settings(max_examples=make.CASES, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_filter_is_the_check(sqlite, seed):
@@ -168,6 +169,7 @@ def test_traps(sqlite, sole, when, as_forbid):
         assert not question.is_always
 
 
+@pytest.mark.asvs("1.2.4")
 def test_values_are_bound(sole):
     question = sole("resource.s == principal.s").filter(
         Principal("u1", tenant_id="t1", roles=frozenset({"m"}), attributes={"s": "x' OR 1=1 --"}), "d:x", "d"

@@ -33,6 +33,7 @@ def missing(node: logic.Node, **held: Any) -> list[str]:
     return [str(each) for each in unknowns(node, lambda attribute: held.get(attribute.name))]
 
 
+@pytest.mark.asvs("15.3.5")
 @pytest.mark.parametrize(
     ("found", "kinds"),
     [

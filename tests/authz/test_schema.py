@@ -44,6 +44,7 @@ def test_what_no_condition_could_spell(name):
     assert refusal.value.hint
 
 
+@pytest.mark.asvs("8.1.3")
 def test_declarations():
     assert declare({"a": "string?", "b": "strings?", "c": "int"}, {"z": "bool"}, "x") == {
         "a": "string", "b": "strings", "c": "int", "z": "bool"}  # fmt: skip

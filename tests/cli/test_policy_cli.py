@@ -133,6 +133,7 @@ def test_lint(folder):
     assert "escalation: ghost already holds all that owner holds" in output
 
 
+@pytest.mark.asvs("1.3.3")
 def test_names_do_not_steer_the_terminal(folder):
     policy, other = folder / "policy.toml", folder / "other.toml"
     other.write_text(

@@ -206,11 +206,17 @@ def no_fail_open(_: Path) -> None:
     assert ran == []
 
 
+@pytest.mark.asvs(
+    "16.1.1", "16.2.1", "16.2.2", "16.2.3", "16.2.4", "16.2.5", "16.3.1", "16.3.2", "16.3.3", "16.3.4",
+    "16.4.1", "16.4.2", "16.4.3", "16.5.3",
+)  # fmt: skip
 @pytest.mark.parametrize("number", sorted(ROWS))
 def test_asvs(number: str, tmp_path: Path) -> None:
     assert f"\n| {number} |" in PAGE.read_text(encoding="utf-8")
     ROWS[number](tmp_path)
 
 
-def test_the_page_lists_no_other_rows() -> None:
+def test_the_page_and_the_mark_list_no_other_rows() -> None:
     assert re.findall(r"^\| (16\.\d\.\d) ", PAGE.read_text(encoding="utf-8"), re.MULTILINE) == sorted(ROWS)
+    (marked,) = (mark.args for mark in test_asvs.pytestmark if mark.name == "asvs")
+    assert sorted(marked) == sorted(ROWS)

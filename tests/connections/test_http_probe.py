@@ -95,6 +95,7 @@ def test_answers(server: str, path: str, outcome: str, code: str) -> None:
         assert result.retry_after == timedelta(seconds=7)
 
 
+@pytest.mark.asvs("15.3.2")
 def test_the_credential_is_sent_once_and_never_to_a_redirect(server: str) -> None:
     HITS.clear()
     ask(f"{server}/302")
@@ -112,6 +113,7 @@ def test_nobody_there_and_dropped(server: str) -> None:
     assert ask("https://localhost:1/", header="").code == "unreachable"
 
 
+@pytest.mark.asvs("12.3.2")
 def test_tls_to_a_plain_server(server: str) -> None:
     assert ask(server.replace("http://", "https://") + "/200").code in ("tls", "timeout")
 

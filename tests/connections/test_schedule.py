@@ -178,6 +178,7 @@ def test_conditions_say_since_when() -> None:
     assert status.state == "active"
 
 
+@pytest.mark.asvs("14.2.6", "15.3.1")
 def test_operators_see_details_and_uptime_and_tenants_do_not() -> None:
     world = World()
     world.answer("ok")

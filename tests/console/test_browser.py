@@ -69,6 +69,7 @@ def signed(browser: Any, site: str, held: Furnished) -> Iterator[Any]:
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+@pytest.mark.asvs("3.6.1")
 def test_no_policy_is_violated_and_nothing_runs(signed: Any, site: str) -> None:
     for target in PAGES:
         signed.get(site + target)

@@ -94,6 +94,7 @@ def turned(held: Furnished, target: str, pattern: str) -> list[str]:
 # --- the frame -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("1.2.1", "3.6.1")
 @pytest.mark.parametrize("target", EVERY)
 def test_nothing_on_a_page_runs_loads_or_leads_away(held: Furnished, target: str) -> None:
     page = Outline(opened(held, target).html)
@@ -136,6 +137,7 @@ def test_the_navigation_says_where_one_is(held: Furnished, target: str) -> None:
     assert current == [target or "./"]
 
 
+@pytest.mark.asvs("14.3.2")
 def test_the_headers_allow_the_one_sheet_and_nothing_else(held: Furnished) -> None:
     headers = dict(opened(held, "").headers)
     assert headers["Content-Security-Policy"] == POLICY

@@ -19,6 +19,7 @@ def test_integers_are_fixed_width_big_endian() -> None:
     assert (u32(1), u64(2), i64(-1)) == (b"\x00\x00\x00\x01", b"\x00" * 7 + b"\x02", b"\xff" * 8)
 
 
+@pytest.mark.asvs("1.4.2")
 @pytest.mark.parametrize("value", [-1, 2**32, "1", None])
 def test_integers_out_of_range_are_refused(value: Any) -> None:
     with pytest.raises(UsageError):
@@ -47,6 +48,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.asvs("1.2.3")
 @given(VALUES)
 def test_canonical_json_reads_back_and_has_one_spelling(value: Any) -> None:
     spelled = canonical_json(value)

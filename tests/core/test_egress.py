@@ -14,6 +14,7 @@ from wellstreak_trust.core import SystemClock
 from wellstreak_trust.core.egress import Egress, EgressFailed, is_global
 
 
+@pytest.mark.asvs("1.3.6")
 @pytest.mark.parametrize(
     "text",
     (
@@ -32,6 +33,7 @@ def test_global_addresses(text: str) -> None:
     assert is_global(text)
 
 
+@pytest.mark.asvs("1.3.6")
 @pytest.mark.parametrize(
     "url",
     "ftp://x/ https:// https://u@h.example/ http://h.example/ https://h.example:0/ https://h.example:x/ //h/ "
@@ -56,6 +58,7 @@ def test_a_name_without_address(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused.value.code == "unreachable"
 
 
+@pytest.mark.asvs("1.2.2")
 @pytest.mark.parametrize("url", ["https://h.example/a\r\nHost: evil", "https://h.example/a b", "https://h\n.example/"])
 def test_urls_that_would_break_the_request_line(url: str) -> None:
     with pytest.raises(EgressFailed) as refused:
@@ -72,6 +75,7 @@ def dripping(peer: socket.socket, first: bytes) -> None:
             peer.sendall(b"a")
 
 
+@pytest.mark.asvs("13.2.6")
 @pytest.mark.parametrize(
     "first",
     [b"H", b"HTTP/1.1 200 OK\r\nX-A: ", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"],
@@ -140,6 +144,7 @@ def test_a_connection_that_stays_open_is_read_to_the_end_of_the_body() -> None:
     assert (answer.status, answer.body) == (200, b"hi")
 
 
+@pytest.mark.asvs("1.3.6")
 def test_one_inner_address_among_others_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, 443)) for text in ("8.8.8.8", "10.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)

@@ -4,6 +4,8 @@ import re
 import uuid
 from datetime import UTC, datetime
 
+import pytest
+
 from wellstreak_trust.core.entropy import SystemEntropy, random_hex, random_token, uuid7
 
 
@@ -12,6 +14,7 @@ class _Ones:
         return b"\xff" * count
 
 
+@pytest.mark.asvs("11.5.1")
 def test_tokens_hold_256_bits_in_43_url_safe_characters() -> None:
     tokens = {random_token() for _ in range(50)}
     assert len(tokens) == 50

@@ -91,6 +91,7 @@ def test_every_401_carries_a_challenge(kind: type[TrustError]) -> None:
     assert (kind.status == 401) is ("WWW-Authenticate" in dict(make(kind).headers()))
 
 
+@pytest.mark.asvs("16.5.1")
 @pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
 def test_problem_documents_hold_nothing_private(kind: type[TrustError]) -> None:
     error = make(kind)

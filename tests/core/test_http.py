@@ -68,6 +68,7 @@ def test_nothing_a_client_sends_makes_facts_raise(url: str, headers: list[tuple[
     assert isinstance(facts.host, str)
 
 
+@pytest.mark.asvs("15.3.7")
 def test_cookies_keep_repeated_names() -> None:
     facts = RequestFacts("GET", "/", [("Cookie", "a=1; b=2;junk; a=3"), ("cookie", "c==")])
     assert facts.cookies == (("a", "1"), ("b", "2"), ("a", "3"), ("c", "="))

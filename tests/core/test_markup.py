@@ -27,6 +27,7 @@ class Seen(HTMLParser):
         self.text += data
 
 
+@pytest.mark.asvs("1.1.2", "1.2.1")
 @given(st.text(max_size=400))
 def test_a_child_and_an_attribute_never_become_markup(text: str) -> None:
     seen = Seen(tag("p", text, aria_label=text))
@@ -57,6 +58,7 @@ def test_no_attribute_that_runs_or_loads(name: str) -> None:
         tag("a", "x", **{name: "x"})
 
 
+@pytest.mark.asvs("1.2.2")
 @pytest.mark.parametrize("name", ["href", "action"])
 @pytest.mark.parametrize("value", ["javascript:alert(1)", "//evil.example", "https://evil.example", "/admin", "x"])
 def test_nothing_leads_elsewhere_but_an_address(name: str, value: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from wellstreak_trust.core import errors
 from wellstreak_trust.core.problem import document, respond
 
@@ -21,6 +23,7 @@ def test_document_members() -> None:
     assert document("a", "b", 400, type_uri="https://iana.org/x")["type"] == "https://iana.org/x"
 
 
+@pytest.mark.asvs("4.1.1", "14.2.2", "14.3.2")
 def test_response_is_never_stored_and_carries_the_errors_headers() -> None:
     answer = respond(errors.InvalidCredential("secret cause", reason="expired"), instance="/r", trace_id="t1")
     headers = dict(answer.headers)

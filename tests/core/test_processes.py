@@ -44,6 +44,7 @@ HELD = Held()
 renewed_in_children(HELD)
 
 
+@pytest.mark.asvs("15.4.3")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_child_never_waits_for_a_lock_that_the_parent_holds() -> None:
     before = HELD.renewed

@@ -103,6 +103,7 @@ def test_the_cut_leaves_no_piece_of_a_credential(token: str, kept: int) -> None:
     assert len(shown) < MAX_TEXT + 16
 
 
+@pytest.mark.asvs("1.3.3")
 @pytest.mark.parametrize(
     "piece",
     [
@@ -143,6 +144,7 @@ def test_markers_and_plain_values() -> None:
     assert redact(("a", "b")) == ("a", "b")
 
 
+@pytest.mark.asvs("1.3.12")
 def test_work_is_bounded() -> None:
     deep: Any = "x"
     for _ in range(50):

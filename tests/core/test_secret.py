@@ -281,6 +281,7 @@ RAISING: dict[str, Any] = {
 }
 
 
+@pytest.mark.asvs("1.5.2")
 @pytest.mark.parametrize("sink", RAISING)
 def test_these_refuse_and_their_text_is_clean(sink: str) -> None:
     with pytest.raises((TypeError, AttributeError, UsageError)) as caught:

@@ -73,7 +73,12 @@ def test_a_kind_is_plain_text() -> None:
 def test_principals_cross_processes_and_tenants() -> None:
     principal = Principal("u1", attributes={"a": 1}, actor=Principal("admin"))
     assert pickle.loads(pickle.dumps(principal)) == principal
-    assert principal.in_tenant("t1").tenant_id == "t1"
+    assert principal.in_tenant("t1") == replace(principal, tenant_id="t1")
+    assert principal.in_tenant("t1").standing is principal.standing
+    for unfit in ("", None, 5):
+        if unfit is not None:
+            with pytest.raises(UsageError):
+                principal.in_tenant(unfit)
     assert principal.tenant_id is None
 
 
@@ -117,3 +122,16 @@ def test_a_membership_proves_something_while_it_is_neither_suspended_nor_over() 
     assert inside.live(NOW - timedelta(microseconds=1))
     assert not inside.live(NOW)
     assert (plain.over(NOW), inside.over(NOW)) == (False, True)
+
+
+def test_an_attempt_and_how_it_ended_are_two_events_of_one_content() -> None:
+    attempt = AuditEvent("a.b", "attempted", "t1", Principal("u1"), ("x",), {"address": "203.0.113.9"}, data={"n": 1})
+    later = attempt.occurred_at + timedelta(seconds=1)
+    ended = attempt.ended("success", later)
+    assert (ended.outcome, ended.occurred_at) == ("success", later)
+    assert ended.id != attempt.id
+    same = replace(attempt, outcome="success", occurred_at=later, id=ended.id)
+    assert ended == same
+    object.__setattr__(attempt, "prepared", "by a sink")
+    assert attempt.ended("error", later).prepared == "by a sink"
+    assert replace(attempt, data={"n": 2}).prepared is None, "other content is prepared anew"

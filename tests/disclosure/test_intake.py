@@ -105,6 +105,7 @@ def test_from_its_receipt_to_its_publication(store: Any, clock: FixedClock) -> N
         assert word not in json.dumps(events)
 
 
+@pytest.mark.asvs("2.3.1")
 def test_no_step_is_skipped_or_taken_twice(store: Any, clock: FixedClock) -> None:
     log = AuditLog(MemoryAuditStore(), clock=clock)
     desk = intake(store, clock, audit=log)
@@ -208,6 +209,7 @@ BAD: dict[str, tuple[Any, set[tuple[str, str]]]] = {
 }
 
 
+@pytest.mark.asvs("2.2.1")
 @pytest.mark.parametrize("case", BAD)
 def test_faults_are_named_and_nothing_sent_is_repeated(case: str) -> None:
     document, faults = BAD[case]

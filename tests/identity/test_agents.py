@@ -357,6 +357,7 @@ def test_an_agent_ends_by_itself(house):
     assert caught.value.reason == "time"
 
 
+@pytest.mark.asvs("8.3.2")
 def test_what_the_parent_loses_its_agents_lose(clock):
     rights: dict[str, set[str] | None] = {"ci": {"notes:read", "notes:update"}}
     house = House(clock, rights=lambda owner, tenant: rights[owner])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wellstreak_trust.core import ConfigurationError, RequestFacts
-from wellstreak_trust.core.errors import TrustError
+from wellstreak_trust.core.errors import TrustError, UsageError
 from wellstreak_trust.identity import (
     ApiKeys,
     Authenticator,
@@ -136,3 +136,9 @@ def test_the_members_port_decides_whether_it_suspends(clock):
 @pytest.mark.anyio
 async def test_the_async_face(authenticator, key):
     assert (await authenticator.aauthenticate(facts(("Authorization", f"Bearer {key}")))).tenant_id == "t1"
+
+
+@pytest.mark.parametrize("given", [None, {}, "GET /", object()])
+def test_what_is_no_request_is_the_callers_mistake(given):
+    with pytest.raises(UsageError, match="RequestFacts"):
+        Authenticator([SessionManager(MemorySessionStore())]).authenticate(given)

@@ -373,6 +373,7 @@ def request(*headers: tuple[str, str], method: str = "GET", url: str = URL) -> R
     return RequestFacts(method, url, headers)
 
 
+@pytest.mark.asvs("4.1.5")
 def test_a_bound_token_with_its_proof(authenticator, issuer, signer):
     token = issued(issuer, cnf={"jkt": signer.jkt})
     shown = ("DPoP", signer.sign("GET", URL, access_token=token))

@@ -216,6 +216,7 @@ def kids(of: JwtIssuer) -> list[str]:
     return sorted(each["kid"] for each in of.jwks()["keys"])
 
 
+@pytest.mark.asvs("11.2.2")
 def test_a_rotation_is_announced_overlaps_and_ends(private, clock):
     first = issuer(private["RS256"], clock, kid="old")
     second = first.rotated(private["EdDSA"], kid="new", announce=10 * MINUTE, overlap=timedelta(days=1))

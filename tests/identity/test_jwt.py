@@ -188,6 +188,7 @@ def test_what_is_no_logout_token(clock, changes, why):
 # --- form ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("1.5.3")
 @pytest.mark.parametrize(
     ("payload", "why"),
     [

@@ -52,6 +52,7 @@ def test_a_set_holds_one_to_64_keys():
     assert "at most 64" in why(KeySet.from_jwks, {"keys": jwks}).detail
 
 
+@pytest.mark.asvs("11.6.1")
 @pytest.mark.parametrize(("bits", "taken"), [(2_047, False), (2_048, True), (6_144, True), (6_145, False)])
 def test_how_long_an_rsa_key_is(bits, taken):
     if taken:
@@ -60,6 +61,7 @@ def test_how_long_an_rsa_key_is(bits, taken):
         assert "2048 to 6144 bits" in why(verify_key, public(modulus(bits))).detail
 
 
+@pytest.mark.asvs("11.6.1")
 @pytest.mark.parametrize(("exponent", "taken"), [(3, True), ((1 << 64) - 1, True), ((1 << 64) + 1, False)])
 def test_how_long_an_exponent_is(exponent, taken):
     if taken:
@@ -68,6 +70,7 @@ def test_how_long_an_exponent_is(exponent, taken):
         assert why(verify_key, public(modulus(2_048), exponent)).hint == "65537 is what everybody takes"
 
 
+@pytest.mark.asvs("11.6.1")
 def test_keys_of_a_flawed_chip():
     """CVE-2017-15361: powers of 65537 modulo every small prime. One prime that does not fit is enough to pass."""
     product = 1

@@ -70,6 +70,7 @@ def test_paths_of_the_host(path: str) -> None:
     assert checked_return_path(path) == path
 
 
+@pytest.mark.asvs("1.1.1", "3.7.2")
 @pytest.mark.parametrize("path", [*FOREIGN, None, 7, b"/"], ids=lambda path: ascii(path)[:40])
 def test_paths_that_lead_elsewhere(path: object) -> None:
     with pytest.raises(InvalidRequest) as caught:
@@ -105,6 +106,7 @@ def test_targets_at_the_own_origin(url: str, path: str) -> None:
     assert own_path(url, "https://app.example/callback") == path
 
 
+@pytest.mark.asvs("3.7.2")
 @pytest.mark.parametrize(
     "url",
     "https://app.example.evil/ https://app.example@evil.example/ http://app.example/ https://app.example:444/ "

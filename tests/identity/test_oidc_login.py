@@ -23,6 +23,7 @@ from wellstreak_trust.core.errors import (
     ConfigurationError,
     InvalidRequest,
     ProviderUnavailable,
+    StoreUnavailable,
     TrustError,
 )
 from wellstreak_trust.identity import (
@@ -30,6 +31,7 @@ from wellstreak_trust.identity import (
     InvalidCredential,
     InvalidToken,
     LoginRow,
+    LogoutNotice,
     MemoryLoginStore,
     MemorySessionStore,
     OidcLogin,
@@ -558,6 +560,30 @@ def test_a_logout_token_counts_once(op: OpenIdProvider) -> None:
     assert refusal(party.login.backchannel_logout, "junk") == "shape"
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_logout_token_outlives_a_host_that_could_not_end_its_sessions(op: OpenIdProvider, asynchronous: bool) -> None:
+    party, token, ended = RelyingParty(op), op.logout_token(), []
+
+    def end(notice: LogoutNotice) -> None:
+        if not ended:
+            ended.append(notice)
+            raise StoreUnavailable("sessions")
+        ended.append(notice)
+
+    async def end_later(notice: LogoutNotice) -> None:
+        end(notice)
+
+    def tried() -> LogoutNotice:
+        if asynchronous:
+            return asyncio.run(party.login.abackchannel_logout(token, end=end_later))
+        return party.login.backchannel_logout(token, end=end)
+
+    with pytest.raises(StoreUnavailable):
+        tried()
+    assert tried() == ended[0] == ended[1]
+    assert refusal(party.login.backchannel_logout, token) == "replayed"
+
+
 def test_a_logout_token_that_never_ends_is_remembered_as_long_as_it_counts(clock: FixedClock) -> None:
     with OpenIdProvider(alg="ES256", clock=clock) as op:
         party = RelyingParty(op)
@@ -668,6 +694,7 @@ def test_a_trusted_second_audience(op: OpenIdProvider) -> None:
 
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
 def test_every_algorithm_and_its_hash(alg: str) -> None:
+    """CVE-2026-28498: a hash that is not looked at where its algorithm is not expected."""
     with OpenIdProvider(alg=alg) as op:
         party = RelyingParty(op)
         assert party.sign_in().claims["at_hash"]

@@ -134,7 +134,7 @@ class Corpus:
         return "\r\n".join([*padding, *real])
 
 
-@pytest.mark.asvs("6.2.12")
+@pytest.mark.asvs("6.2.12", "14.2.3")
 def test_breached_ones_are_found_without_telling_which():
     corpus = Corpus(GOOD)
     policy = PasswordPolicy(blocklists=[RangeBlocklist(corpus)])

@@ -32,6 +32,7 @@ def encoded(hasher):
     return hasher.hash(PASSWORD)
 
 
+@pytest.mark.asvs("11.4.2")
 def test_the_hash_is_owasp_minimum_and_others_read_it(hasher, encoded):
     assert encoded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert Oracle().verify(encoded, PASSWORD)
@@ -45,6 +46,7 @@ def test_verdicts(hasher, encoded):
     assert hasher.verify(PASSWORD, None) == WRONG
 
 
+@pytest.mark.asvs("11.2.2")
 def test_weaker_hashes_are_to_be_made_anew(hasher):
     old = Oracle(time_cost=1, memory_cost=8_192, parallelism=1).hash(PASSWORD)
     assert hasher.verify(PASSWORD, old) == PasswordVerdict(True, rehash=True)
@@ -176,6 +178,7 @@ class Gate:
         return "done"
 
 
+@pytest.mark.asvs("15.4.4")
 def test_waiting_too_long_is_busy_and_leaves_the_queue():
     pool, gate, late = Workers(1, 0.05), Gate(), Gate()
     holder = threading.Thread(target=lambda: pool.run(gate))
@@ -230,3 +233,11 @@ def test_a_forked_child_has_workers_of_its_own():
     if child == 0:
         os._exit(0 if pool.run(lambda: 2) == 2 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_password_may_come_wrapped():
+    hasher = PasswordHasher(permits=1)
+    encoded = hasher.hash(Secret("correct horse"))
+    assert hasher.verify("correct horse", encoded).ok
+    assert hasher.verify(Secret("correct horse"), encoded).ok
+    assert not hasher.verify(Secret("correct hors"), encoded).ok

@@ -14,6 +14,7 @@ def difference(one: bytes, other: bytes) -> bytes:
     return bytes(a ^ b for a, b in zip(one, other, strict=False))
 
 
+@pytest.mark.asvs("11.3.4")
 def test_two_texts_under_one_token_share_no_key_stream() -> None:
     texts = "wsr_" + "B" * 43, "wsr_" + "C" * 43
     one, other = (seal(TOKEN, USE, text) for text in texts)

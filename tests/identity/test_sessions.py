@@ -48,7 +48,7 @@ def test_a_session_carries_the_principal(sessions, clock):
     assert sessions.authenticate(opened.token.reveal()) is found
 
 
-@pytest.mark.asvs("7.2.2", "7.2.3")
+@pytest.mark.asvs("7.2.2", "7.2.3", "11.5.1")
 def test_the_token_is_256_bits_and_only_its_hash_is_stored(sessions, store):
     opened = sessions.open("u1")
     token = opened.token.reveal()
@@ -146,6 +146,7 @@ def test_list_shows_devices_and_hides_what_ran_out(sessions, clock):
     assert sessions.sweep() == 0  # opening swept this user's own
 
 
+@pytest.mark.asvs("14.2.7")
 def test_sweep_forgets_what_ran_out(sessions, clock):
     sessions.open("u1")
     clock.advance(timedelta(minutes=31))

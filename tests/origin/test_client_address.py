@@ -20,6 +20,7 @@ def facts(*headers: tuple[str, str], peer: str | None = PROXY) -> RequestFacts:
     return RequestFacts("GET", "https://app.example.com/", headers, peer=peer)
 
 
+@pytest.mark.asvs("4.1.3", "15.3.4")
 def test_the_table(vectors) -> None:
     for row in vectors("origin/client_address.json"):
         address = ClientAddress(trusted_proxies=row["trusted"], header=row["header"], hops=row["hops"])
@@ -71,6 +72,7 @@ def test_mapped_nets_trust_the_mapped_and_the_plain_peer() -> None:
             assert address.of(facts(("X-Forwarded-For", "1.2.3.4"), peer=peer)) == "1.2.3.4"
 
 
+@pytest.mark.asvs("15.3.4")
 @pytest.mark.parametrize(
     "entry",
     ["[::1", "[1.2.3.4]", "[::1]x", "[::1]:", "[::1]:99999", "1.2.3.4:", "1.2.3.4:x", "1.2.3.4:99999", "x" * 60],

@@ -28,6 +28,7 @@ def granted(decision: CorsDecision) -> list[str]:
     return [name for name, _ in decision.headers if name.lower().startswith("access-control-")]
 
 
+@pytest.mark.asvs("3.4.2")
 def test_the_table(vectors) -> None:
     for row in vectors("origin/cors.json"):
         policy = CorsPolicy(row["policy"]["origins"], credentials=row["policy"]["credentials"])

@@ -19,6 +19,7 @@ def check(*headers: tuple[str, str], method: str = "POST", url: str = URL, polic
     return policy.check(RequestFacts(method, url, headers, **facts))
 
 
+@pytest.mark.asvs("3.5.1")
 def test_the_table(vectors) -> None:
     for row in vectors("origin/csrf.json"):
         rule, request = row["policy"], row["request"]
@@ -82,6 +83,7 @@ def test_a_url_without_an_origin_is_nobodys_own(url: str) -> None:
     assert check(("Origin", "https://app.example.com"), COOKIE, url=url).reason == "origin_mismatch"
 
 
+@pytest.mark.asvs("3.5.3")
 def test_websockets_are_writes() -> None:
     for url, upgrade in ((URL, ("Upgrade", "h2c,\twebSocket")), ("WSS://app.example.com/x", ("X", "y"))):
         assert not check(upgrade, COOKIE, ("Origin", "https://evil.test"), method="GET", url=url).allowed
@@ -90,6 +92,7 @@ def test_websockets_are_writes() -> None:
         assert check(upgrade, COOKIE, referer, method="GET", url=url).reason == "no_evidence"
 
 
+@pytest.mark.asvs("3.2.1", "3.5.3", "3.5.8")
 @pytest.mark.parametrize(
     ("headers", "allowed"),
     [
@@ -110,6 +113,7 @@ def test_isolated_reads(headers: tuple[tuple[str, str], ...], allowed: bool) -> 
     assert verdict.reason == ("safe_method" if allowed else "isolated")
 
 
+@pytest.mark.asvs("3.2.1")
 def test_isolation_never_lets_another_method_navigate() -> None:
     headers = (("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"))
     assert check(*headers, method="HEAD", policy=OriginPolicy(isolate=True)).reason == "isolated"

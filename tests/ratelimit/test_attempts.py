@@ -104,6 +104,7 @@ def test_success_in_one_account_hides_no_guessing_in_others(guard: AttemptGuard)
     assert not guard.begin("victim-60", "198.51.100.1").step_up
 
 
+@pytest.mark.asvs("8.2.4")
 def test_attempts_everywhere_ask_everybody_for_more_for_two_minutes(any_store: Any, clock: FixedClock) -> None:
     guard = AttemptGuard(any_store, clock=clock, site_step_up=30)
     for number in range(30):

@@ -133,6 +133,7 @@ def fill(shedder: LoadShedder, importance: Any) -> int:
     return sum(shedder.admit(importance).allowed for _ in range(200))
 
 
+@pytest.mark.asvs("15.2.2")
 def test_the_least_important_goes_first() -> None:
     counters = Counters()
     shedder = LoadShedder(100, reserve=0.2, metrics=counters)

@@ -23,6 +23,7 @@ def test_sixty_four_guesses_in_four_processes_are_five(redis_url: str) -> None:
     assert sum(map(int, crowd(redis_url, "crowd-login", "login", 4))) == 5
 
 
+@pytest.mark.asvs("2.4.1")
 @pytest.mark.parametrize("kind", ["gcra", "exact"])
 def test_eight_processes_stay_within_the_law(redis_url: str, kind: str) -> None:
     started = time.monotonic()

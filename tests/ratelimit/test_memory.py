@@ -106,6 +106,7 @@ def test_what_a_production_profile_asks() -> None:
     assert MemoryLimitStore(allow_memory=True).volatile is False
 
 
+@pytest.mark.asvs("15.4.1")
 @pytest.mark.parametrize("rules", [SHAPES[:1], SHAPES[1:2], [SHAPES[0], LimitRule("x", 50, MINUTE, algorithm="exact")]])
 def test_threads_admit_exactly_the_limit(rules: list[LimitRule], clock: FixedClock) -> None:
     api = RateLimiter(rules, MemoryLimitStore(), clock)

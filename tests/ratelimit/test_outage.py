@@ -81,6 +81,7 @@ def test_each_policy_under_every_fault(store: Failing, clock: FixedClock) -> Non
         assert [v.outage for v in verdicts] == [on_outage == "closed"] * 20
 
 
+@pytest.mark.asvs("16.5.2")
 def test_only_five_callers_pay_for_a_dead_store_and_one_probe_a_second(clock: FixedClock) -> None:
     store = Failing(TimeoutError())
     counters = Counters()

@@ -197,6 +197,7 @@ def test_an_answer_of_another_shape_is_no_answer(answer: object) -> None:
     assert (verdict.allowed, verdict.degraded) == (False, True)
 
 
+@pytest.mark.asvs("1.4.2")
 def test_huge_costs_and_odd_keys_are_answered(store: RedisLimitStore) -> None:
     api = RateLimiter([LimitRule("r", 3, MINUTE)], store)
     verdict = api.check(KEYS, 10**400)
@@ -207,6 +208,7 @@ def test_huge_costs_and_odd_keys_are_answered(store: RedisLimitStore) -> None:
     assert not api.check(KEYS)
 
 
+@pytest.mark.asvs("13.2.6")
 def test_a_client_without_a_time_out_is_refused(redis_url: str) -> None:
     for client in (redis.Redis.from_url(redis_url, socket_timeout=None), redis.asyncio.Redis(socket_timeout=None)):
         with pytest.raises(ConfigurationError, match="socket_timeout") as refused:

@@ -31,6 +31,7 @@ class Source:
         return answer
 
 
+@pytest.mark.asvs("16.5.2")
 def test_nothing_is_served_past_max_age(clock: FixedClock) -> None:
     cache, source = KeyCache(CachePolicy(), clock), Source(KEY)
     assert cache.peek(HERE) is None
@@ -69,6 +70,7 @@ def test_a_refusal_within_the_grace_is_final(clock: FixedClock, error: Exception
     assert cache.peek(HERE) is None
 
 
+@pytest.mark.asvs("11.7.2")
 def test_uses_and_entries_are_bounded(clock: FixedClock) -> None:
     cache, source = KeyCache(CachePolicy(max_uses=2, max_entries=2), clock), Source()
     for _ in range(4):

@@ -63,6 +63,7 @@ def test_every_vector_seals_and_opens(vectors: Vectors) -> None:
         assert buffer[:size] == plaintext, fact["id"]
 
 
+@pytest.mark.asvs("11.2.5")
 def test_every_refused_vector_is_refused(vectors: Vectors) -> None:
     facts = vectors("secrets/envelope.json")["refuse"]
     assert len(facts) == 28
@@ -74,6 +75,7 @@ def test_every_refused_vector_is_refused(vectors: Vectors) -> None:
             assert type(caught.value).__name__ == fact["error"], fact["id"]
 
 
+@pytest.mark.asvs("11.3.2")
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=200), TEXTS, TEXTS, TEXTS, st.integers(0, 2**64 - 1), TEXTS, st.integers(0, 2**32 - 1))
 def test_an_independent_decoder_agrees(

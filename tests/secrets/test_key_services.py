@@ -184,6 +184,7 @@ SERVICES = ("aws", "gcp", "azure", "vault")
 EVERY = (*LOCAL, *SERVICES, "pkcs11")
 
 
+@pytest.mark.asvs("13.3.1")
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", EVERY)
 def test_every_provider_keeps_the_contract(
@@ -339,6 +340,7 @@ def test_keys_have_names() -> None:
 # --- sealed ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("11.6.2", "13.3.2")
 def test_the_web_tier_writes_and_workers_read(tmp_path: Path) -> None:
     SealedKeyProvider.generate(tmp_path / "private.json", tmp_path / "public.json")
     for name in ("private.json", "public.json"):
@@ -454,6 +456,7 @@ def test_a_sealing_process_moves_between_its_own_key_and_a_workers(tmp_path: Pat
     assert worker.verify().sound
 
 
+@pytest.mark.asvs("11.6.2")
 def test_the_public_key_alone_plants_nothing(tmp_path: Path) -> None:
     real = SealedKeyProvider.generate(tmp_path / "private.json", tmp_path / "public.json")
     forger = SealedKeyProvider(real._public.public_bytes_raw(), bytes(32))
@@ -491,6 +494,7 @@ def test_half_files_are_checked(tmp_path: Path) -> None:
 # --- passphrase ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("11.4.4")
 def test_a_passphrase_opens_its_file(tmp_path: Path) -> None:
     path = tmp_path / "kek.json"
     made = PassphraseKeyProvider.generate(path, PASSPHRASE, **QUICK)
@@ -540,6 +544,7 @@ def _own(frame: Any) -> bool:
     return "/wellstreak_trust/" in str(frame.f_code.co_filename)
 
 
+@pytest.mark.asvs("11.4.4")
 def test_an_edited_file_neither_eats_the_machine_nor_opens(tmp_path: Path) -> None:
     import json
 

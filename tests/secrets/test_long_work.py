@@ -44,6 +44,7 @@ def whole(store: SecretStore, tenant_id: str = "t1") -> list[Any]:
     return found
 
 
+@pytest.mark.asvs("11.2.2")
 def test_reencryption_changes_keys_and_nothing_else(store: SecretStore, clock: FixedClock, sink: Any) -> None:
     fill(store)
     fill(store, "t2")

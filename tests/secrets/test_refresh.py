@@ -52,6 +52,7 @@ def test_a_fresh_value_is_served_as_it_is(store: SecretStore, clock: FixedClock,
     assert sink.seen() == [("secret.read", "success")]
 
 
+@pytest.mark.asvs("13.3.4")
 @pytest.mark.parametrize("due", ["not_after", "rotate_after"])
 def test_what_is_due_is_refreshed_once(store: SecretStore, clock: FixedClock, sink: Any, due: str) -> None:
     store.put("t1", NAME, "one", labels={"team": "billing"}, **{due: clock.now()})  # type: ignore[arg-type]  # times

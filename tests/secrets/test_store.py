@@ -34,6 +34,7 @@ from wellstreak_trust.secrets import (
 NAME = "slack/bot"
 
 
+@pytest.mark.asvs("13.3.1")
 def test_values_come_back_as_they_went_in(store: SecretStore) -> None:
     values: tuple[Any, ...] = (
         "xoxb-demo",
@@ -176,6 +177,7 @@ def test_compare_and_set(store: SecretStore) -> None:
     assert store.get("t1", NAME).reveal() == "two"
 
 
+@pytest.mark.asvs("14.2.6")
 def test_descriptions_are_whole_and_hold_no_value(store: SecretStore, clock: FixedClock) -> None:
     soon, later = clock.now() + timedelta(hours=1), clock.now() + timedelta(days=1, microseconds=7)
     store.put("t1", NAME, "xoxb-demo", not_after=later, rotate_after=soon, labels={"team": "bïlling", "env": "p"})
@@ -213,6 +215,7 @@ def test_lists_page_by_name(store: SecretStore) -> None:
     assert [found.name for found in store.list("t1", after=first[-1].name)] == names[4:]
 
 
+@pytest.mark.asvs("13.3.4")
 def test_expiry_is_exact(store: SecretStore, clock: FixedClock) -> None:
     at = clock.now() + timedelta(hours=1)
     store.put("t1", NAME, "v", not_after=at, rotate_after=at - timedelta(minutes=30))

@@ -20,6 +20,7 @@ def backend() -> SecretBackend:
     return MemorySecretBackend()
 
 
+@pytest.mark.asvs("13.3.2")
 def test_every_action_is_recorded_without_its_value(store: SecretStore, sink: Any) -> None:
     store.put("t1", NAME, "xoxb-demo", labels={"team": "billing"})
     store.get("t1", NAME)

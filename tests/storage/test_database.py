@@ -86,6 +86,7 @@ def test_a_database_of_a_newer_release_is_refused(database: Database) -> None:
     assert caught.value.reason == "schema_newer"
 
 
+@pytest.mark.asvs("2.3.3")
 def test_a_transaction_commits_or_leaves_nothing(database: Database) -> None:
     drive(database.run(lambda c: c.execute(text("CREATE TABLE t (id INTEGER PRIMARY KEY)"))))
 

@@ -37,6 +37,7 @@ def add(connection: object) -> None:
     connection.execute(text("INSERT INTO t DEFAULT VALUES"))  # type: ignore[attr-defined]  # a Connection
 
 
+@pytest.mark.asvs("13.2.6")
 def test_a_patient_port_waits_as_long_as_it_says(engine: Engine, sqlite_path: Path) -> None:
     database = Database(engine)
     drive(database.run(add))

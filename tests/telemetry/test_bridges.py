@@ -93,6 +93,7 @@ EVENT = AuditEvent(
 )
 
 
+@pytest.mark.asvs("14.2.3")
 def test_a_decision_is_an_event_of_the_span_with_a_pseudonym() -> None:
     sink = Sink()
     traced = TracedSink(sink, key=b"k" * 32)

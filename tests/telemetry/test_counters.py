@@ -31,6 +31,7 @@ def test_a_family_is_bounded_and_says_so_once() -> None:
     assert snapshot["wst.x", (("reason", "other"),)] == 100
 
 
+@pytest.mark.asvs("15.4.1")
 def test_no_increment_is_lost_between_threads() -> None:
     counters = Counters()
     threads = [threading.Thread(target=lambda: [counters.add("wst.x") for _ in range(2_000)]) for _ in range(4)]

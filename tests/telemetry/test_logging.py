@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import structlog
 
 from wellstreak_trust.core import Membership, Principal, Secret, TenantContext
@@ -42,6 +43,7 @@ def test_lines_say_who_and_where() -> None:
     assert line() == {"event": "tested"}
 
 
+@pytest.mark.asvs("1.3.3")
 def test_lines_hold_no_secret_and_no_line_break() -> None:
     nested = {"deep": {"password": "hunter2"}}
     found = line(token="abc", s=Secret("xoxb-1"), header="Bearer abcdef123", nested=nested, who="a\nb\x1b[31m")

@@ -160,6 +160,7 @@ def usage(request: pytest.FixtureRequest) -> Any:
     return SqlUsageStore(Database(engine))
 
 
+@pytest.mark.asvs("2.3.2")
 def test_metered_use(usage: Any) -> None:
     clock = FixedClock(NOW)
     source = StaticEntitlements({"t1": snapshot()})
@@ -314,6 +315,7 @@ def test_memberships_count_seats() -> None:
     assert entitlements.check(T1, "people").used == 2
 
 
+@pytest.mark.asvs("2.2.3")
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -51,6 +51,7 @@ def test_two_keys_are_two_texts(one: Key, two: Key, target: str) -> None:
     assert (made(one, target) == made(two, target)) is (one == two)
 
 
+@pytest.mark.asvs("1.3.9")
 @given(key=KEYS, target=TARGETS)
 @example(key=("a", None, ".", ("..", ".", "a..b")), target="object")
 def test_a_key_is_safe_where_it_goes_and_can_be_read_back(key: Key, target: Any) -> None:

@@ -265,6 +265,7 @@ def test_invitations_need_a_role_and_a_time(memory: World) -> None:
             memory.memberships.invite(ctx("u1"), "x@example.com", ["member"], expires_in=wrong)
 
 
+@pytest.mark.asvs("14.2.7")
 def test_closed_invitations_are_forgotten_after_a_month(memory: World) -> None:
     memory.memberships.invite(ctx("u1"), "a@example.com", ["member"])
     memory.clock.advance(timedelta(days=38))

@@ -45,6 +45,7 @@ def test_a_change_that_is_refused_leaves_no_event(membership_store: Any) -> None
     assert waiting(world) == []
 
 
+@pytest.mark.asvs("2.3.3")
 def test_an_event_that_cannot_be_written_undoes_the_change(membership_store: Any) -> None:
     world = World(membership_store)
     world.add("u2", "member")

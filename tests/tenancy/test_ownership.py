@@ -25,6 +25,7 @@ def world(membership_store: Any) -> World:
     return found
 
 
+@pytest.mark.asvs("2.3.1")
 def test_an_offer_cools_off_and_is_accepted_by_whom_it_was_made_to(world: World) -> None:
     memberships = world.memberships
     assert memberships.transfer_ownership(ctx("u1"), "u2").roles == {"admin"}

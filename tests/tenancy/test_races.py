@@ -57,6 +57,7 @@ def memberships(engine: Engine) -> Memberships:
     return Memberships(SqlMembershipStore(Database(engine)), audit=Trail())
 
 
+@pytest.mark.asvs("15.4.2")
 @each_round
 def test_two_owners_who_end_each_other_leave_one(memberships: Memberships, rounds: int) -> None:
     """By demotion, removal and suspension, whichever way they meet."""
@@ -98,6 +99,7 @@ def test_an_ownership_is_accepted_or_withdrawn(engine: Engine, rounds: int) -> N
         assert place.owners() == (["u2"] if results[0] is None else ["u1"])
 
 
+@pytest.mark.asvs("2.3.4")
 @each_round
 def test_seats_are_never_passed(memberships: Memberships, rounds: int) -> None:
     """N + 1 acceptances for N free seats, after billing lowered them."""
@@ -116,6 +118,7 @@ def test_seats_are_never_passed(memberships: Memberships, rounds: int) -> None:
         assert len(memberships.list(place.ctx("u1"))) == len(people)
 
 
+@pytest.mark.asvs("2.3.4")
 @each_round
 def test_concurrent_invitations_share_the_last_seat(memberships: Memberships, rounds: int) -> None:
     for number in range(rounds):
@@ -136,6 +139,7 @@ def test_an_invitation_is_accepted_once(memberships: Memberships, rounds: int) -
         assert (results.count(None), results.count(InvitationInvalid)) == (1, 2)
 
 
+@pytest.mark.asvs("2.3.2")
 @each_round
 def test_a_metered_limit_is_never_passed(engine: Engine, rounds: int) -> None:
     """Five at once for a limit of three, one of which gives back what it took."""

@@ -86,6 +86,7 @@ def test_hosts_that_come_twice_or_are_forwarded_name_nothing() -> None:
     assert names(SubdomainSource("example.com"), forwarded) == []
 
 
+@pytest.mark.asvs("4.1.3")
 @pytest.mark.parametrize(
     ("peer", "lines", "expected"),
     [
@@ -172,6 +173,7 @@ def test_the_context_carries_proof_principal_and_entitlements() -> None:
     assert asyncio.run(resolver.aresolve(facts(), USER)) == resolver.resolve(facts(), USER)
 
 
+@pytest.mark.asvs("2.2.3")
 def test_sources_that_disagree_are_refused_in_any_order() -> None:
     sources = [SubdomainSource("example.com"), PathSource("/w/{tenant}/"), HeaderSource("X-Workspace")]
     request = facts(path="/w/globex/", **{"X-Workspace": "acme"})
@@ -296,6 +298,7 @@ def test_a_proof_is_remembered_for_its_age_and_no_longer() -> None:
     assert inner.reads == 3
 
 
+@pytest.mark.asvs("8.3.2")
 def test_a_change_in_this_process_evicts_at_once() -> None:
     memberships = Memberships(MemoryMembershipStore())
     memberships.create_workspace(USER, tenant_id="acme")

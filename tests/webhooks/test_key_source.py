@@ -200,6 +200,7 @@ def test_many_made_up_addresses_are_few_requests_and_push_no_key_out(
     assert len(HITS) == 16
 
 
+@pytest.mark.asvs("12.3.2")
 def test_a_server_that_is_not_who_it_says_is_not_believed(server: str, clock: FixedClock) -> None:
     with pytest.raises(KeyUnavailable):
         HttpsKeys(Egress(SystemClock(), allow_private=True), clock=clock).fetch(f"{server}/keys")

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from wellstreak_trust import webhooks
+from wellstreak_trust.audit import AuditLog, MemoryAuditStore
 from wellstreak_trust.core import FixedClock, SystemClock
-from wellstreak_trust.core.errors import ConfigurationError
+from wellstreak_trust.core.errors import AuditUnavailable, ConfigurationError
+from wellstreak_trust.telemetry import anomalies
 from wellstreak_trust.testing import SignedRequest, signer
 from wellstreak_trust.webhooks import Delivery, Incoming, NoKeys, Receiver, ReplayGuard
 
@@ -104,3 +106,38 @@ def test_nothing_that_authenticates_stands_in_the_repr() -> None:
     shown = repr(incoming(sent, token="t" * 43))
     assert sent.headers["Stripe-Signature"] not in shown
     assert "t" * 43 not in shown
+
+
+def test_refusals_of_a_known_endpoint_are_recorded_with_their_step() -> None:
+    log = AuditLog(MemoryAuditStore())
+    sent = STRIPE.sign(b"{}")
+    forged = SignedRequest(sent.method, sent.url, sent.headers, b"[]")
+    with pytest.raises(webhooks.SignatureMismatch):
+        receiver(STRIPE.verifier(), audit=log).receive(incoming(forged), nothing)
+    receiver(STRIPE.verifier(), audit=log).receive(incoming(sent), nothing)
+    (event,) = log.events("system")
+    assert (event["action"], event["outcome"], event["reason"]) == ("webhook.refused", "denied", "signature")
+    assert event["targets"] == [{"type": "webhook_endpoint", "id": "stripe"}]
+
+
+def test_forgeries_at_one_endpoint_are_found_in_what_the_receiver_recorded() -> None:
+    log = AuditLog(MemoryAuditStore())
+    taking = receiver(STRIPE.verifier(), audit=log)
+    sent = STRIPE.sign(b"{}")
+    for number in range(10):
+        with pytest.raises(webhooks.SignatureMismatch):
+            taking.receive(incoming(SignedRequest(sent.method, sent.url, sent.headers, b"%d" % number)), nothing)
+    found = list(anomalies.detect(reversed(log.events("system"))))
+    assert [finding.rule_id for finding in found] == ["wst.webhook_forgery"]
+
+
+def test_a_trail_that_is_down_does_not_change_the_answer() -> None:
+    class Down:
+        suspends = False
+
+        async def aemit(self, event: Any, /) -> None:
+            raise AuditUnavailable("disk full")
+
+    with pytest.raises(webhooks.MissingSignature):
+        unsigned = SignedRequest("POST", "https://hooks.example/", {}, b"{}")
+        receiver(STRIPE.verifier(), audit=Down()).receive(incoming(unsigned), nothing)

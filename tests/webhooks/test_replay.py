@@ -294,6 +294,7 @@ def test_a_worker_killed_in_its_handler_blocks_nobody_for_longer_than_its_lease(
     assert effects == [1]
 
 
+@pytest.mark.asvs("2.3.3")
 def test_with_the_hosts_transaction_it_is_exactly_once(engine: Engine) -> None:
     database, clock = Database(engine), FixedClock(NOW)
 

@@ -72,6 +72,7 @@ def test_no_bit_of_an_authenticating_header_can_change(name: str) -> None:
                 accepts(name, delivery, headers=delivery.headers | {header: changed})
 
 
+@pytest.mark.asvs("15.3.7")
 @pytest.mark.parametrize("name", HEADED)
 def test_headers_that_authenticate_come_exactly_once(name: str) -> None:
     ours = party(name)[0]

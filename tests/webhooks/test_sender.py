@@ -96,6 +96,7 @@ def test_contract_on_postgresql(postgres_url: str) -> None:
         drive(database.run(lambda c: c.exec_driver_sql("DELETE FROM wst_webhook_recipient")))
 
 
+@pytest.mark.asvs("4.1.5")
 def test_both_libraries_take_what_is_sent(server: str) -> None:
     """The reference library takes v1, ours takes v1 and v1a, and both keys sign while one is replaced."""
     public = signer("standard_webhooks", PRIVATE)
@@ -118,6 +119,7 @@ def test_the_awaited_face_sends_too(server: str) -> None:
     assert asyncio.run(sender.asend(to(f"{server}/204"), Message(b"{}"))).outcome == "delivered"
 
 
+@pytest.mark.asvs("15.3.2")
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirects_are_failures_and_never_followed(sender: WebhookSender, server: str, status: int) -> None:
     GOT.clear()
@@ -180,6 +182,7 @@ def test_five_days_without_a_success_disable(sender: WebhookSender, server: str,
     assert sender.send(to(f"{server}/500"), Message(b"{}"), attempt=2).outcome == "disabled"
 
 
+@pytest.mark.asvs("1.3.6")
 @pytest.mark.parametrize(
     "url",
     [
@@ -214,6 +217,7 @@ def test_inner_addresses_are_never_called(url: str, clock: FixedClock) -> None:
     assert attempt.code in ("blocked_address", "bad_url")
 
 
+@pytest.mark.asvs("1.3.6")
 def test_a_name_that_changes_its_mind_gains_nothing(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """DNS rebinding: the second answer would be loopback; there is no second question."""
     real, asked = socket.getaddrinfo, []

@@ -240,6 +240,7 @@ def test_a_form_has_one_spelling() -> None:
 # --- SNS -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("11.4.3")
 def test_sns_version_one_is_taken_by_who_asks_for_it() -> None:
     old = signer("sns_sha1")
     sent = old.sign(at=NOW)
@@ -311,6 +312,7 @@ def message(
     }
 
 
+@pytest.mark.asvs("4.1.5")
 def test_rfc9421_by_hand() -> None:
     found = check("rfc9421", SHARED, message(), BODY, url=URL)
     assert (found.signed, found.timestamp) == ({"body", "url", "timestamp"}, NOW)
@@ -417,6 +419,7 @@ def test_a_stale_delivery_is_refused_whatever_the_rule() -> None:
             ours.verifier(clock=FixedClock(NOW)).verify(sent.headers, sent.body, url=sent.url)
 
 
+@pytest.mark.asvs("1.3.12")
 def test_the_head_of_a_part_is_not_searched_further_than_heads_go() -> None:
     """Over a long line the search for the name is quadratic: a megabyte of these took minutes."""
     kind = "multipart/form-data; boundary=b"

@@ -11,8 +11,9 @@ from ..core.problem import respond
 from ..core.tenant import TenantContext
 from ..guard import Grant, Operation
 from .asgi_middleware import POLICY_VIOLATION, TrustMiddleware, edge_of, visit_of
-from .shared import Declaration, refuse_undeclared
-from .starlette import csp_nonce, declared_routes, entered, facts_of, outcome_of_exception, public, trust_in, webhook
+from .shared import Declaration, refuse_undeclared, undeclared_among
+from .starlette import csp_nonce, entered, facts_of, outcome_of_exception, public, webhook
+from .starlette_routes import declared_routes, trust_in
 
 try:
     from fastapi import Depends, FastAPI
@@ -40,6 +41,7 @@ __all__ = [
     "facts_of",
     "problems",
     "public",
+    "undeclared_routes",
     "webhook",
 ]
 
@@ -116,14 +118,26 @@ def problems(app: FastAPI) -> None:
     app.add_exception_handler(WebSocketRequestValidationError, malformed_socket)
 
 
-def assert_all_routes_declared(app: FastAPI, *, public: Mapping[str, str] | None = None) -> None:
+def assert_all_routes_declared(app: FastAPI, *, public: Mapping[str, str] | None = None) -> tuple[Operation, ...]:
     """Refuses an app in which a route, included routers and mounts too, is neither guarded nor public.
 
+    Returns:
+        The registered operations that no route serves.
+
     Raises:
-        ConfigurationError: names every such path; or an operation that the app's `Trust` cannot serve.
+        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
+            not know.
     """
-    found = declared_routes(app.routes, opened=_opened, look=lambda route: _guard_in(getattr(route, "dependant", None)))
-    refuse_undeclared(found, public or {}, trust_in(app))
+    return refuse_undeclared(_declared(app), public or {}, trust_in(app))
+
+
+def undeclared_routes(app: FastAPI, *, public: Mapping[str, str] | None = None) -> list[str]:
+    """The paths that `assert_all_routes_declared` would refuse, for a service under adoption; it refuses nothing."""
+    return undeclared_among(_declared(app), public or {})
+
+
+def _declared(app: FastAPI) -> Iterable[tuple[str, Declaration | None]]:
+    return declared_routes(app.routes, opened=_opened, look=lambda route: _guard_in(getattr(route, "dependant", None)))
 
 
 def _opened(routes: Iterable[Any]) -> Iterable[Any]:

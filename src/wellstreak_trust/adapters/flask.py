@@ -13,9 +13,16 @@ from ..core.http import RequestFacts
 from ..core.sansio import require_blocking
 from ..guard import Grant, Operation, outcome_of
 from ..trust import Trust
-from ..webhooks import Delivery, Incoming, Receiver, read_body
-from .hooks import received
-from .shared import Declaration, Edge, asked_of, declaration_of, declare, outcome_of_status, refuse_undeclared
+from .shared import (
+    Declaration,
+    Edge,
+    asked_of,
+    declaration_of,
+    declare,
+    outcome_of_status,
+    refuse_undeclared,
+    undeclared_among,
+)
 from .streams import Scoped, inside
 from .visit import Visit
 
@@ -24,6 +31,7 @@ try:
     from werkzeug.exceptions import HTTPException
 
     from .flask_cli import commands
+    from .flask_hooks import webhook
 except ImportError:
     raise MissingExtra(
         "the Flask adapter needs Flask", hint="pip install 'wellstreak-trust[flask]'", reason="extra"
@@ -37,6 +45,7 @@ __all__ = [
     "facts_of",
     "guarded",
     "public",
+    "undeclared_routes",
     "webhook",
 ]
 
@@ -190,39 +199,6 @@ def public(reason: str) -> Callable[[Callable[P, T]], Callable[P, Response]]:
     return decorate
 
 
-def webhook(
-    receiver: Receiver, *, parameter: str = "token"
-) -> Callable[[Callable[[Delivery], Any]], Callable[..., Response]]:
-    """Makes a view of a handler ``handler(delivery)``: the raw body is read once, verified, and processed once.
-
-    The handler's answer is the view's; without one, it is what the provider wants to read. Register the view for
-    POST, and for GET and HEAD too where the provider opens with a handshake by these.
-
-    Args:
-        parameter: of the route, which holds the endpoint's token, for receivers with a registry.
-    """
-    require_blocking(receiver, "Flask", "this receiver")
-
-    def decorate(handler: Callable[[Delivery], Any]) -> Callable[..., Response]:
-        @wraps(handler)
-        def view(**path: Any) -> Response:
-            async def read(limit: int) -> bytes:
-                return read_body(request.stream, request.content_length, limit=limit)
-
-            async def handle(delivery: Delivery) -> Response | None:
-                answer = current_app.ensure_sync(handler)(delivery)
-                return None if answer is None else make_response(answer)
-
-            query, lines = request.query_string.decode("latin-1"), list(request.headers.items())
-            incoming = Incoming(request.method, query, lines, read, str(path.get(parameter, "")))
-            found = received(receiver, incoming, handle)
-            return found if isinstance(found, Response) else Response(found.body, found.status, list(found.headers))
-
-        return view
-
-    return decorate
-
-
 def _outcome(error: BaseException) -> Outcome:
     """``abort(response)`` carries a whole response instead of a code."""
     if not isinstance(error, HTTPException):
@@ -230,17 +206,29 @@ def _outcome(error: BaseException) -> Outcome:
     return outcome_of_status(error.response.status_code if error.response is not None else error.code or 500)
 
 
-def assert_all_routes_declared(app: Flask, *, public: Mapping[str, str] | None = None) -> None:
+def assert_all_routes_declared(app: Flask, *, public: Mapping[str, str] | None = None) -> tuple[Operation, ...]:
     """Refuses an app in which a rule, blueprints and static files included, is neither guarded nor public.
 
+    Returns:
+        The registered operations that no route serves.
+
     Raises:
-        ConfigurationError: names every such path; or an operation that the app's `Trust` cannot serve.
+        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
+            not know.
     """
     held: TrustExtension | None = app.extensions.get(_NAME)
     if held is not None:
         held.opened.update(public or {})
-    found = [(path, declared) for path, _, declared in _rules(app)]
-    refuse_undeclared(found, public or {}, held.edge if held is not None else None)
+    return refuse_undeclared(_declared(app), public or {}, held.edge if held is not None else None)
+
+
+def undeclared_routes(app: Flask, *, public: Mapping[str, str] | None = None) -> list[str]:
+    """The paths that `assert_all_routes_declared` would refuse, for a service under adoption; it refuses nothing."""
+    return undeclared_among(_declared(app), public or {})
+
+
+def _declared(app: Flask) -> list[tuple[str, Declaration | None]]:
+    return [(path, declared) for path, _, declared in _rules(app)]
 
 
 def _rules(app: Flask) -> list[tuple[str, set[str] | None, Declaration | None]]:

@@ -17,10 +17,20 @@ from ..core.event import Outcome
 from ..core.http import RequestFacts
 from ..core.problem import ProblemResponse, respond
 from ..guard import Guard, Operation
+from ..guard.vetting import gathered
 from ..trust import Trust
 from .facts import FactsReader
 
-__all__ = ["Declaration", "Edge", "asked_of", "declaration_of", "declare", "outcome_of_status", "refuse_undeclared"]
+__all__ = [
+    "Declaration",
+    "Edge",
+    "asked_of",
+    "declaration_of",
+    "declare",
+    "outcome_of_status",
+    "refuse_undeclared",
+    "undeclared_among",
+]
 
 E = TypeVar("E")
 
@@ -78,28 +88,53 @@ def declaration_of(endpoint: object) -> Declaration | None:
     return None
 
 
+def undeclared_among(routes: Iterable[tuple[str, Declaration | None]], public: Mapping[str, str]) -> list[str]:
+    """The paths that say nothing, each once and sorted; arguments as for `refuse_undeclared`."""
+    return sorted({path for path, declared in routes if declared is None and not public.get(path, "").strip()})
+
+
 def refuse_undeclared(
     routes: Iterable[tuple[str, Declaration | None]], public: Mapping[str, str], edge: Edge | None = None
-) -> None:
-    """Refuses to start while a route says nothing, or names an operation that cannot be served.
+) -> tuple[Operation, ...]:
+    """Refuses to start while a route says nothing, or an operation cannot be served.
 
     Args:
         routes: (path, declaration) of every route.
         public: path to reason, for routes that a framework makes by itself (static files, API descriptions).
-        edge: vets the operations, where it is known.
+        edge: vets the operations, those of the routes and all that are registered, where it is known.
+
+    Returns:
+        The registered operations that no route serves; no fault, because jobs and commands run operations too.
+
+    Raises:
+        ConfigurationError: everything that was found, at once.
     """
     found = list(routes)
-    missing = sorted({path for path, declared in found if declared is None and not public.get(path, "").strip()})
+    served = [declared.operation for _, declared in found if declared is not None and declared.operation is not None]
+    registered = edge.trust.operations if edge is not None else None
+    faults = list(_undeclared(found, public))
+    if edge is not None:
+        known = frozenset(registered.values() if registered is not None else ())
+        strangers = dict.fromkeys(operation for operation in served if operation not in known)
+        faults += (fault for operation in strangers for fault in edge.guard.faults(operation))
+    if edge is not None and registered is not None:
+        faults += registered.faults(edge.trust)
+    if faults:
+        raise gathered(faults)
+    return registered.unrouted(served) if registered is not None else ()
+
+
+def _undeclared(
+    routes: Iterable[tuple[str, Declaration | None]], public: Mapping[str, str]
+) -> Iterable[ConfigurationError]:
+    missing = undeclared_among(routes, public)
     if missing:
-        raise ConfigurationError(
+        yield ConfigurationError(
             f"undeclared routes: {', '.join(missing)}",
             hint="guard each with an Operation, or open it with @public(reason=...); "
             "framework routes by assert_all_routes_declared(..., public={path: reason})",
             reason="undeclared_route",
         )
-    if edge is not None:
-        for operation in {id(d.operation): d.operation for _, d in found if d is not None and d.operation}.values():
-            edge.guard.vet(operation)
 
 
 def outcome_of_status(status: int) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any
@@ -26,7 +26,8 @@ from .asgi_middleware import (
     visit_of,
 )
 from .hooks import areceived
-from .shared import Declaration, Edge, asked_of, declaration_of, declare, outcome_of_status, refuse_undeclared
+from .shared import Declaration, asked_of, declare, outcome_of_status
+from .starlette_routes import assert_all_routes_declared, declared_routes, trust_in, undeclared_routes
 from .streams import scope_of
 
 try:
@@ -35,7 +36,6 @@ try:
     from starlette.exceptions import HTTPException, WebSocketException
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
-    from starlette.routing import BaseRoute
     from starlette.websockets import WebSocketDisconnect
 except ImportError:
     raise MissingExtra(
@@ -54,12 +54,12 @@ __all__ = [
     "guarded",
     "public",
     "trust_in",
+    "undeclared_routes",
     "webhook",
 ]
 
 Endpoint = Callable[..., Any]
 GuardedEndpoint = Callable[[Request, Grant], Any]
-Declared = tuple[str, Declaration | None]
 
 
 def facts_of(connection: HTTPConnection) -> RequestFacts:
@@ -221,43 +221,3 @@ async def _call(endpoint: Endpoint, *args: Any, **kwargs: Any) -> Any:
     if iscoroutinefunction(endpoint):
         return await endpoint(*args, **kwargs)
     return await run_in_threadpool(endpoint, *args, **kwargs)
-
-
-def assert_all_routes_declared(app: Any, *, public: Mapping[str, str] | None = None) -> None:
-    """Refuses an app in which a route, mounts and websockets included, is neither guarded nor public.
-
-    Raises:
-        ConfigurationError: names every such path; or an operation that the app's `Trust` cannot serve.
-    """
-    refuse_undeclared(declared_routes(app.routes), public or {}, trust_in(app))
-
-
-def declared_routes(
-    routes: Iterable[BaseRoute],
-    prefix: str = "",
-    *,
-    opened: Callable[[Iterable[Any]], Iterable[Any]] = iter,
-    look: Callable[[Any], Declaration | None] = lambda route: None,
-) -> Iterator[Declared]:
-    """(path, declaration) of every route, mounted applications included.
-
-    Args:
-        opened: lists what a framework nests in one entry.
-        look: finds declarations that are not on the endpoint.
-    """
-    for route in opened(routes):
-        path = prefix + (getattr(route, "path", None) or "")
-        below = getattr(route, "routes", None)
-        if below:
-            yield from declared_routes(below, path, opened=opened, look=look)
-            continue
-        endpoint = getattr(route, "endpoint", None) or getattr(route, "app", None)
-        yield path or repr(endpoint), declaration_of(endpoint) or look(route)
-
-
-def trust_in(app: Any) -> Edge | None:
-    """The edge of the `TrustMiddleware` that an application was given, made anew for checks at start-up."""
-    for entry in getattr(app, "user_middleware", ()):
-        if entry.cls is TrustMiddleware:
-            return Edge(*entry.args, **entry.kwargs)
-    return None

@@ -157,14 +157,18 @@ def webhook(
 
 def assert_all_routes_declared(
     app: TrustMiddleware, routes: Mapping[str, App], *, public: Mapping[str, str] | None = None
-) -> None:
+) -> tuple[Operation, ...]:
     """Refuses an application in which a route is neither guarded nor public.
 
     Args:
         routes: path to application, of every route of the host's own router.
         public: path to reason, for routes that cannot say it themselves.
 
+    Returns:
+        The registered operations that no route serves.
+
     Raises:
-        ConfigurationError: names every such path; or an operation that the app's `Trust` cannot serve.
+        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
+            not know.
     """
-    refuse_undeclared([(path, declaration_of(part)) for path, part in routes.items()], public or {}, app.edge)
+    return refuse_undeclared([(path, declaration_of(part)) for path, part in routes.items()], public or {}, app.edge)

@@ -146,6 +146,18 @@ class Shadow:
             raise AccessDenied(decision)
         return decision
 
+    def scope_of(self, permission: str) -> str | None:
+        """As `Policy.scope_of`, of the active policy: a guard asks it whether an operation has a tenant.
+
+        Raises:
+            UsageError: the active policy cannot tell.
+        """
+        asked = getattr(self.active, "scope_of", None)
+        if asked is None:
+            raise UsageError("the active policy knows no scopes", hint="Shadow(Policy.load(...), candidate)")
+        found: str | None = asked(permission)
+        return found
+
     def report(self) -> ShadowReport:
         """What was found so far."""
         with self._lock:

@@ -14,7 +14,7 @@ except ImportError:
         "the command line needs typer and rich", hint="pip install 'wellstreak-trust[cli]'", reason="extra"
     ) from None
 
-from . import audit_trail, audit_verify, connections, doctor, governance, keys, policy, secrets, webhooks
+from . import audit_trail, audit_verify, connections, database, doctor, governance, keys, policy, secrets, webhooks
 from .console import ERR, OUT
 
 __all__ = ["app", "main"]
@@ -30,6 +30,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit_app, name="audit")
 app.add_typer(connections.app, name="connections")
+app.add_typer(database.app, name="database")
 app.add_typer(keys.app, name="keys")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(security_txt_app, name="security-txt")

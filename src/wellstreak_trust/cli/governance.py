@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
@@ -62,6 +62,8 @@ def named(place: str, kind: type) -> list[Any]:
         raise UsageError(f"{place} is not there", hint="package.module:NAME, importable from here") from None
     finally:
         sys.path.remove("")
+    if isinstance(found, Mapping):  # Operations, which are looked up by name
+        found = found.values()
     listed = [found] if isinstance(found, kind) or not isinstance(found, Iterable) else list(found)
     if not all(isinstance(each, kind) for each in listed):
         raise UsageError(f"{place} holds no {kind.__name__} objects", hint=f"NAME = ({kind.__name__}(...), ...)")

@@ -90,6 +90,8 @@ class ClientAddress:
         """Whether a peer is one of the configured proxies, so that what it forwards counts."""
         if peer == UNIX:
             return self._unix
+        if not self._nets:
+            return False
         address = _address(peer)
         return address is not None and self._trusts(address)
 

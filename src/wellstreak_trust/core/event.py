@@ -55,6 +55,30 @@ class AuditEvent:
     data: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     occurred_at: datetime = field(default_factory=_CLOCK.now)
     id: str = field(default_factory=lambda: uuid7_of(_MICROS() // 1_000))
+    prepared: Any = field(init=False, repr=False, compare=False, default=None)
+    """What a sink has made of the content, for that sink alone."""
+
+    def ended(self, outcome: Outcome, occurred_at: datetime) -> AuditEvent:
+        """How this attempt ended: the same content under another outcome, time and id.
+
+        What a sink has prepared goes along, so that an outcome costs less than its attempt.
+        """
+        found = AuditEvent(
+            self.action,
+            outcome,
+            self.tenant_id,
+            self.actor,
+            self.targets,
+            self.source,
+            self.changes,
+            self.reason,
+            self.request,
+            self.decision,
+            self.data,
+            occurred_at,
+        )
+        object.__setattr__(found, "prepared", self.prepared)
+        return found
 
 
 class EventSink(Protocol):

@@ -22,11 +22,11 @@ _MAX_PORT: Final = 65_535
 
 
 def _text(value: str | bytes) -> str:
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, bytes):  # bytes(10**9) would allocate it
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if not isinstance(value, str):  # bytes(10**9) would allocate it
         raise UsageError(f"a field line is str or bytes, not {type(value).__name__}")
-    return value.decode("latin-1")
+    return value
 
 
 def _folded(name: str) -> str:
@@ -45,10 +45,14 @@ class Headers:
     def __init__(self, source: HeaderSource | Headers = ()) -> None:
         pairs: Iterable[tuple[str | bytes, str | bytes]]
         pairs = source.items() if isinstance(source, Mapping | Headers) else source
-        self._lines: tuple[tuple[str, str], ...] = tuple((_text(name), _text(value)) for name, value in pairs)
+        self._lines: tuple[tuple[str, str], ...] = tuple([(_text(name), _text(value)) for name, value in pairs])
         index: dict[str, list[str]] = {}
         for name, value in self._lines:
-            index.setdefault(_folded(name), []).append(value)
+            held = index.get(folded := _folded(name))
+            if held is None:
+                index[folded] = [value]
+            else:
+                held.append(value)
         self._index: dict[str, list[str]] = index
 
     def get(self, name: str, default: str | None = None) -> str | None:

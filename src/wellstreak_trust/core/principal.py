@@ -93,8 +93,14 @@ class Principal:
             object.__setattr__(self, "standing", Standing.DIRECT if self.scopes is None else Standing.LIMITED)
 
     def in_tenant(self, tenant_id: str) -> Principal:
-        """This principal, bound to `tenant_id`."""
-        return replace(self, tenant_id=tenant_id)
+        """This principal, bound to `tenant_id`; raises as the constructor does."""
+        if type(self) is not Principal or type(tenant_id) is not str or not tenant_id:
+            return replace(self, tenant_id=tenant_id)
+        bound, put = object.__new__(Principal), object.__setattr__
+        for name in _ALL:
+            put(bound, name, getattr(self, name))
+        put(bound, "tenant_id", tenant_id)
+        return bound
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A read-only view does not pickle, and a principal must cross executors.
@@ -104,6 +110,7 @@ class Principal:
 
 GIVEN: Final = tuple(each.name for each in fields(Principal) if each.init)
 """The fields of a principal that are given to it, for those who store and rebuild one."""
+_ALL: Final = tuple(each.name for each in fields(Principal))
 
 
 @dataclass(frozen=True, slots=True)

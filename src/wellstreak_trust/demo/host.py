@@ -65,6 +65,7 @@ from .plans import PRICES, TEAM
 AUDIT_ORIGIN = "demo.wellstreak.example/audit"
 BILLING_SECRET = "whsec_demo_billing_secret_0123456789"
 PASSWORD = "correct horse battery staple"
+CONTACT = ("mailto:security@wellstreak.example",)
 SYSTEM = "system"
 HOME = "/w/acme/"  # where a sign-in with the provider leads
 
@@ -161,9 +162,7 @@ class Host:
         self.billing: WebhookVerifier = verifier("stripe", secrets=[BILLING_SECRET])
         self.feed: StripeFeed = StripeFeed(self.subscriptions, PRICES, tenant_key="workspace", audit=self.audit)
         self.replays: ReplayGuard = ReplayGuard(SqlReplayStore(port))
-        self.security_txt: SecurityTxt = SecurityTxt(
-            contact=("mailto:security@wellstreak.example",), reviewed_at=SystemClock().now()
-        )
+        self.security_txt: SecurityTxt = SecurityTxt(contact=CONTACT, reviewed_at=SystemClock().now())
         self.trust: Trust = Trust(
             profile="production",
             authenticator=Authenticator([self.sessions]),
@@ -176,6 +175,7 @@ class Host:
             secrets=self.secrets,
             security_headers=SecurityHeaders.api(),
             counters=Counters(),
+            operations=operations.GOVERNED,
         )
 
     async def password_fits(self, password: str, encoded: str | None) -> bool:

@@ -1,10 +1,10 @@
-"""Every governed action of the host, declared once."""
+"""Every governed action of the host, declared once: what is not here is not served."""
 
 from datetime import timedelta
 
 from wellstreak_trust.audit import ActionSpec
 from wellstreak_trust.console import VIEW_OPERATIONS
-from wellstreak_trust.guard import Operation
+from wellstreak_trust.guard import Operation, Operations
 from wellstreak_trust.guard import workspace as own
 from wellstreak_trust.ratelimit import LimitRule
 
@@ -34,29 +34,31 @@ READ_AUDIT = Operation("audit.read", "audit:read", audit="demo.audit_read")
 LIST_WORKSPACES = Operation("platform.list", "platform:workspaces_list")
 BREAK_GLASS = Operation("platform.break_glass", "platform:break_glass", audit="demo.break_glass")
 
-GOVERNED = (
-    READ_WORKSPACE,
-    LIST_MEMBERS,
-    *(operation for operation in own.WORKSPACE_OPERATIONS if operation is not own.LIST_MEMBERS),
-    READ_BILLING,
-    CHANGE_PLAN,
-    CONNECT,
-    READ_INTEGRATION,
-    SUSPEND_INTEGRATION,
-    TEST_INTEGRATION,
-    SEND_MESSAGE,
-    CREATE_AGENT,
-    READ_AGENT,
-    UPDATE_AGENT,
-    READ_AI,
-    CHANGE_AI,
-    READ_AUDIT,
-    LIST_WORKSPACES,
-    BREAK_GLASS,
-    VIEW_OPERATIONS,
+GOVERNED = Operations(
+    (
+        READ_WORKSPACE,
+        LIST_MEMBERS,
+        *(operation for operation in own.WORKSPACE_OPERATIONS if operation is not own.LIST_MEMBERS),
+        READ_BILLING,
+        CHANGE_PLAN,
+        CONNECT,
+        READ_INTEGRATION,
+        SUSPEND_INTEGRATION,
+        TEST_INTEGRATION,
+        SEND_MESSAGE,
+        CREATE_AGENT,
+        READ_AGENT,
+        UPDATE_AGENT,
+        READ_AI,
+        CHANGE_AI,
+        READ_AUDIT,
+        LIST_WORKSPACES,
+        BREAK_GLASS,
+        VIEW_OPERATIONS,
+    )
 )
 ACTIONS = tuple(
     ActionSpec(operation.audit, "critical", f"demo host: {operation.name}")
-    for operation in GOVERNED
+    for operation in GOVERNED.values()
     if operation.audit is not None and operation is not VIEW_OPERATIONS
 )

@@ -15,6 +15,8 @@ from .approval import APPROVAL_HEADER
 from .governance import Governance, governance
 from .grant import Grant, Operation, outcome_of
 from .guard import Guard, refuse_generators
+from .registry import Operations
+from .rehearsal import Rehearsal, Rehearsed
 from .workspace import WORKSPACE_OPERATIONS
 
 __all__ = [
@@ -24,6 +26,9 @@ __all__ = [
     "Grant",
     "Guard",
     "Operation",
+    "Operations",
+    "Rehearsal",
+    "Rehearsed",
     "governance",
     "outcome_of",
     "refuse_generators",

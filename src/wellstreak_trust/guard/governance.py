@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from ..core.errors import ConfigurationError
 from .grant import Operation
+from .registry import Operations, listed
+from .vetting import gathered, unknown_permission, unsold
 
 if TYPE_CHECKING:
     from ..authz import Policy
@@ -78,32 +80,23 @@ class Governance:
         return "".join(_table(title, rows) for title, rows in self.tables())
 
 
-def governance(operations: Iterable[Operation], policy: Policy, plans: Iterable[Plan] = ()) -> Governance:
-    """The matrix of these operations under a policy and the plans on offer.
+def governance(operations: Operations | Iterable[Operation], policy: Policy, plans: Iterable[Plan] = ()) -> Governance:
+    """The matrix of these operations, or of a registry, under a policy and the plans on offer.
 
     Raises:
-        ConfigurationError: two operations or plans of one name, a permission that the policy does not know, or a
-            feature that no plan includes: an operation that nobody could ever run.
+        ConfigurationError: two operations or plans of one name (``governance``), a permission that the policy does
+            not know (``unknown_permission``), or a feature that no plan includes (``unsold_feature``): an operation
+            that nobody could ever run. All that could not are told at once.
     """
-    listed, offered, found = tuple(operations), tuple(plans), policy.matrix()
-    _once([operation.name for operation in listed], "operation")
+    declared, offered, found = listed(operations), tuple(plans), policy.matrix()
+    _once([operation.name for operation in declared], "operation")
     _once([plan.name for plan in offered], "plan")
-    sold = {name for plan in offered for name in plan.features}
-    for operation in listed:
-        if operation.permission not in found.cells:
-            raise ConfigurationError(
-                f"{operation.name}: the policy does not know {operation.permission!r}",
-                hint=f'declare [permissions."{operation.permission}"]',
-                reason="governance",
-            )
-        if offered and operation.feature is not None and operation.feature not in sold:
-            raise ConfigurationError(
-                f"{operation.name}: no plan includes {operation.feature!r}",
-                hint="add the feature to a plan, or take it from the operation",
-                reason="governance",
-            )
-    cells = tuple(tuple(found.cell(operation.permission, role) for role in found.roles) for operation in listed)
-    return Governance(found.name, listed, found.roles, offered, cells)
+    asked = ((unknown_permission(operation, policy), unsold(operation, offered)) for operation in declared)
+    faults = [fault for pair in asked for fault in pair if fault is not None]
+    if faults:
+        raise gathered(faults)
+    cells = tuple(tuple(found.cell(operation.permission, role) for role in found.roles) for operation in declared)
+    return Governance(found.name, declared, found.roles, offered, cells)
 
 
 def _once(names: list[str], what: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..core.entropy import random_hex
 from ..core.errors import Denied, RequestError, UsageError
-from ..core.event import Outcome
+from ..core.event import AuditEvent, Outcome
 from ..core.principal import Principal, StepUp
 from ..core.sansio import synced
 from ..core.tenant import TenantContext
@@ -38,6 +38,8 @@ class Operation:
         connection: provider whose connection must be active.
         audit: action name recorded before and after; None records refusals only.
         step_up: assurance this operation wants beyond what the policy's permission asks.
+        recorded_by: what records it instead, where it is recorded and not by the guard; for reviewers, so that a
+            permission of high risk without `audit` is seen to be meant.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Operation:
     connection: str | None = None
     audit: str | None = None
     step_up: StepUp | None = None
+    recorded_by: str | None = field(default=None, kw_only=True)
 
 
 def outcome_of(error: BaseException | None) -> Outcome:
@@ -65,7 +68,7 @@ class Grant:
     is for one operation: it is entered once.
     """
 
-    __slots__ = ("_done", "_entered", "_scope", "_trail", "attempted", "connection", "decision", "facts", "operation",
+    __slots__ = ("_done", "_entered", "_scope", "_trail", "attempt", "connection", "decision", "facts", "operation",
                  "principal", "request_id", "suspends", "tenant", "verdict")  # fmt: skip
 
     def __init__(self, facts: RequestFacts, operation: Operation, trail: Trail, *, suspends: bool = False) -> None:
@@ -78,7 +81,7 @@ class Grant:
         self.decision: Any = None
         self.verdict: Any = None
         self.connection: Any = None
-        self.attempted: bool = False
+        self.attempt: AuditEvent | None = None  # as it was recorded
         self._trail: Trail = trail
         self._scope: tenant_scope | None = None
         self._entered: bool = False
@@ -100,8 +103,8 @@ class Grant:
         self._done = True
         if outcome != "success":
             await self.arefund()
-        if self.attempted:
-            await self._trail.aoutcome(self, outcome)
+        if self.attempt is not None:
+            await self._trail.aoutcome(self.attempt, outcome)
 
     finish: Final = synced(afinish)
 

@@ -28,6 +28,7 @@ from .faults import Dependency
 from .grant import Grant, Operation
 from .limits import Limits
 from .trail import Trail
+from .vetting import gathered, ungated, unknown_permission, unmeetable, unregistered, unsubscribed
 
 if TYPE_CHECKING:
     from ..core.http import RequestFacts
@@ -65,7 +66,7 @@ class Guard:
         )
         address = trust.client_address or ClientAddress()
         self._limits: Limits = Limits(trust.limiter, address)
-        self._trail: Trail = Trail(trust, address)
+        self.trail: Trail = Trail(trust, address)
 
     async def aadmit(self, facts: RequestFacts, *, route: str = "public") -> Any:
         """The stages before any credential: origin, then limits per client. Public routes run these alone.
@@ -106,12 +107,12 @@ class Guard:
         Raises:
             TrustError: the first stage that refuses. The refusal is recorded.
         """
-        grant = Grant(facts, operation, self._trail, suspends=self.suspends)
+        grant = Grant(facts, operation, self.trail, suspends=self.suspends)
         try:
-            await self._pass(grant, resource, arguments)
+            await self.apass(grant, resource, arguments)
         except TrustError as refusal:
             await grant.arefund()
-            await self._trail.arefusal(grant, refusal)
+            await self.trail.arefusal(grant, refusal)
             raise
         except BaseException:  # cancelled or interrupted, or the host's own resource callable
             await grant.afinish("error")
@@ -120,26 +121,44 @@ class Guard:
 
     enter: Final = synced(aenter)
 
+    def faults(self, operation: Operation) -> list[ConfigurationError]:
+        """Why this `Trust` could never serve an operation; empty where it can.
+
+        Returns:
+            Errors to show, not raised: ``unregistered_operation``, ``unknown_permission``, ``limits`` that nothing
+            counts, ``connections`` without a gate, ``entitlements`` that nobody answers for, a ``step_up`` that no
+            sign-in meets.
+        """
+        trust, platform = self.trust, self._is_platform(operation)
+        found = (
+            unregistered(operation, trust.operations),
+            unknown_permission(operation, trust.policy),
+            self._limits.fault(operation),
+            ungated(operation, trust.connections, platform=platform),
+            unsubscribed(operation, trust.tenants, platform=platform),
+            unmeetable(operation),
+        )
+        return [fault for fault in found if fault is not None]
+
     def vet(self, operation: Operation) -> None:
         """Refuses an operation that this `Trust` could never serve; adapters ask when the host starts.
 
         Raises:
-            ConfigurationError: a permission outside the catalogue, limits that nothing counts, or a connection
-                without a gate.
+            ConfigurationError: the one of its `faults`, or one error that lists them all.
         """
-        if hasattr(self.trust.policy, "scope_of") and self.trust.policy.scope_of(operation.permission) is None:
-            raise ConfigurationError(
-                f"{operation.name} asks for {operation.permission!r}, which the policy does not know",
-                hint="declare it under [permissions], or correct the operation",
-                reason="unknown_permission",
-            )
-        self._limits.vet(operation)
-        if operation.connection is not None:
-            self._gate(operation, platform=self._is_platform(operation))
+        found = self.faults(operation)
+        if found:
+            raise gathered(found)
 
-    async def _pass(self, grant: Grant, resource: Any, arguments: Any) -> None:
+    async def apass(self, grant: Grant, resource: Any = None, arguments: Any = None) -> None:
+        """The stages themselves, in their order; fills in the grant. Neither records nor undoes what it refuses.
+
+        Raises:
+            TrustError: the first stage that refuses.
+        """
         trust, operation = self.trust, grant.operation
         self.require_origin(grant.facts)
+        _refuse(unregistered(operation, trust.operations))
         keys = self._limits.keys(grant.facts, operation.name, operation.limits)
         await self._limits.afirst(keys)
         await self._identify(grant)
@@ -151,7 +170,7 @@ class Guard:
             grant.connection = await self._require_connection(grant, operation.connection)
         if approval is not None:
             await aspend(grant, trust.approvals, approval, found, await _asked(arguments, grant.tenant))
-        await self._trail.aattempt(grant)
+        await self.trail.aattempt(grant)
 
     def _decide(self, grant: Grant, resource: Any) -> str | None:
         """Asks the policy; an approval that the request brings is returned, because it is spent at the end.
@@ -163,7 +182,7 @@ class Guard:
             grant.decision = self.trust.policy.check(grant.subject, grant.operation.permission, resource)
             allowed = grant.decision.allowed is True
             approval = None if allowed else presented(grant, self.trust.approvals)
-        self._trail.count("wst.authz.decisions", outcome=_word(allowed), permission=grant.operation.permission)
+        self.trail.count("wst.authz.decisions", outcome=_word(allowed), permission=grant.operation.permission)
         if not allowed and approval is None:
             raise _denial(grant.decision)
         return approval
@@ -182,7 +201,7 @@ class Guard:
         if not isinstance(tenant, TenantContext):
             raise TenantNotFound("the resolver returned no context")
         grant.tenant, grant.principal = tenant, tenant.principal
-        await _require_feature(tenant, grant.operation.feature)
+        await _require_feature(grant.operation, tenant)
 
     def _is_platform(self, operation: Operation) -> bool:
         """A policy of the host's own may know no scopes: then everything happens in a tenant."""
@@ -197,25 +216,24 @@ class Guard:
             raise step_up.challenge()
 
     async def _require_connection(self, grant: Grant, provider: str) -> Any:
-        gate = self._gate(grant.operation, platform=grant.tenant is None)
+        gate, tenant = self.trust.connections, grant.tenant
+        _refuse(ungated(grant.operation, gate, platform=tenant is None))
+        assert gate is not None
+        assert tenant is not None
         with _CONNECTIONS:
-            return await gate.arequire_active(cast("TenantContext", grant.tenant).tenant_id, provider)
-
-    def _gate(self, operation: Operation, *, platform: bool) -> Any:
-        if self.trust.connections is None or platform:
-            raise ConfigurationError(
-                f"{operation.name} needs the connection {operation.connection!r}",
-                hint="give Trust(connections=Connections(...)) and a tenant-scoped permission",
-                reason="connections",
-            )
-        return self.trust.connections
+            return await gate.arequire_active(tenant.tenant_id, provider)
 
     # --- for hosts without an adapter --------------------------------------------------------------------------------
 
     def operation(
         self, operation: Operation, *, resource: Any = None, arguments: Any = None
     ) -> Callable[[Callable[Concatenate[Grant, P], T]], Callable[Concatenate[RequestFacts, P], T]]:
-        """Decorates a function (or coroutine function) of a `Grant`: it is called with `RequestFacts` instead."""
+        """Decorates a function (or coroutine function) of a `Grant`: it is called with `RequestFacts` instead.
+
+        Raises:
+            ConfigurationError: an operation that is not registered.
+        """
+        _refuse(unregistered(operation, self.trust.operations))
 
         def decorate(function: Callable[Concatenate[Grant, P], T]) -> Callable[Concatenate[RequestFacts, P], T]:
             refuse_generators(function)
@@ -264,17 +282,17 @@ def _require_verbs(trust: Trust) -> None:
             )
 
 
-async def _require_feature(tenant: TenantContext, feature: str | None) -> None:
-    if feature is None:
+def _refuse(fault: ConfigurationError | None) -> None:
+    if fault is not None:
+        raise fault
+
+
+async def _require_feature(operation: Operation, tenant: TenantContext) -> None:
+    if operation.feature is None:
         return
-    if tenant.entitlements is None:
-        raise ConfigurationError(
-            f"an operation asks for the feature {feature!r}, but the resolver has no entitlements",
-            hint="TenantResolver(sources, memberships, entitlements=Entitlements(source))",
-            reason="entitlements",
-        )
+    _refuse(unsubscribed(operation, tenant, platform=False))
     with _TENANTS:
-        answer = await tenant.entitlements.acheck(tenant, feature)
+        answer = await tenant.entitlements.acheck(tenant, operation.feature)
         allowed = answer.allowed is True
     if not allowed:
         raise EntitlementDenied(answer.reason, limit=answer.limit, used=answer.used, resets_at=answer.resets_at)

@@ -64,14 +64,22 @@ class Limits:
                 keys["api_key"] = principal.credential_id
         if grant.tenant is not None:
             keys["tenant"] = grant.tenant.tenant_id
-        limiter = self._view(grant.operation.limits, frozenset(keys))
+        limiter = self._view(grant.operation, frozenset(keys))
         with _LIMITER:
             return _admitted(await limiter.acheck(keys))
+
+    def fault(self, operation: Operation) -> ConfigurationError | None:
+        """Why the limits of an operation could not be enforced, or None."""
+        try:
+            self.vet(operation)
+        except ConfigurationError as fault:
+            return fault
+        return None
 
     def vet(self, operation: Operation) -> None:
         """Refuses an operation whose limits could not be enforced."""
         if self._limiter is not None:
-            self._view(operation.limits, _OFFERED)
+            self._view(operation, _OFFERED)
         elif operation.limits:
             raise ConfigurationError(
                 f"{operation.name} has limits, but nothing counts them",
@@ -79,19 +87,20 @@ class Limits:
                 reason="limits",
             )
 
-    def _view(self, limits: tuple[Any, ...], offered: frozenset[str]) -> Any:
-        found = self._views.get((limits, offered))
+    def _view(self, operation: Operation, offered: frozenset[str]) -> Any:
+        found = self._views.get((operation.limits, offered))
         if found is None:
-            found = self._views.setdefault((limits, offered), self._made(limits, offered))
+            found = self._views.setdefault((operation.limits, offered), self._made(operation, offered))
         return found
 
-    def _made(self, limits: tuple[Any, ...], offered: frozenset[str]) -> Any:
+    def _made(self, operation: Operation, offered: frozenset[str]) -> Any:
         assert self._limiter is not None
+        limits = operation.limits
         own = tuple(rule for rule in limits if not isinstance(rule, str))
         unknown = {name for name in limits if isinstance(name, str)} - {rule.name for rule in _rules(self._limiter)}
         if unknown:
             raise ConfigurationError(
-                f"no limit rule is named {', '.join(sorted(map(repr, unknown)))}",
+                f"{operation.name}: no limit rule is named {', '.join(sorted(map(repr, unknown)))}",
                 hint="name a rule of Trust(limiter=...), or give a LimitRule",
                 reason="limits",
             )

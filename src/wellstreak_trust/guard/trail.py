@@ -34,14 +34,15 @@ class Trail:
         """Records that the operation is about to run. What it raises stops the operation: no audit, no action."""
         if grant.operation.audit is None:
             return
-        grant.attempted = True  # before the call: a cancelled one may stand in the trail all the same
+        # Before the call: a cancelled one may stand in the trail all the same.
+        grant.attempt = attempt = self._event(grant, grant.operation.audit, "attempted")
         with _AUDIT:
-            await self._trust.audit.aemit(self._event(grant, grant.operation.audit, "attempted"))
+            await self._trust.audit.aemit(attempt)
 
-    async def aoutcome(self, grant: Grant, outcome: Outcome) -> None:
+    async def aoutcome(self, attempt: AuditEvent, outcome: Outcome) -> None:
         """Records how an attempted operation ended; never raises."""
         with self.spared("wst.audit.dropped", criticality="outcome"):
-            await self._trust.audit.aemit(self._event(grant, grant.operation.audit or grant.operation.name, outcome))
+            await self._trust.audit.aemit(attempt.ended(outcome, self._trust.clock.now()))
 
     async def arefusal(self, grant: Grant, refusal: TrustError) -> None:
         """Records a refusal; never raises, because it would take the refusal's place."""

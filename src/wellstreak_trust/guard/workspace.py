@@ -12,19 +12,21 @@ from .grant import Operation
 
 __all__ = ["WORKSPACE_OPERATIONS"]
 
+_BY: Final = "Memberships, in the transaction of the change"
+
 LIST_MEMBERS: Final = Operation("members.list", "members:read")
-INVITE: Final = Operation("members.invite", "members:invite")
-REVOKE_INVITATION: Final = Operation("members.revoke_invitation", "members:invite")
-CHANGE_ROLES: Final = Operation("members.change_roles", "members:assign")
-ADD_SERVICE: Final = Operation("members.add_service", "members:assign")
-GRANT_SUPPORT: Final = Operation("members.grant_support", "members:assign")
-SUSPEND: Final = Operation("members.suspend", "members:remove")
-REINSTATE: Final = Operation("members.reinstate", "members:assign")
-REMOVE: Final = Operation("members.remove", "members:remove")
-LEAVE: Final = Operation("members.leave", "workspace:read")
-TRANSFER_OWNERSHIP: Final = Operation("workspace.transfer_ownership", "workspace:transfer")
-CANCEL_TRANSFER: Final = Operation("workspace.cancel_transfer", "workspace:read")
-ACCEPT_OWNERSHIP: Final = Operation("workspace.accept_ownership", "workspace:read")
+INVITE: Final = Operation("members.invite", "members:invite", recorded_by=_BY)
+REVOKE_INVITATION: Final = Operation("members.revoke_invitation", "members:invite", recorded_by=_BY)
+CHANGE_ROLES: Final = Operation("members.change_roles", "members:assign", recorded_by=_BY)
+ADD_SERVICE: Final = Operation("members.add_service", "members:assign", recorded_by=_BY)
+GRANT_SUPPORT: Final = Operation("members.grant_support", "members:assign", recorded_by=_BY)
+SUSPEND: Final = Operation("members.suspend", "members:remove", recorded_by=_BY)
+REINSTATE: Final = Operation("members.reinstate", "members:assign", recorded_by=_BY)
+REMOVE: Final = Operation("members.remove", "members:remove", recorded_by=_BY)
+LEAVE: Final = Operation("members.leave", "workspace:read", recorded_by=_BY)
+TRANSFER_OWNERSHIP: Final = Operation("workspace.transfer_ownership", "workspace:transfer", recorded_by=_BY)
+CANCEL_TRANSFER: Final = Operation("workspace.cancel_transfer", "workspace:read", recorded_by=_BY)
+ACCEPT_OWNERSHIP: Final = Operation("workspace.accept_ownership", "workspace:read", recorded_by=_BY)
 
 WORKSPACE_OPERATIONS: Final[tuple[Operation, ...]] = (
     LIST_MEMBERS,

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from ..core.errors import ConfigurationError, DpopNonceRequired, InvalidCredential, ReauthRequired
+from ..core.errors import ConfigurationError, DpopNonceRequired, InvalidCredential, ReauthRequired, UsageError
 from ..core.http import RequestFacts
 from ..core.principal import Principal
 from ..core.sansio import suspends, synced
@@ -124,7 +124,13 @@ class Authenticator:
         Raises:
             InvalidCredential: none, several, of no known kind, or refused by its member. `reason` tells the audit
                 trail which (``none``, ``many``, ``scheme``, ``oversized``, or the member's); the answer does not.
+            UsageError: `facts` are no `RequestFacts`.
         """
+        if not isinstance(facts, RequestFacts):
+            raise UsageError(
+                f"a credential is read from RequestFacts, not from {type(facts).__name__}",
+                hint="the adapters make them: facts_of(request); or RequestFacts(method, url, headers)",
+            )
         try:
             credential = self._only(facts)
             for member, prove in self._provers:

@@ -57,6 +57,11 @@ class MemoryLoginStore:
                 del self._claims[next(iter(self._claims))]
             return True
 
+    async def release(self, key: bytes, /) -> None:
+        """See `LoginStore`."""
+        with self._lock:
+            self._claims.pop(key, None)
+
     async def sweep(self, now: datetime, /) -> int:
         """See `LoginStore`."""
         with self._lock:

@@ -64,6 +64,10 @@ class LoginStore(Protocol):
         """Whether nobody has claimed this key since; it is claimed until then. One of many callers wins."""
         ...
 
+    async def release(self, key: bytes, /) -> None:
+        """Gives a claim up, because what it was for did not happen; one that is not there is as good."""
+        ...
+
     async def sweep(self, now: datetime, /) -> int:
         """Forgets sign-ins and claims that have run out by `now`; returns how many."""
         ...

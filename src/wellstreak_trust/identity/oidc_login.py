@@ -11,10 +11,11 @@ Sources: OpenID Connect Core, Discovery, Back-Channel Logout and RP-Initiated Lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
+from inspect import isawaitable
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -223,8 +224,15 @@ class OidcLogin:
 
     # --- signing out -----------------------------------------------------------------------------------------------
 
-    async def _backchannel_logout(self, wait: Waiter, token: Presented) -> LogoutNotice:
+    async def _backchannel_logout(
+        self, wait: Waiter, token: Presented, *, end: Callable[[LogoutNotice], object] | None = None
+    ) -> LogoutNotice:
         """Reads a logout token that the provider has posted as `logout_token`. Answer 200, or 400 to a refusal.
+
+        Args:
+            end: ends the sessions that the notice names (a coroutine function with the async face). What it raises
+                passes, and leaves the token good for the provider's next try; without it, a token whose sessions
+                could not be ended is spent.
 
         Raises:
             InvalidToken: refused; ``replayed`` for one that was seen already.
@@ -236,7 +244,15 @@ class OidcLogin:
         key = sha256("\0".join(("logout", claims["iss"], claims["jti"])).encode("utf-8")).digest()
         if not await self._store.claim(key, now=now, until=until):
             raise InvalidToken("a logout token that was seen already", reason="replayed")
-        return LogoutNotice(claims["iss"], claims.get("sub"), claims.get("sid"))
+        notice = LogoutNotice(claims["iss"], claims.get("sub"), claims.get("sid"))
+        try:
+            ended = end(notice) if end is not None else None
+            if isawaitable(ended):
+                await ended
+        except BaseException:
+            await self._store.release(key)
+            raise
+        return notice
 
     backchannel_logout: Final = blocking(_backchannel_logout)
     abackchannel_logout: Final = awaited(_backchannel_logout)

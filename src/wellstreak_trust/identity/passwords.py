@@ -116,7 +116,7 @@ class PasswordHasher:
         self._nobody: _Stored = _Stored(self._parameters, None, salt, made)
         self._workers: Workers = Workers(found, wait.total_seconds())
 
-    def hash(self, password: str) -> str:
+    def hash(self, password: str | Secret[str]) -> str:
         """The encoded hash to store (PHC string format).
 
         Raises:
@@ -125,11 +125,11 @@ class PasswordHasher:
         """
         return self._workers.run(self._hashing(password))
 
-    async def ahash(self, password: str) -> str:
+    async def ahash(self, password: str | Secret[str]) -> str:
         """`hash`, awaited."""
         return await self._workers.arun(self._hashing(password))
 
-    def verify(self, password: str, encoded: str | None) -> PasswordVerdict:
+    def verify(self, password: str | Secret[str], encoded: str | None) -> PasswordVerdict:
         """Whether `password` is the one behind `encoded`.
 
         Args:
@@ -141,7 +141,7 @@ class PasswordHasher:
         """
         return self._workers.run(self._verifying(password, encoded))
 
-    async def averify(self, password: str, encoded: str | None) -> PasswordVerdict:
+    async def averify(self, password: str | Secret[str], encoded: str | None) -> PasswordVerdict:
         """`verify`, awaited."""
         return await self._workers.arun(self._verifying(password, encoded))
 
@@ -155,7 +155,7 @@ class PasswordHasher:
         octets = code.encode("utf-8")
         return await self._workers.arun(lambda: argon2id(octets, salt, _MINIMUM, _HASH_OCTETS))
 
-    def _hashing(self, password: str) -> Callable[[], str]:
+    def _hashing(self, password: str | Secret[str]) -> Callable[[], str]:
         octets = _octets(password)
         if octets is None:
             raise InvalidRequest(f"a password is at most {MAX_CODE_POINTS} Unicode characters")
@@ -170,7 +170,7 @@ class PasswordHasher:
 
         return work
 
-    def _verifying(self, password: str, encoded: str | None) -> Callable[[], PasswordVerdict]:
+    def _verifying(self, password: str | Secret[str], encoded: str | None) -> Callable[[], PasswordVerdict]:
         octets, stored = _octets(password), _stored(encoded)
         if octets is None or stored is None or not self._knows(stored.version):
             return self._refusing(octets or b"")
@@ -238,6 +238,7 @@ def _matches(stored: _Stored, secret: bytes) -> bool:
 
 def _octets(password: object) -> bytes | None:
     """As received, after NFC (NIST SP 800-63B, 3.1.1.2), so that one password is one on every keyboard."""
+    password = password.reveal() if isinstance(password, Secret) else password
     if not isinstance(password, str) or len(password) > MAX_CODE_POINTS:
         return None
     try:

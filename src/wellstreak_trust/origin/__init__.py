@@ -8,6 +8,7 @@ from ..core.errors import ConfigurationError, OriginDenied, UsageError
 from .cors import CorsDecision, CorsPolicy
 from .csrf import OriginPolicy, OriginVerdict
 from .headers import NONCE, SecurityHeaders, new_nonce
+from .observe import ObservedOrigin, ObservedVerdict
 from .origin import Origin, OriginSet
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "ConfigurationError",
     "CorsDecision",
     "CorsPolicy",
+    "ObservedOrigin",
+    "ObservedVerdict",
     "Origin",
     "OriginDenied",
     "OriginPolicy",

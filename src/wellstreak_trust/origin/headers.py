@@ -115,6 +115,11 @@ class SecurityHeaders:
         return new_nonce()
 
     @property
+    def observes(self) -> bool:
+        """Whether browsers only report what the policy would block."""
+        return self.reporting
+
+    @property
     def policy_name(self) -> str:
         """The header that carries the content security policy."""
         return f"{_CSP}-Report-Only" if self.reporting else _CSP

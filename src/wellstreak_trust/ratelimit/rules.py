@@ -141,6 +141,11 @@ class LimitRule:
         """Whether the rule can refuse."""
         return self.mode == "enforce"
 
+    @property
+    def observes(self) -> bool:
+        """Whether the rule only reports."""
+        return self.mode == "shadow"
+
     def key(self, keys: Mapping[str, str]) -> str | None:
         """The bucket these keys fall into, or None where the rule does not apply.
 

@@ -7,10 +7,12 @@ from . import anomalies
 from .counters import Counters
 from .families import FAMILIES
 from .logging import bind_trust_context, capture, log_context, redact, restore, security_event
+from .sink import CountedSink
 from .workflow import MemoryRunStore, Run, WorkflowRun, WorkflowRuns, WorkflowRunStore
 
 __all__ = [
     "FAMILIES",
+    "CountedSink",
     "Counters",
     "MemoryRunStore",
     "Run",

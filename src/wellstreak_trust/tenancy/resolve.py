@@ -169,6 +169,16 @@ class TenantResolver:
         self._memberships: Prover = memberships
         self._entitlements: Any = entitlements
 
+    @property
+    def sources(self) -> tuple[TenantSource, ...]:
+        """What names the tenant."""
+        return self._sources
+
+    @property
+    def entitlements(self) -> Any:
+        """What answers for the subscription; None where nothing does."""
+        return self._entitlements
+
     async def aresolve(self, facts: RequestFacts, principal: Principal) -> TenantContext:
         """The proved context; its principal is bound to the tenant.
 

@@ -36,6 +36,7 @@ from .explain import Explanation, explain
 from .key_source import HttpsKeys, KeySource, NoKeys
 from .keys import SigningSecret
 from .memory import MemoryEndpointStore, MemoryReplayStore
+from .observe import Observed, WebhookObserver
 from .receive import Delivery, Incoming, Receiver
 from .recipients import MemoryRecipientStore, RecipientHealth, RecipientStore
 from .replay import Claim, ReplayGuard
@@ -77,6 +78,7 @@ __all__ = [
     "Message",
     "MissingSignature",
     "NoKeys",
+    "Observed",
     "Pairs",
     "Plain",
     "RawBodyRequired",
@@ -100,6 +102,7 @@ __all__ = [
     "VerifiedWebhook",
     "WeakSecret",
     "WebhookError",
+    "WebhookObserver",
     "WebhookSender",
     "WebhookStoreUnavailable",
     "WebhookVerifier",

@@ -15,11 +15,13 @@ status that makes a provider do the right thing: 401 and 400 give up, 409 and 50
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from ..core.errors import ConfigurationError, Replayed, WebhookError
+from ..core.errors import ConfigurationError, Replayed, TrustError, WebhookError
+from ..core.event import AuditEvent, EventSink
 from ..core.sansio import suspends, synced
 from ..core.secret import Secret
 from .challenge import ACKNOWLEDGED, ChallengeResponse
@@ -33,6 +35,9 @@ __all__ = ["Delivery", "Incoming", "Receiver"]
 R = TypeVar("R")
 T = TypeVar("T")
 
+_LOG: Final = logging.getLogger("wellstreak_trust.webhooks")
+_PLATFORM: Final = "system"
+_SENDER: Final = {"kind": "anonymous", "id": "anonymous"}
 _REFUSED: Final = 400  # from this status on, a handler's answer says that the event was not processed
 
 
@@ -81,6 +86,8 @@ class Receiver:
         handover: is told what a provider hands over in its handshake (see `ChallengeResponse`): Asana's secret,
             Notion's token, the address that confirms a subscription of SNS. Without one such a handshake is refused,
             because what it brings would be lost.
+        audit: takes ``webhook.refused``, with the step that refused, for each delivery to a known endpoint. Whoever
+            knows the address can make such events, so limit the route by client as well.
     """
 
     def __init__(
@@ -89,12 +96,14 @@ class Receiver:
         guard: ReplayGuard,
         *,
         handover: Callable[[Endpoint, Secret[str]], object] | None = None,
+        audit: EventSink | None = None,
     ) -> None:
         self._registry: EndpointRegistry | None = source if isinstance(source, EndpointRegistry) else None
         self._alone: Endpoint | None = _alone(source) if isinstance(source, WebhookVerifier) else None
         self._guard: ReplayGuard = guard
         self._handover: Callable[[Endpoint, Secret[str]], object] | None = handover
-        self.suspends: bool = suspends(source, guard)
+        self._audit: EventSink | None = audit
+        self.suspends: bool = suspends(source, guard, audit)
 
     async def areceive(self, incoming: Incoming, handle: Handler[R]) -> R | ChallengeResponse:
         """The handler's answer, or ours where it has none.
@@ -123,6 +132,7 @@ class Receiver:
             found = await run(endpoint, lambda: _judged(endpoint, incoming, body))
         except WebhookError as error:
             await self._note(endpoint, f"refused: {error.step}")
+            await self._refusal(endpoint, error)
             raise
         if isinstance(found, ChallengeResponse):
             return await self._introduced(endpoint, found)
@@ -147,6 +157,17 @@ class Receiver:
     async def _note(self, endpoint: Endpoint, outcome: str) -> None:
         if self._registry is not None:
             await self._registry.anote(endpoint.id, outcome)
+
+    async def _refusal(self, endpoint: Endpoint, error: WebhookError) -> None:
+        if self._audit is None:
+            return
+        target = {"type": "webhook_endpoint", "id": endpoint.id or endpoint.provider}
+        tenant_id, data = endpoint.tenant_id or _PLATFORM, {"provider": endpoint.provider}
+        event = AuditEvent("webhook.refused", "denied", tenant_id, _SENDER, (target,), reason=error.step, data=data)
+        try:
+            await self._audit.aemit(event)
+        except TrustError as fault:  # the refusal under way is the answer, whatever the trail says
+            _LOG.error("a refused webhook could not be recorded: %s", type(fault).__name__)
 
     async def _introduced(self, endpoint: Endpoint, answer: ChallengeResponse) -> ChallengeResponse:
         if answer.handover is not None:

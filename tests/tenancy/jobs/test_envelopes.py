@@ -63,6 +63,7 @@ def house() -> House:
     return House()
 
 
+@pytest.mark.asvs("8.3.3")
 def test_a_job_runs_as_who_queued_it(house: House) -> None:
     envelope = house.envelopes.sign(house.context(MEMBER), "reports.build", b"[7]")
     opened = house.envelopes.open(envelope, "reports.build", b"[7]")

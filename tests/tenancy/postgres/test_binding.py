@@ -293,6 +293,7 @@ def test_begin_and_settings_travel_in_one_message(engine: Engine, tmp_path: Path
     assert len(sent) == 1
 
 
+@pytest.mark.asvs("1.2.4")
 def test_hostile_tenant_ids_are_values(engine: Engine) -> None:
     for tenant in ("t1' OR true --", "t1\\", "'", "%s", "$1", ":x", "t1;RESET ROLE"):
         with scope(tenant), engine.connect() as connection:

@@ -341,6 +341,7 @@ def test_a_sealed_schema_gives_nothing_and_a_plain_one_is_told(lab: Lab) -> None
     assert lab.examine(sealed=True, seal_schema="lab_seal", schemas=("lab", "lab_seal")) == []
 
 
+@pytest.mark.asvs("13.2.2")
 def test_the_owner_and_the_superuser_are_findings_themselves(lab: Lab) -> None:
     assert lab.codes("owner") == {"owner_is_app"}
     assert "role_bypasses" in lab.codes("postgres")

@@ -54,6 +54,7 @@ def refused(app: Lab, statement: str, error: type[psycopg.Error] = errors.Insuff
     return str(caught.value.diag.message_primary)
 
 
+@pytest.mark.asvs("8.4.1")
 @pytest.mark.parametrize("table", ["project", "task", "watcher"])
 def test_reads_see_one_tenant(app: Lab, table: str) -> None:
     become(app, "t1")
@@ -74,6 +75,7 @@ def test_without_a_tenant_there_is_nothing(app: Lab, table: str, setting: str) -
     assert app.connection.execute(f"DELETE FROM {table}").rowcount == 0
 
 
+@pytest.mark.asvs("8.4.1")
 def test_writes_stay_inside(app: Lab) -> None:
     become(app, "t1")
     assert app.connection.execute("UPDATE task SET title = 'x'").rowcount == 1

@@ -79,6 +79,7 @@ def test_names_are_read_as_sql_reads_them(name: str, parts: tuple[str, ...]) -> 
     assert split(".".join(map(spelt, parts))) == parts
 
 
+@pytest.mark.asvs("1.2.4")
 @pytest.mark.parametrize("call", [*CALLS, *PARTS])
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_names_are_refused_everywhere(name: str, call: str) -> None:

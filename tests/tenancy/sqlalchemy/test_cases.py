@@ -56,6 +56,7 @@ def outcome(case: dict[str, Any], db: house.House) -> tuple[bool, BaseException 
     return leaked, raised, value
 
 
+@pytest.mark.asvs("8.2.2")
 @pytest.mark.parametrize(
     ("db", "case"), PAIRS, indirect=["db"], ids=lambda part: part if isinstance(part, str) else part["id"]
 )

@@ -239,6 +239,7 @@ def test_a_foreign_parent_and_a_missing_one_are_refused_alike(lite: house.House)
     assert lite.admin("select count(*) from task where title = 'o'") == [(0,)]
 
 
+@pytest.mark.asvs("15.3.3")
 def test_new_rows_are_stamped_before_anybody_looks(lite: house.House) -> None:
     with tenant_scope(T1), lite.sm() as session:
         project = Project(name="n", tasks=[Task(title="a")])

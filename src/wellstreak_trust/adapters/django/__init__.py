@@ -15,7 +15,7 @@ except ImportError:
 
 from .hooks import webhook
 from .middleware import TrustMiddleware, csp, csp_nonce, current_grant, edge, facts_of
-from .routes import assert_all_routes_declared
+from .routes import assert_all_routes_declared, undeclared_routes
 from .views import guarded, public
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "facts_of",
     "guarded",
     "public",
+    "undeclared_routes",
     "webhook",
 ]
 del _django

@@ -24,7 +24,9 @@ class TrustConfig(AppConfig):
 
 
 def check_routes(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """``trust.E001``: a route that is neither guarded nor public; ``trust.E002``: no usable `Trust`."""
+    """``trust.E001``: a route that is neither guarded nor public, or an operation that cannot be served, each by
+    itself; ``trust.E002``: no usable `Trust`.
+    """
     from django.conf import settings
 
     from .middleware import edge
@@ -38,5 +40,5 @@ def check_routes(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
         try:
             look()
         except ConfigurationError as error:
-            found.append(Error(error.detail, hint=error.hint, id=code))
+            found += (Error(fault.detail, hint=fault.hint, id=code) for fault in error.faults or (error,))
     return found

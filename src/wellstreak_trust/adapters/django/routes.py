@@ -8,20 +8,32 @@ from typing import Any
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from ..shared import Declaration, declaration_of, refuse_undeclared
+from ...guard import Operation
+from ..shared import Declaration, declaration_of, refuse_undeclared, undeclared_among
 from .middleware import edge
 
-__all__ = ["assert_all_routes_declared", "declared_routes"]
+__all__ = ["assert_all_routes_declared", "declared_routes", "undeclared_routes"]
 
 
-def assert_all_routes_declared(urlconf: str | None = None, *, public: Mapping[str, str] | None = None) -> None:
+def assert_all_routes_declared(
+    urlconf: str | None = None, *, public: Mapping[str, str] | None = None
+) -> tuple[Operation, ...]:
     """Refuses a URL configuration, nested ``include()``s too, with a view neither guarded nor public.
 
+    Returns:
+        The registered operations that no route serves.
+
     Raises:
-        ConfigurationError: names every such path; or an operation that the `Trust` of the settings cannot serve.
+        ConfigurationError: names every such path, and every operation that the `Trust` of the settings cannot serve or
+            does not know.
     """
     held = edge() if getattr(settings, "WELLSTREAK_TRUST", None) else None
-    refuse_undeclared(declared_routes(urlconf), public or {}, held)
+    return refuse_undeclared(declared_routes(urlconf), public or {}, held)
+
+
+def undeclared_routes(urlconf: str | None = None, *, public: Mapping[str, str] | None = None) -> list[str]:
+    """The paths that `assert_all_routes_declared` would refuse, for a service under adoption; it refuses nothing."""
+    return undeclared_among(declared_routes(urlconf), public or {})
 
 
 def declared_routes(urlconf: str | None = None) -> Iterator[tuple[str, Declaration | None]]:

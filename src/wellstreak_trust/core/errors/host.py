@@ -22,10 +22,12 @@ __all__ = [
 class ConfigurationError(HostError):
     """Parts that do not fit or would be unsafe; raised when constructed, before anything is served.
 
-    `reason` is the stable code of the fault that doctor, start-up and the documentation share.
+    `reason` is the stable code of the fault that doctor, start-up and the documentation share. Where several were found
+    at once, `faults` holds each of them and `detail` lists them.
     """
 
     reason: str
+    faults: tuple[ConfigurationError, ...] = ()
 
     def __init__(self, detail: str = "", *, hint: str = "", reason: str = "configuration") -> None:
         super().__init__(detail, hint=hint)

@@ -26,6 +26,7 @@ _CONSUME: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
+_RELEASE: Final = "return redis.call('DEL', KEYS[1])"
 _OCTETS: Final = ("key", "browser", "nonce", "verifier")
 _TEXTS: Final = ("issuer", "client_id", "redirect_uri", "return_to")
 
@@ -60,6 +61,10 @@ class RedisLoginStore:
     async def claim(self, key: bytes, /, *, now: datetime, until: datetime) -> bool:
         """See `LoginStore`."""
         return await claimed(self._port, self._name(b"once" + key), now=now, until=until)
+
+    async def release(self, key: bytes, /) -> None:
+        """See `LoginStore`."""
+        await self._port.script(_RELEASE, [self._name(b"once" + key)], [])
 
     async def sweep(self, now: datetime, /) -> int:
         """Nothing to do: the server forgets by itself."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .audit import SqlAuditStore as SqlAuditStore
     from .audit_roles import audit_ddl as audit_ddl
     from .connections import SqlConnectionStore as SqlConnectionStore
+    from .copying import CopyReport as CopyReport
+    from .copying import copy_all as copy_all
     from .dpop import SqlDpopStore as SqlDpopStore
     from .endpoints import SqlEndpointStore as SqlEndpointStore
     from .factors import SqlPasskeyStore as SqlPasskeyStore
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from .reports import SqlReportStore as SqlReportStore
     from .secrets import SqlSecretBackend as SqlSecretBackend
     from .sessions import SqlSessionStore as SqlSessionStore
+    from .status import TablesStatus as TablesStatus
+    from .status import tables_of as tables_of
     from .tokens import SqlOneTimeTokenStore as SqlOneTimeTokenStore
     from .usage import SqlEntitlements as SqlEntitlements
     from .usage import SqlUsageStore as SqlUsageStore
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from .workflows import SqlRunStore as SqlRunStore
 
 _ROOMS = {
+    "CopyReport": "copying",
     "SqlApiKeyStore": "apikeys",
     "SqlApprovalStore": "approvals",
     "SqlAuditStore": "audit",
@@ -56,11 +61,15 @@ _ROOMS = {
     "SqlTotpStore": "factors",
     "SqlUsageStore": "usage",
     "SqlWitnessStore": "witness",
+    "TablesStatus": "status",
     "audit_ddl": "audit_roles",
+    "copy_all": "copying",
+    "tables_of": "status",
 }
 
 __all__ = [
     "AsyncDatabase",
+    "CopyReport",
     "Database",
     "JoinedDatabase",
     "SqlApiKeyStore",
@@ -87,9 +96,12 @@ __all__ = [
     "SqlTotpStore",
     "SqlUsageStore",
     "SqlWitnessStore",
+    "TablesStatus",
     "ThreadedDatabase",
     "audit_ddl",
+    "copy_all",
     "create_all",
+    "tables_of",
 ]
 
 

@@ -26,6 +26,7 @@ from .audit_tables import DISCLOSURE, HEAD, LEAF, SIGNED, TILE
 from .database import JoinedAsyncDatabase, JoinedDatabase, SqlPort, insert
 from .outbox import SqlOutbox
 from .prepared import Prepared, PreparedInsert
+from .typed import of_types
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["SqlAuditStore"]
 
 _COLUMNS: Final = tuple(LEAF.c[name] for name in Leaf._fields)
+_LEAF_TYPES: Final = (str, int, str, str, str, str, int, bytes, bytes, bytes)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _BRIEF: Final = timedelta(seconds=1)  # for what can be done the next time
 _STEP: Final = timedelta(milliseconds=50)  # ports are kept by how long they wait, so not for every microsecond
@@ -210,7 +212,7 @@ class SqlAuditStore(SqlSubjects):
 
         def work(connection: Connection) -> Signed | None:
             row = connection.execute(wanted).one_or_none()
-            return None if row is None else Signed(row.size, row.root, row.note)
+            return None if row is None else Signed(*of_types(row, int, bytes, str))
 
         return await self._database.run(work, read=True)
 
@@ -323,13 +325,13 @@ def _head(connection: Connection, question: Prepared, tenant_id: str) -> Head | 
 
 
 def _as_head(state: Sequence[Any]) -> Head:
-    size, root, edge, recorded_at, first = state
+    size, root, edge, recorded_at, first = of_types(state, int, bytes, bytes, int, int)
     cut = tuple([edge[at : at + HASH_OCTETS] for at in range(0, len(edge), HASH_OCTETS)])
     return Head(size, root, cut, recorded_at, first)
 
 
 def _leaves(connection: Connection, wanted: Select[Any]) -> list[Leaf]:
-    return [Leaf(*row) for row in connection.execute(wanted)]
+    return [of_types(Leaf(*row), *_LEAF_TYPES) for row in connection.execute(wanted)]
 
 
 def _keep_tiles(connection: Connection, tenant_id: str, batch: Batch) -> None:
@@ -356,10 +358,10 @@ def _tile(connection: Connection, tenant_id: str, level: int, index: int) -> byt
 
 def _stored_tile(connection: Connection, tenant_id: str, level: int, index: int) -> bytes | None:
     row = _READ_TILE.first(connection, {"tenant": tenant_id, "at_level": level, "at": index})
-    return None if row is None else row[0]
+    return None if row is None else of_types(row, bytes)[0]
 
 
 def _leaf_hashes(connection: Connection, tenant_id: str, index: int) -> bytes:
     start = index * TILE_WIDTH
     rows = _READ_HASHES.all(connection, {"tenant": tenant_id, "start": start, "stop": start + TILE_WIDTH})
-    return b"".join([row[0] for row in rows])
+    return b"".join([of_types(row, bytes)[0] for row in rows])

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.exc import OperationalError
 
 from ...audit.store import EVERYBODY, SealedValue, require_free
 from .audit_tables import CURSOR, DISCLOSURE, HEAD, HOLD, SUBJECT
 from .database import SqlPort, insert
+from .typed import of_types
 
 __all__ = ["SqlSubjects", "holds_of"]
 
@@ -29,12 +31,16 @@ class SqlSubjects:
         wanted = select(SUBJECT.c.key).where(SUBJECT.c.tenant_id == tenant_id, SUBJECT.c.subject == subject)
         row = {"tenant_id": tenant_id, "subject": subject, "key": fresh}
 
-        def work(connection: Connection) -> bytes:
-            connection.execute(insert(connection, SUBJECT).values(row).on_conflict_do_nothing())
-            return bytes(connection.execute(wanted).scalar_one())
+        def look(connection: Connection) -> list[Row[Any]]:
+            return [*connection.execute(wanted)]
 
-        standing = await self._database.run(lambda connection: connection.scalar(wanted), read=True)
-        return await self._database.run(work) if standing is None else bytes(standing)
+        def work(connection: Connection) -> list[Row[Any]]:
+            connection.execute(insert(connection, SUBJECT).values(row).on_conflict_do_nothing())
+            return look(connection)
+
+        found = await self._database.run(look, read=True) or await self._database.run(work)
+        key: bytes = of_types(found[0], bytes)[0]
+        return key
 
     async def disclosures(self, tenant_id: str, subject: str) -> list[tuple[int, bytes]]:
         """As `SubjectStore.disclosures`."""
@@ -44,7 +50,7 @@ class SqlSubjects:
             .order_by(DISCLOSURE.c.seq, DISCLOSURE.c.place)
         )
         return await self._database.run(
-            lambda connection: [(row.seq, row.sealed) for row in connection.execute(wanted)], read=True
+            lambda connection: [(*of_types(row, int, bytes),) for row in connection.execute(wanted)], read=True
         )
 
     async def sealed(self, tenant_id: str, start: int, stop: int) -> list[SealedValue]:
@@ -57,7 +63,10 @@ class SqlSubjects:
             .order_by(DISCLOSURE.c.seq, DISCLOSURE.c.place)
         )
         return await self._database.run(
-            lambda connection: [SealedValue(*row) for row in connection.execute(wanted)], read=True
+            lambda connection: [
+                SealedValue(*of_types(row, int, str, bytes, bytes)) for row in connection.execute(wanted)
+            ],
+            read=True,
         )
 
     async def forget(self, tenant_id: str, subject: str) -> int:

@@ -64,6 +64,11 @@ class SqlLoginStore:
         """See `LoginStore`."""
         return await self._database.run(lambda c: _claim(c, key, to_micros(now), to_micros(until)))
 
+    async def release(self, key: bytes, /) -> None:
+        """See `LoginStore`."""
+        gone = delete(_CLAIMS).where(_CLAIMS.c.key == key)
+        await self._database.run(lambda c: c.execute(gone))
+
     async def sweep(self, now: datetime, /) -> int:
         """See `LoginStore`."""
         logins = delete(_LOGINS).where(_LOGINS.c.expires_at <= to_micros(now))

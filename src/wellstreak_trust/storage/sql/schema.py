@@ -31,7 +31,7 @@ from sqlalchemy.schema import CreateColumn
 from ...core.clock import SystemClock, to_micros
 from ...core.errors import ConfigurationError
 
-__all__ = ["MIGRATIONS", "Migration", "add_columns", "create", "metadata"]
+__all__ = ["MIGRATIONS", "Migration", "add_columns", "create", "load_rooms", "metadata"]
 
 metadata: Final = MetaData()
 
@@ -105,7 +105,7 @@ def create(connection: Connection) -> int:
     Raises:
         ConfigurationError: the database is of a newer release.
     """
-    _load_rooms()
+    load_rooms()
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     fresh = not inspect(connection).has_table(_APPLIED.name)
@@ -130,7 +130,7 @@ def create(connection: Connection) -> int:
     return newest
 
 
-def _load_rooms() -> None:
+def load_rooms() -> None:
     """Every module of this package may hold tables; importing it registers them."""
     package = __name__.rpartition(".")[0]
     for found in iter_modules(import_module(package).__path__):

@@ -89,10 +89,10 @@ class RoleBeforeGrant(Detector):
             if record.outcome == "success":
                 self._grant(record)
             return None
-        decision = record.leaf.get("decision")
-        if not whole[0] or not decision or record.outcome not in DONE:
+        decision = record.part("decision")
+        if not decision or not whole[0] or record.outcome not in DONE:
             return None
-        permission = record.part("decision").get("permission")
+        permission = decision.get("permission")
         if not isinstance(permission, str) or permission in self._judged.get((record.tenant, record.actor), ()):
             return None
         return self._judge(record, permission)

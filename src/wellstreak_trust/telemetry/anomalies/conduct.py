@@ -74,8 +74,8 @@ class NewNetworkPrivileged(Detector):
         network = record.network
         if network is None or record.outcome not in DONE:
             return None
-        first, seen = record.actor not in self._seen, self._seen.at(record.actor)
-        known = seen.pop(network, None)
+        seen = self._seen.at(record.actor)
+        first, known = not seen, seen.pop(network, None)
         seen[network] = record.at  # the longest not seen stands first
         if known is not None and record.at - known <= self._memory:
             return None
@@ -111,12 +111,16 @@ class SecretReadUnused(Detector):
             config.subjects, lambda: deque(maxlen=_READS)
         )
 
+    def wants(self, action: str) -> bool:
+        """See `Detector`."""
+        return action == "secret.read" or action.startswith(self._USES)
+
     def see(self, record: Record) -> Finding | None:
         """See `Detector`."""
         if record.action == "secret.read" and record.outcome == "success":
             if record.leaf["actor"].get("kind") == "user":
                 self._waiting.at((record.tenant, record.actor)).append((record.at, record.seq))
-        elif self._waiting and record.action.startswith(self._USES):
+        elif self._waiting and record.action != "secret.read":
             self._waiting.pop((record.tenant, record.actor), None)
         return None
 

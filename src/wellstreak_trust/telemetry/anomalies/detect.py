@@ -40,6 +40,7 @@ _DETECTORS: Final[tuple[type[Detector], ...]] = (
     AuditGap,
 )
 _Ways = tuple[Callable[[Record], Finding | None], ...]
+_ACTIONS: Final = 1_000  # remembered; what a trail names beyond them is asked for each time
 _OFTEN: Final = 30_000_000  # absences are looked for when the log's time has gone on by so many microseconds
 
 
@@ -63,9 +64,7 @@ class Watch:
             kind(self._config) for kind in _DETECTORS if not wanted or kind.rule_id in wanted
         ]
         self._reader: Reader = Reader()
-        named = frozenset[str]().union(*(found.actions or () for found in self._detectors))
-        self._ways: dict[str, _Ways] = {action: self._ways_of(action) for action in named}
-        self._common: _Ways = self._ways_of(None)
+        self._ways: dict[str, _Ways] = {}
         self._latest: int = 0
         self._looked: int = 0
 
@@ -80,7 +79,7 @@ class Watch:
         except (KeyError, TypeError, ValueError):
             raise UsageError("not a parsed leaf of the trail", hint="what AuditLog.events returns") from None
         found: list[Finding] = []
-        for way in self._ways.get(record.action, self._common):
+        for way in self._ways.get(record.action) or self._ways_of(record.action):
             told = way(record)
             if told is not None:
                 found.append(told)
@@ -96,8 +95,11 @@ class Watch:
         at = to_micros(self._config.now) if self._config.now is not None else self._latest
         return list(self._absent(at))
 
-    def _ways_of(self, action: str | None) -> _Ways:
-        return tuple(found.see for found in self._detectors if found.actions is None or action in found.actions)
+    def _ways_of(self, action: str) -> _Ways:
+        ways = tuple(found.see for found in self._detectors if found.wants(action))
+        if len(self._ways) < _ACTIONS:
+            self._ways[action] = ways
+        return ways
 
     def _absent(self, at: int) -> Iterator[Finding]:
         for detector in self._detectors:

@@ -28,6 +28,10 @@ class Detector(ABC):
     @abstractmethod
     def __init__(self, config: AnomalyConfig) -> None: ...
 
+    def wants(self, action: str) -> bool:
+        """Whether records of this action are shown to it; asked once an action."""
+        return self.actions is None or action in self.actions
+
     @abstractmethod
     def see(self, record: Record) -> Finding | None:
         """Looks at one record."""

@@ -81,6 +81,18 @@ async def a_claim_is_had_once(store: LoginStore, name: str) -> None:
     assert await store.read(row.key) == row
 
 
+async def a_claim_can_be_given_up(store: LoginStore, name: str) -> None:
+    """Then it is had once more; a neighbour's stays, and giving up nothing is harmless."""
+    one, other = _key(name), _key(name + "x")
+    for key in (one, other):
+        assert await store.claim(key, now=_NOW, until=_ENDS)
+    await store.release(one)
+    await store.release(_key(name + "/nothing"))
+    assert await store.claim(one, now=_NOW, until=_ENDS)
+    assert not await store.claim(one, now=_NOW, until=_ENDS)
+    assert not await store.claim(other, now=_NOW, until=_ENDS)
+
+
 async def what_ran_out_is_swept(store: LoginStore, name: str) -> None:
     """Sign-ins and claims, and nothing that lives; a store whose server forgets by itself has nothing to do."""
     old, new = _row(name), replace(_row(name + "x"), expires_at=_ENDS + _TICK)
@@ -100,5 +112,6 @@ CHECKS: Final = (
     a_sign_in_is_used_once,
     only_what_was_read_is_used,
     a_claim_is_had_once,
+    a_claim_can_be_given_up,
     what_ran_out_is_swept,
 )
