@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from ..core.errors import ConfigurationError
 from ..core.event import Outcome
@@ -13,7 +14,7 @@ from .shared import Edge, outcome_of_status
 
 __all__ = ["KEY", "Visit"]
 
-KEY = "wellstreak_trust"  # in an ASGI scope, and in a WSGI environment
+KEY: Final = "wellstreak_trust.visit"  # in an ASGI scope, and in a WSGI environment, which wants the dot (PEP 3333)
 
 
 class Visit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -20,7 +20,9 @@ class Command(BaseCommand):
     """Exit status 1 where something is as severe as ``--fail-on``, 2 where it could not look."""
 
     help = "Examine the composition and the settings as they would start here."
-    requires_system_checks = ()  # what they find, this tells with all the rest
+    requires_system_checks: (
+        list[str] | tuple[str, ...] | Literal["__all__"]
+    ) = ()  # what they find, this tells with all the rest
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """See ``--help``."""

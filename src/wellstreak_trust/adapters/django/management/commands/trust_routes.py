@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
@@ -21,7 +21,9 @@ class Command(BaseCommand):
     """Exit status 1 where a route says nothing, or names an operation that cannot be served."""
 
     help = "List every route with its operation and permission, or with the reason why it is open."
-    requires_system_checks = ()  # they refuse what is to be listed here
+    requires_system_checks: (
+        list[str] | tuple[str, ...] | Literal["__all__"]
+    ) = ()  # they refuse what is to be listed here
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """See ``--help``."""

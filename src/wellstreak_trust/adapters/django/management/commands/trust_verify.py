@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -26,7 +26,9 @@ class Command(BaseCommand):
     """Exit status 0 verified, 1 tampered or damaged, 2 could not look, 3 weaker than asked for."""
 
     help = "Verify the trail that the composition writes to: one tenant's tree, or all of them against the spine."
-    requires_system_checks = ()  # a trail is looked at also where the project would not start
+    requires_system_checks: (
+        list[str] | tuple[str, ...] | Literal["__all__"]
+    ) = ()  # a trail is looked at also where the project would not start
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """See ``--help``."""
