@@ -6,7 +6,7 @@ import asyncio
 import gc
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -232,21 +232,26 @@ def ask_settled(way: Outliving, who: str) -> Got:
     return ask_wsgi(way, Asked("GET", f"/w/{tenant}/whole", way.acts.small.lines(who)))
 
 
+def meeting(count: int) -> Callable[[], Awaitable[None]]:
+    """Whoever waits goes on once so many do."""
+    arrived, go = 0, asyncio.Event()
+
+    async def wait() -> None:
+        nonlocal arrived
+        arrived += 1
+        if arrived == count:
+            go.set()
+        await asyncio.wait_for(go.wait(), 20)
+
+    return wait
+
+
 @over_asgi
 def test_tasks_of_two_tenants(way: Outliving) -> None:
     from outliving import Asked, ask_asgi
 
     async def main() -> list[bytes]:
-        arrived, go = 0, asyncio.Event()
-
-        async def wait() -> None:
-            nonlocal arrived
-            arrived += 1
-            if arrived == 8:
-                go.set()
-            await asyncio.wait_for(go.wait(), 20)
-
-        way.acts.waiting = wait
+        way.acts.waiting = meeting(8)
         clients = []
         for number in range(8):
             who, tenant = (("ada", "acme"), ("eve", "evil"))[number % 2]
@@ -324,16 +329,7 @@ def test_a_foreign_page_opens_no_socket(way: Outliving) -> None:
 @with_tasks
 def test_sockets_of_two_tenants_at_once(way: Outliving) -> None:
     async def main() -> list[list[Any]]:
-        arrived, go = 0, asyncio.Event()
-
-        async def wait() -> None:
-            nonlocal arrived
-            arrived += 1
-            if arrived == 4:
-                go.set()
-            await asyncio.wait_for(go.wait(), 20)
-
-        way.acts.waiting = wait
+        way.acts.waiting = meeting(4)
         return await asyncio.gather(*(shake(way, ["a"], who) for who in ("ada", "eve", "ada", "eve")))
 
     found = asyncio.run(main())
