@@ -412,3 +412,29 @@ def test_every_operation_of_a_class_is_vetted() -> None:
     with project(site.small, site.patterns), pytest.raises(ConfigurationError) as caught:
         assert_all_routes_declared()
     assert caught.value.reason == "unknown_permission"
+
+
+def test_djangos_own_asynchronous_client_reads_a_stream(suspending: Small) -> None:
+    """It closes the response on the loop's own thread, where nothing may block."""
+    from django.test import AsyncClient
+
+    async def steps() -> AsyncIterator[str]:
+        for _ in range(2):
+            await asyncio.sleep(0)
+            yield tenant_now()
+
+    @guarded(READ)
+    async def view(request: HttpRequest, t: str) -> StreamingHttpResponse:
+        return StreamingHttpResponse(steps())
+
+    async def main() -> list[str]:
+        client = AsyncClient()
+        name, _, value = suspending.cookie("ada")[1].partition("=")
+        client.cookies[name] = value
+        found = await client.get("/w/acme/x", secure=True)
+        body = b"".join([piece async for piece in found])
+        await asyncio.sleep(0)
+        return [body.decode(), *suspending.trail()]
+
+    with project(suspending, (path("w/<t>/x", view),)):
+        assert asyncio.run(main()) == ["acmeacme", "notes.read attempted", "notes.read success"]

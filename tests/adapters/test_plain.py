@@ -203,6 +203,7 @@ def test_routes_and_misplaced_calls() -> None:
     with pytest.raises(ConfigurationError, match="undeclared routes: /c"):
         wsgi.assert_all_routes_declared(app, parts)
     assert wsgi.assert_all_routes_declared(app, parts, public={"/c": "because"}) == ()
+    assert app.trust is small.trust
     with pytest.raises(ConfigurationError) as caught:
         wsgi.assert_all_routes_declared(app, {"/x": wsgi.guarded(Operation("x", "notes:reed"))(silent)})
     assert caught.value.reason == "unknown_permission"

@@ -59,6 +59,11 @@ class TrustMiddleware:
         self.app: App = app
         self.edge: Edge = Edge(trust, scheme_is_trusted=scheme_is_trusted, forwarded_host=forwarded_host)
 
+    @property
+    def trust(self) -> Trust:
+        """The composition."""
+        return self.edge.trust
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
         if scope["type"] not in CONNECTIONS:

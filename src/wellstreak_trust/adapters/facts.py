@@ -47,7 +47,7 @@ class FactsReader:
         path = raw.decode("latin-1") if raw else quote(scope.get("path", ""), safe=_PATH_SAFE, errors="replace")
         return self._facts(
             scope.get("method", "GET"),
-            (scope.get("scheme", "http"), path, scope.get("query_string", b"").decode("latin-1")),
+            (scope.get("scheme", "http"), path, _query(scope.get("query_string", b""))),
             Headers(scope.get("headers", ())),
             _asgi_peer(scope),
             route,
@@ -96,6 +96,10 @@ def lines_of(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
         if environ.get(key)
     ]
     return lines
+
+
+def _query(raw: bytes | str) -> str:
+    return raw if isinstance(raw, str) else raw.decode("latin-1")  # text from Django's AsyncClient alone
 
 
 def _asgi_peer(scope: Mapping[str, Any]) -> str | None:

@@ -52,6 +52,11 @@ class TrustMiddleware:
         self.edge: Edge = Edge(trust, scheme_is_trusted=scheme_is_trusted, forwarded_host=forwarded_host)
         require_blocking(self.edge.guard, "WSGI", "this Trust")
 
+    @property
+    def trust(self) -> Trust:
+        """The composition."""
+        return self.edge.trust
+
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """One request."""
         visit = environ[KEY] = Visit(self.edge, self.edge.facts.wsgi(environ))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from asyncio import Task, get_running_loop
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from asgiref.sync import async_to_sync
 from django.http.response import HttpResponseBase, StreamingHttpResponse
@@ -20,6 +21,8 @@ __all__ = ["Ending", "settled"]
 
 T = TypeVar("T")
 
+_SOON: Final[set[Task[None]]] = set()
+
 
 def settled(found: Edge, operation: Coroutine[Any, Any, T], *, suspends: bool = False) -> T:
     """Runs one operation from a sync view, over blocking stores or suspending ones."""
@@ -30,6 +33,20 @@ def settled(found: Edge, operation: Coroutine[Any, Any, T], *, suspends: bool = 
         return await operation
 
     return async_to_sync(awaited)()
+
+
+def _ended(found: Edge, operation: Coroutine[Any, Any, None], *, suspends: bool = False) -> None:
+    """Runs what has no answer: now, or soon where this thread's own loop is running, as under Django's test client."""
+    try:
+        loop = get_running_loop() if suspends or found.guard.suspends else None
+    except RuntimeError:
+        loop = None
+    if loop is None:
+        settled(found, operation, suspends=suspends)
+        return
+    task = loop.create_task(operation)
+    _SOON.add(task)  # a loop keeps no task alive by itself
+    task.add_done_callback(_SOON.discard)
 
 
 class Ending:
@@ -46,7 +63,7 @@ class Ending:
 
     def done(self, error: BaseException | None = None) -> None:
         """Ends it, from a plain view."""
-        settled(self._visit.edge, self.adone(error))
+        _ended(self._visit.edge, self.adone(error))
 
     async def adone(self, error: BaseException | None = None) -> None:
         """Ends it, from an ``async def`` view."""
@@ -61,7 +78,7 @@ class Ending:
             body: Any = getattr(response, "_iterator", None) or response.streaming_content
             if response.is_async:
                 response.streaming_content = steps = AsyncScoped(tenant, body, self.adone)
-                _close_inside(response, tenant, lambda: settled(self._visit.edge, steps.aclose(), suspends=True))
+                _close_inside(response, tenant, lambda: _ended(self._visit.edge, steps.aclose(), suspends=True))
             else:
                 response.streaming_content = Scoped(tenant, body, self.done)
                 _close_inside(response, tenant)
