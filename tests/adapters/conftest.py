@@ -10,6 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import ways as w
 
+collect_ignore = ["notebook_suites"]  # each plays in a process of its own: see test_notebook
+
 
 @pytest.fixture(scope="session")
 def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[w.Way]]:

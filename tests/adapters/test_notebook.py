@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 def test_the_notebook(suite: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", "-p", "notebook_setup", "-n",
-         "0", str(HERE / f"notebook_{suite}.py")],
+         "0", str(HERE / "notebook_suites" / f"test_{suite}.py")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(HERE), os.environ.get("PYTHONPATH", ""))),
              "NOTEBOOK_DB": str(tmp_path / "notebook.db")},
         cwd=HERE.parents[1], capture_output=True, text=True, check=False, timeout=300,
