@@ -14,6 +14,8 @@ from wellstreak_trust.core import UsageError
 from wellstreak_trust.core.errors import AccessDenied
 from wellstreak_trust.guard import Rehearsal, Rehearsed
 from wellstreak_trust.origin import ObservedOrigin, OriginPolicy, SecurityHeaders
+from wellstreak_trust.testing import signer
+from wellstreak_trust.webhooks import WebhookObserver
 
 
 def test_it_agrees_with_the_guard_and_records_nothing() -> None:
@@ -101,11 +103,13 @@ def test_trust_names_every_part_that_only_observes() -> None:
         origin=ObservedOrigin(OriginPolicy(), until=soon),
         limiter=RateLimiter(rules, store=MemoryLimitStore()),
         security_headers=SecurityHeaders.app().report_only(),
+        webhooks=WebhookObserver(signer("stripe").verifier()),
     )
     assert sorted(trust.observing()) == [
         ("limiter.rules.1", "LimitRule"),
         ("origin", "ObservedOrigin"),
         ("security_headers", "SecurityHeaders"),
+        ("webhooks", "WebhookObserver"),
     ]
 
 

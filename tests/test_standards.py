@@ -11,6 +11,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -104,10 +105,15 @@ def missing(text: str) -> list[str]:
         if not path.is_file():
             found.append(file)
             continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        there = set(shown_by(tree)) if is_test else set(identifiers(tree))
+        there = names_in(path, is_test=is_test)
         found += [f"{file}: {name}" for name in re.findall(r"[\w.]+", names) if name.split(".")[-1] not in there]
     return found
+
+
+@cache
+def names_in(path: Path, *, is_test: bool) -> frozenset[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return frozenset(shown_by(tree) if is_test else identifiers(tree))
 
 
 def shown_by(tree: ast.Module) -> Iterator[str]:

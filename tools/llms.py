@@ -21,15 +21,17 @@ ROOT = Path(__file__).parents[1]
 FILE = Path("docs/llms.txt")
 LEAST, MOST = 70, 220  # characters of a summary
 SECTIONS = {
-    "Tutorial": "tutorial",
-    "How-to guides": "how-to",
-    "Explanation": "explanation",
-    "Threat models": "explanation/threat-models",
-    "Reference": "reference",
-    "Public names of each room": "reference/rooms",
-    "Standards": "standards",
-    "Optional": "adr",  # what a reader in a hurry leaves out, by the form of such files
+    "tutorial": "Tutorial",
+    "how-to": "How-to guides",
+    "adopt": "Adopt control by control",
+    "operations": "Operations",
+    "explanation": "Explanation",
+    "explanation/threat-models": "Threat models",
+    "reference": "Reference",
+    "reference/rooms": "Public names of each room",
+    "standards": "Standards",
 }
+LAST = {"adr": "Optional"}  # what a reader in a hurry leaves out, by the form of such files
 MARKUP = (
     (re.compile(r"!?\[([^\]]+)\]\([^)]*\)"), r"\1"),  # links and images leave their text
     (re.compile(r"<((?:https?:|mailto:)[^>]*)>"), r"\1"),
@@ -82,17 +84,28 @@ def _cut(text: str) -> str:
     return taken if len(taken) <= MOST else taken[:MOST].rpartition(" ")[0].rstrip(",;:") + " …"
 
 
+def sections(docs: Path) -> dict[str, str]:
+    """Folder and heading of every section; a folder that is not listed has the title of its index."""
+    folders = sorted({page.parent.relative_to(docs).as_posix() for page in docs.rglob("*.md")} - {"."})
+    others = [each for each in folders if each not in SECTIONS | LAST and not each.startswith("_")]
+    named = {each: _heading(docs / each) for each in others}
+    return {each: heading for each, heading in (SECTIONS | named | LAST).items() if each in folders}
+
+
+def _heading(folder: Path) -> str:
+    index = folder / "index.md"
+    return title(index.read_text(encoding="utf-8")) if index.exists() else folder.name.capitalize()
+
+
 def lines(root: Path = ROOT) -> Iterator[str]:
     docs = root / "docs"
     paragraphs = re.split(r"\n\s*\n", (docs / "index.md").read_text(encoding="utf-8"))
     yield f"# {title(paragraphs[0])}"
     yield ""
     yield f"> {plain(paragraphs[1])}"
-    for heading, folder in SECTIONS.items():
-        pages = sorted(page for page in (docs / folder).glob("*.md") if page.name != "index.md")
-        if pages:
-            yield from ("", f"## {heading}", "")
-        for page in pages:
+    for folder, heading in sections(docs).items():
+        yield from ("", f"## {heading}", "")
+        for page in sorted(page for page in (docs / folder).glob("*.md") if page.name != "index.md"):
             about = summary(page, root)
             link = f"- [{title(page.read_text(encoding='utf-8'))}]({page.relative_to(docs).as_posix()})"
             yield f"{link}: {about}" if about else link

@@ -23,7 +23,7 @@ from sqlalchemy.pool import NullPool
 from ways import HOST, Answer, call_asgi, call_wsgi, django_settings
 
 from wellstreak_trust import Operation, Principal
-from wellstreak_trust.adapters.django import assert_all_routes_declared, edge, guarded, public
+from wellstreak_trust.adapters.django import assert_all_routes_declared, edge, guarded, public, undeclared_routes
 from wellstreak_trust.adapters.django.apps import check_routes
 from wellstreak_trust.core import ConfigurationError
 from wellstreak_trust.core.errors import InvalidRequest
@@ -312,6 +312,8 @@ def test_every_route_of_nested_includes_is_found() -> None:
         with pytest.raises(ConfigurationError) as caught:
             assert_all_routes_declared()
         assert caught.value.detail == "undeclared routes: /a/b/deep, /child, /half"
+        assert undeclared_routes() == ["/a/b/deep", "/child", "/half"]
+        assert undeclared_routes(public={"/child": "a test"}) == ["/a/b/deep", "/half"]
         assert [found.id for found in check_routes()] == ["trust.E001"]
     with project(
         site.small, site.patterns, WELLSTREAK_TRUST_PUBLIC=dict.fromkeys(("/a/b/deep", "/child", "/half"), "x")

@@ -131,7 +131,6 @@ def test_flask_refuses_a_console_that_suspends() -> None:
     assert refused.value.reason == "store_suspends"
 
 
-@pytest.mark.asvs("13.4.6")
 def test_the_name_of_the_server_is_not_in_the_page(ways: list[Way]) -> None:
     """Relative addresses alone: the page works at any prefix and behind any proxy."""
     for way in ways:

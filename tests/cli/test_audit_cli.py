@@ -274,3 +274,27 @@ def test_detect_tells_what_is_worth_a_look(shell: Shell) -> None:
     for _ in range(2):
         assert "eve" in shell("detect", "acme", "--record", status=1).output
     assert [action for action, _ in shell.told()].count("anomaly.found") == 1
+
+
+def test_a_key_is_made_for_its_owner_alone_and_its_public_half_verifies(tmp_path, monkeypatch):
+    monkeypatch.setenv("WELLSTREAK_TRUST_AUDIT_ORIGIN", ORIGIN)
+    path = tmp_path / "new.pem"
+    assert RUN.invoke(app, ["audit", "new-key", str(path)]).exit_code == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.read_bytes()
+    assert RUN.invoke(app, ["audit", "new-key", str(path)]).exit_code == 2, "a key that stands is never touched"
+    assert path.read_bytes() == before
+    database = Database(create_engine(f"sqlite:///{tmp_path / 'app.db'}"))
+    database.create_all()
+    log = AuditLog(SqlAuditStore(database), Ed25519Signer.from_pem(before), ORIGIN)
+    assert RUN.invoke(app, ["audit", "vkey"]).exit_code == 2, "no key is named"
+    monkeypatch.setenv("WELLSTREAK_TRUST_AUDIT_KEY_FILE", str(path))
+    assert RUN.invoke(app, ["audit", "vkey", "acme"]).output.strip() == log.vkey("acme")
+    assert RUN.invoke(app, ["audit", "vkey"]).output.strip() == log.vkey()
+    own = RUN.invoke(app, ["audit", "vkey", "--key-file", str(path), "--origin", "other.test/log"])
+    assert own.output.startswith("other.test/log+")
+    assert RUN.invoke(app, ["audit", "new-key", str(tmp_path / "p"), "--personal"]).exit_code == 0
+    assert len((tmp_path / "p").read_bytes()) >= 32
+    (tmp_path / "none").write_text("no key")
+    assert RUN.invoke(app, ["audit", "vkey", "--key-file", str(tmp_path / "none")]).exit_code == 2
+    assert RUN.invoke(app, ["audit", "vkey", "--key-file", str(tmp_path / "absent")]).exit_code == 2

@@ -113,7 +113,6 @@ def test_nobody_there_and_dropped(server: str) -> None:
     assert ask("https://localhost:1/", header="").code == "unreachable"
 
 
-@pytest.mark.asvs("12.3.2")
 def test_tls_to_a_plain_server(server: str) -> None:
     assert ask(server.replace("http://", "https://") + "/200").code in ("tls", "timeout")
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -104,7 +103,7 @@ def children(page: Path) -> Iterator[Path]:
         for entry in (line for line in lines if line and not line.startswith(":")):
             path = entry.rpartition("<")[2].rstrip(">")
             if ":glob:" in lines and "*" in path:
-                yield from (each for each in page.parent.glob("*.md") if fnmatchcase(each.stem, path))
+                yield from page.parent.glob(f"{path}.md")
             else:
                 yield page.parent / f"{path}.md"
 

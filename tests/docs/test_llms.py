@@ -28,19 +28,32 @@ def test_it_is_up_to_date(llms: ModuleType) -> None:
 
 
 def test_its_form(llms: ModuleType) -> None:
-    head, *sections = re.split(r"^## ", (ROOT / llms.FILE).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    head, *parts = re.split(r"^## ", (ROOT / llms.FILE).read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert re.fullmatch(r"# \S+\n\n> \S[^\n]+\n\n", head)
-    assert [section.partition("\n")[0] for section in sections] == list(llms.SECTIONS)
+    folders = llms.sections(ROOT / "docs")
+    assert [part.partition("\n")[0] for part in parts] == list(folders.values())
+    assert parts[-1].startswith("Optional\n")
     listed = []
-    for section in sections:
-        for line in section.splitlines()[2:]:
+    for part in parts:
+        for line in part.splitlines()[2:]:
             if line:
                 link = re.fullmatch(r"- \[[^\[\]]+\]\(([^()]+)\)(?:: \S.*)?", line)
                 assert link, line
                 listed.append(link[1])
-    indexes = {"index.md", *(f"{folder}/index.md" for folder in llms.SECTIONS.values())}
+    indexes = {"index.md", *(f"{folder}/index.md" for folder in folders)}
     pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
     assert sorted(listed) == sorted(page for page in pages - indexes if not page.startswith("_build"))
+
+
+def test_a_folder_that_nobody_listed_has_its_own_section(llms: ModuleType, tmp_path: Path) -> None:
+    for name, text in {"index": "# H\n\nWhat it is.\n", "adr/1": "# A\n\nWhy.\n", "moving/index": "# Moving *here*\n",
+                       "moving/from-x": "# From X\n\nHow it is done.\n", "_static/y": "# No\n"}.items():  # fmt: skip
+        (page := tmp_path / "docs" / f"{name}.md").parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text, encoding="utf-8")
+    assert llms.written(tmp_path) == (
+        "# H\n\n> What it is.\n\n## Moving here\n\n- [From X](moving/from-x.md): How it is done.\n\n"
+        "## Optional\n\n- [A](adr/1.md): Why.\n"
+    )
 
 
 PAGES = {

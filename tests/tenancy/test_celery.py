@@ -391,7 +391,6 @@ def test_a_custom_base_class_of_the_app_is_kept(rig: Rig) -> None:
         rig.tasks.install()
 
 
-@pytest.mark.asvs("1.5.2")
 def test_celerys_json_gives_back_what_is_signed() -> None:
     """A change of kombu's encoding would refuse every job: watch it."""
     from wellstreak_trust.tenancy.jobs import argument_bytes

@@ -100,7 +100,9 @@ class VerifyReport:
     def _lines(self) -> list[str]:
         lines = ["TAMPERED OR DAMAGED." if self.failed else "Nothing wrong was found."]
         if self.reason:
-            lines.append(f"  {self.reason[0].upper()}{self.reason[1:]}.")
+            # A reason of several trees begins with the tenant's id, which is spelt as it is.
+            first = self.reason[0] if self.tenants else self.reason[0].upper()
+            lines.append(f"  {first}{self.reason[1:]}.")
         if self.first_bad_seq is not None:
             lines.append(f"{'first bad':13} entry {self.first_bad_seq}")
         for name in VERDICTS:

@@ -14,7 +14,19 @@ except ImportError:
         "the command line needs typer and rich", hint="pip install 'wellstreak-trust[cli]'", reason="extra"
     ) from None
 
-from . import audit_trail, audit_verify, connections, database, doctor, governance, keys, policy, secrets, webhooks
+from . import (
+    audit_keys,
+    audit_trail,
+    audit_verify,
+    connections,
+    database,
+    doctor,
+    governance,
+    keys,
+    policy,
+    secrets,
+    webhooks,
+)
 from .console import ERR, OUT
 
 __all__ = ["app", "main"]
@@ -24,6 +36,7 @@ audit_app: Final = typer.Typer(no_args_is_help=True, help="The audit trail.")
 security_txt_app: Final = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
 audit_trail.add(audit_app)
 audit_verify.add(audit_app)
+audit_keys.add(audit_app)
 app.command("governance")(governance.show)
 app.add_typer(doctor.app, name="doctor")
 app.add_typer(policy.app, name="policy")

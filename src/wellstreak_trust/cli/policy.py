@@ -20,10 +20,12 @@ from wellstreak_trust.core.errors import PolicyError, TrustError, UsageError
 from wellstreak_trust.core.principal import Principal
 
 from .console import OUT, say, stop, visible
+from .policy_casbin import translate
 
 __all__ = ["app"]
 
 app: Final = typer.Typer(no_args_is_help=True, help="Policies as data.")
+app.command("from-casbin")(translate)
 
 _STYLES: Final = {"yes": "green", "if": "yellow", "no": "dim"}
 _FOUND: Final = 1

@@ -140,9 +140,9 @@ async def billing_hook(call: Call) -> Reply:
                 await host.memberships.aset_seats(fed.tenant_id, fed.snapshot.seats, actor=BILLING)
     except WebhookError as refusal:
         if refusal.status != 200:
-            reason = type(refusal).__name__
+            # The step, as a `Receiver` says it: the rule about forgeries reads it.
             await host.audit.aemit(
-                AuditEvent("webhook.refused", "denied", SYSTEM, BILLING, ("billing",), reason=reason)
+                AuditEvent("webhook.refused", "denied", SYSTEM, BILLING, ("billing",), reason=refusal.step)
             )
         raise
     return Reply({"received": event.id, "outcome": fed.outcome})

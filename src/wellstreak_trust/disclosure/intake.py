@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any, Final, Protocol, get_args
 
 from ..core.clock import Clock, SystemClock
-from ..core.entropy import random_token
+from ..core.entropy import random_hex, random_token
 from ..core.errors import ConfigurationError, Conflict, NotFound, RateLimited, UsageError
 from ..core.event import AuditEvent, EventSink
 from ..core.principal import Principal
@@ -24,6 +24,8 @@ _NOBODY: Final[Mapping[str, Any]] = {"kind": "anonymous", "id": "anonymous"}
 _PIECE: Final = 16_000  # characters, of up to four bytes each: below the largest secret
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}|[0-9a-f]{64}")
 _NOTE_MOST: Final = 5_000
+_SEALED: Final = "sealed:"  # and where in the secret store the note of a sealed report lies
+_SEALED_NOTE: Final = re.compile(_SEALED + r"([0-9a-f]{16})")
 
 
 class SealedStore(Protocol):
@@ -140,27 +142,36 @@ class DisclosureIntake:
         row = await self._row(ticket_id)
         content = row.content
         if content is None:
-            if self._secrets is None:
-                raise ConfigurationError("the report is sealed", hint="DisclosureIntake(secrets=...)", reason="sealed")
-            pieces = [await self._secrets.aget(self._tenant_id, _name(row.key, at)) for at in range(row.parts)]
+            vault = self._vault()
+            pieces = [await vault.aget(self._tenant_id, _name(row.key, at)) for at in range(row.parts)]
             content = "".join(str(piece.reveal()) for piece in pieces)
         return DisclosureReport.model_validate_json(content)
 
     read: Final = synced(aread)
 
     async def aadd_note(self, ticket_id: str, text: str) -> Ticket:
-        """Adds a note of those who work on it. Raises `NotFound`; `UsageError` for no text or more than 5,000."""
+        """Adds a note of those who work on it, sealed where the report is: it says as much of the hole.
+
+        Raises:
+            NotFound: no such ticket. UsageError: no text, or more than 5,000 characters. ConfigurationError: the report
+                is sealed, and there is no store to seal the note with.
+        """
         if not isinstance(text, str) or not 0 < len(text) <= _NOTE_MOST:
             raise UsageError("a note is text of 1 to 5,000 characters", hint="split it")
         row = await self._row(ticket_id)
+        if row.parts:
+            sealed = random_hex(8)
+            await self._vault().aput(self._tenant_id, _note_name(row.key, sealed), text)
+            text = f"{_SEALED}{sealed}"
         await self._store.note(row.key, text, self._clock.now())
         return self._ticket(await self._row(ticket_id), ticket_id)
 
     add_note: Final = synced(aadd_note)
 
     async def anotes(self, ticket_id: str) -> tuple[str, ...]:
-        """The notes, in their order."""
-        return (await self._row(ticket_id)).notes
+        """The notes, in their order. Raises `NotFound`."""
+        row = await self._row(ticket_id)
+        return tuple([await self._opened(row, note) for note in row.notes])
 
     notes: Final = synced(anotes)
 
@@ -185,6 +196,18 @@ class DisclosureIntake:
         for at, piece in enumerate(pieces):
             await self._secrets.aput(self._tenant_id, _name(key, at), piece)
         return len(pieces)
+
+    async def _opened(self, row: ReportRow, note: str) -> str:
+        found = _SEALED_NOTE.fullmatch(note) if row.parts else None
+        if found is None:
+            return note  # of a report in clear
+        held = await self._vault().aget(self._tenant_id, _note_name(row.key, found[1]))
+        return str(held.reveal())
+
+    def _vault(self) -> SealedStore:
+        if self._secrets is None:
+            raise ConfigurationError("the report is sealed", hint="DisclosureIntake(secrets=...)", reason="sealed")
+        return self._secrets
 
     async def _told(self, state: str, ticket_id: str, actor: Principal | Mapping[str, Any], reason: str | None) -> None:
         if self._audit is not None:
@@ -214,3 +237,7 @@ def _digest(ticket_id: str) -> str:
 
 def _name(key: str, at: int) -> str:
     return f"disclosure/{key}/{at}"
+
+
+def _note_name(key: str, sealed: str) -> str:
+    return f"disclosure/{key}/note/{sealed}"

@@ -26,7 +26,9 @@ _UNITS: Final = {
     "day": timedelta(days=1),
     "week": timedelta(weeks=1),
 }
-_GRAMMAR: Final = re.compile(r"([1-9][0-9]{0,14}) ?/ ?(?:([1-9][0-9]{0,8}) )?([a-z]+?)s?")
+_GRAMMAR: Final = re.compile(
+    r" *([1-9][0-9]{0,14}) *(?:/|per) *(?:([1-9][0-9]{0,8}) *)?([a-z]+?)s? *", re.IGNORECASE | re.ASCII
+)
 _PRINTABLE: Final = re.compile(r"[ -~]{1,128}")  # names travel in header fields as Strings (RFC 9651, 3.3.3)
 _MAX_INTEGER: Final = 999_999_999_999_999  # the largest Integer of a header field (RFC 9651, 3.3.1)
 _MAX_PER: Final = timedelta(days=3_660)
@@ -90,16 +92,17 @@ class LimitRule:
 
     @classmethod
     def parse(cls, name: str, text: str, **keywords: Any) -> LimitRule:
-        """A rule from ``N/unit`` or ``N/K unit``, such as ``100/minute`` or ``5/15 minutes``.
+        """A rule from ``N/unit`` or ``N per K units``, such as ``100/minute`` or ``5 per 15 minutes``.
 
         Units are second, minute, hour, day, week, and month with ``algorithm="calendar"``. All keywords of
-        `LimitRule` pass through. Up to days, the ``limits`` package reads the same text the same way.
+        `LimitRule` pass through. Up to days, the ``limits`` package reads the same text the same way; numbers that are
+        0 or begin with one are refused here.
 
         Raises:
             ConfigurationError: any other text.
         """
         match = _GRAMMAR.fullmatch(text) if isinstance(text, str) else None
-        unit = match[3] if match else ""
+        unit = match[3].lower() if match else ""
         if match is None or (unit not in _UNITS and unit != "month"):
             raise _refuse(f"rule {name!r}: not a limit", "write N/unit or N/K unit, such as '100/minute'")
         multiple = int(match[2] or 1)

@@ -53,7 +53,12 @@ class WebhookObserver:
     Args:
         verifier: the one that will enforce.
         metrics: counts ``wst.webhook.observed`` by provider, outcome and step.
+
+    Attributes:
+        observes: True, for ``Trust(webhooks=...).observing()``.
     """
+
+    observes: bool = True
 
     def __init__(self, verifier: WebhookVerifier, *, metrics: _Counting | None = None) -> None:
         self.verifier: WebhookVerifier = verifier

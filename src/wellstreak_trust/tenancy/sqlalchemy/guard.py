@@ -73,6 +73,11 @@ class TenantGuard:
         self._tables.check()
         _when_configured(self)
 
+    @property
+    def observes(self) -> bool:
+        """Whether it reports and changes nothing."""
+        return self._rules.observes
+
     def install(self, factory: F) -> F:
         """Guards a `sessionmaker` or `async_sessionmaker` (or a scoped session of one) and the engine it is bound to.
 
