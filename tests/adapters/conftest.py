@@ -10,12 +10,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import ways as w
 
+collect_ignore = ["notebook_suites"]  # each plays in a process of its own: see test_notebook
+
 
 @pytest.fixture(scope="session")
 def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[w.Way]]:
-    """All four, each over a database of its own, with two workspaces: acme (ada, bo) and evil (eve)."""
-    folders = [tmp_path_factory.mktemp(name) for name in ("flask", "fastapi", "wsgi", "asgi")]
-    found = [w.flask_way(folders[0]), w.fastapi_way(folders[1]), *w.django_ways(folders[2], folders[3])]
+    """All of them, each over a database of its own, with two workspaces: acme (ada, bo) and evil (eve)."""
+    plain = (w.flask_way, w.wsgi_way, w.fastapi_way, w.starlette_way, w.asgi_way)
+    found = [make(tmp_path_factory.mktemp(make.__name__)) for make in plain]
+    found += w.django_ways(tmp_path_factory.mktemp("wsgi"), tmp_path_factory.mktemp("asgi"))
     for way in found:
         furnish(way)
     yield found

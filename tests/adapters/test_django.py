@@ -358,3 +358,85 @@ def test_headers_that_do_not_belong_go(way: str) -> None:
     assert answer.header("strict-transport-security") is None
     assert answer.header("vary") == "Accept, Sec-Fetch-Site, Origin"
     assert json.loads(answer.body) == {"a": 1}
+
+
+def template(inside: Callable[[], str]) -> Any:
+    """A response that Django renders after its view."""
+    from django.template import Context, Engine
+    from django.template.response import SimpleTemplateResponse
+
+    class Rendered(SimpleTemplateResponse):
+        @property
+        def rendered_content(self) -> str:
+            return Engine().from_string("{{ said }}").render(Context({"said": inside()}))
+
+    return Rendered("unused")
+
+
+@both
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_templates_are_rendered_in_the_tenant_and_end_the_operation(way: str, asynchronous: bool) -> None:
+    made: list[Any] = []
+
+    def render() -> Any:
+        made.append(template(lambda: f"{tenant_now()} {len(site.small.trail())}"))
+        return made[-1]
+
+    @guarded(READ)
+    def view(request: HttpRequest, t: str) -> HttpResponse:
+        return render()
+
+    @guarded(READ)
+    async def view_later(request: HttpRequest, t: str) -> HttpResponse:
+        return render()
+
+    site = Site(path("w/<t>/x", view_later if asynchronous else view))
+    assert site.ask(way, "/w/acme/x").body == b"acme 1"
+    assert site.small.trail() == ["notes.read attempted", "notes.read success"]
+    assert "render" not in vars(made[0])  # a rendered response may be pickled into a cache
+    assert current_tenant() is None
+
+
+@both
+def test_a_template_that_fails_is_no_success(way: str) -> None:
+    site = Site(path("w/<t>/x", guarded(READ)(lambda request, t: template(lambda: str(1 / 0)))))
+    assert site.ask(way, "/w/acme/x").status == 500
+    assert site.small.trail() == ["notes.read attempted", "notes.read error"]
+
+
+def test_every_operation_of_a_class_is_vetted() -> None:
+    class Two(ByMethod):
+        @method_decorator(guarded(Operation("x", "notes:reed")))
+        def put(self, request: HttpRequest, t: str) -> HttpResponse:
+            return HttpResponse("x")
+
+    site = Site(path("w/<t>/x", Two.as_view()))
+    with project(site.small, site.patterns), pytest.raises(ConfigurationError) as caught:
+        assert_all_routes_declared()
+    assert caught.value.reason == "unknown_permission"
+
+
+def test_djangos_own_asynchronous_client_reads_a_stream(suspending: Small) -> None:
+    """It closes the response on the loop's own thread, where nothing may block."""
+    from django.test import AsyncClient
+
+    async def steps() -> AsyncIterator[str]:
+        for _ in range(2):
+            await asyncio.sleep(0)
+            yield tenant_now()
+
+    @guarded(READ)
+    async def view(request: HttpRequest, t: str) -> StreamingHttpResponse:
+        return StreamingHttpResponse(steps())
+
+    async def main() -> list[str]:
+        client = AsyncClient()
+        name, _, value = suspending.cookie("ada")[1].partition("=")
+        client.cookies[name] = value
+        found = await client.get("/w/acme/x", secure=True)
+        body = b"".join([piece async for piece in found])
+        await asyncio.sleep(0)
+        return [body.decode(), *suspending.trail()]
+
+    with project(suspending, (path("w/<t>/x", view),)):
+        assert asyncio.run(main()) == ["acmeacme", "notes.read attempted", "notes.read success"]

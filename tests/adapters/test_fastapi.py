@@ -20,6 +20,8 @@ from ways import HOST, Answer, call_asgi
 from wellstreak_trust import Grant, Operation
 from wellstreak_trust.adapters import starlette
 from wellstreak_trust.adapters.fastapi import (
+    CurrentGrant,
+    CurrentTenant,
     Guarded,
     TrustMiddleware,
     assert_all_routes_declared,
@@ -420,3 +422,34 @@ def test_what_is_nobodys_fault_is_logged_with_its_cause(caplog: pytest.LogCaptur
     assert answer.status == 503
     assert b"driver" not in answer.body
     assert "authenticator failed (ValueError)" in caplog.text
+
+
+# --- from further up -------------------------------------------------------------------------------------------------
+
+
+def test_a_grant_from_further_up_is_handed_on_and_guards_nothing(site: Site) -> None:
+    async def about(grant: CurrentGrant, tenant: CurrentTenant) -> str:
+        return f"{grant.operation.name} {tenant.tenant_id}"
+
+    router = APIRouter(prefix="/w/{t}", dependencies=[Depends(Guarded(READ))])
+    router.add_api_route("/about", about)
+    site.app.include_router(router)
+    assert_all_routes_declared(site.app)
+    assert site.get("/w/acme/about").body == b'"notes.read acme"'
+    assert site.small.trail() == ["notes.read attempted", "notes.read success"]
+    site.app.add_api_route("/w/{t}/bare", about)
+    with pytest.raises(ConfigurationError, match=r"/w/\{t\}/bare"):
+        assert_all_routes_declared(site.app)
+    assert site.get("/w/acme/bare").status == 500
+
+
+def test_a_malformed_body_is_the_clients_failure(site: Site) -> None:
+    class Body(BaseModel):
+        name: int
+
+    @site.app.post("/w/{t}/body")
+    async def take(body: Body, grant: Annotated[Grant, Depends(Guarded(WRITE))]) -> str:
+        return "x"
+
+    assert site.get("/w/acme/body", ("Content-Type", "application/json"), method="POST", body=b"{}").status == 422
+    assert site.small.trail() == ["notes.written attempted", "notes.written failure"]

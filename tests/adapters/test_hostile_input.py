@@ -1,4 +1,4 @@
-"""No header value, method or path makes any of the four ways answer 500, or differently from the others."""
+"""No header value, method or path makes any way in answer 500, or differently from the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One suite, four ways: the same request gets the same status, the same document and the same headers that matter."""
+"""One suite, every way in: the same request gets the same status, document and headers that matter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Ask = Callable[[Way], Answer]
 
 
 def everywhere(ways: list[Way], ask: Ask) -> Answer:
-    """Asks all four and returns the one answer they agree on."""
+    """Asks all and returns the one answer they agree on."""
     answers = {way.name: ask(way) for way in ways}
     first = answers["flask"]
     for name, answer in answers.items():

@@ -1,4 +1,4 @@
-"""Webhooks over Flask, Starlette, FastAPI and Django (WSGI and ASGI): one suite of raw requests, the same answers."""
+"""Webhooks over every way in: one suite of raw requests, the same answers."""
 
 from __future__ import annotations
 
@@ -133,6 +133,46 @@ def fastapi_way(host: Host) -> Way:
     return Way("fastapi", host, _run(app), lambda status: Response("theirs", status, media_type="text/html"))
 
 
+def wsgi_way(host: Host) -> Way:
+    from werkzeug.wrappers import Response
+
+    from wellstreak_trust.adapters.wsgi import webhook
+
+    hooks = {
+        name: webhook(receiver, token=lambda environ: environ["PATH_INFO"].rpartition("/")[2])(host.handle)
+        for name, receiver in host.receivers.items()
+    }
+
+    def app(environ: Any, start_response: Any) -> Any:
+        try:
+            return hooks[environ["PATH_INFO"].split("/")[2]](environ, start_response)
+        except ZeroDivisionError:
+            return Response("broken", 500)(environ, start_response)
+
+    return Way(
+        "wsgi",
+        host,
+        lambda *a, **k: call_wsgi(app, *a, **k),
+        lambda status: Response("theirs", status, mimetype="text/html"),
+    )
+
+
+def asgi_way(host: Host) -> Way:
+    from starlette.responses import Response
+
+    from wellstreak_trust.adapters.asgi import webhook
+
+    hooks = {
+        name: webhook(receiver, token=lambda scope: scope["path"].rpartition("/")[2])(host.ahandle)
+        for name, receiver in host.receivers.items()
+    }
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await hooks[scope["path"].split("/")[2]](scope, receive, send)
+
+    return Way("asgi", host, _run(app), lambda status: Response("theirs", status, media_type="text/html"))
+
+
 def _run(app: Any) -> Callable[..., Answer]:
     return lambda *asked, **given: asyncio.run(call_asgi(app, *asked, **given))
 
@@ -179,8 +219,15 @@ def django_ways(wsgi: Host, asgi: Host) -> Iterator[Way]:
 @pytest.fixture
 def ways(tmp_path: Any) -> list[Way]:
     kek = LocalKeyProvider.generate(tmp_path / "kek.json")
-    hosts = [Host(SecretStore(MemorySecretBackend(), KeyChain([kek]))) for _ in range(5)]
-    return [flask_way(hosts[0]), starlette_way(hosts[1]), fastapi_way(hosts[2]), *django_ways(hosts[3], hosts[4])]
+    hosts = [Host(SecretStore(MemorySecretBackend(), KeyChain([kek]))) for _ in range(7)]
+    plain = [
+        flask_way(hosts[0]),
+        starlette_way(hosts[1]),
+        fastapi_way(hosts[2]),
+        wsgi_way(hosts[5]),
+        asgi_way(hosts[6]),
+    ]
+    return [*plain, *django_ways(hosts[3], hosts[4])]
 
 
 def everywhere(ways: list[Way], name: str, lines: Lines, body: bytes, method: str = "POST", **given: Any) -> Answer:
@@ -215,7 +262,7 @@ def effects(ways: list[Way]) -> int:
 def test_one_delivery_has_one_effect(ways: list[Way]) -> None:
     sent = PARTIES["stripe"].sign(b'{"id": "evt_1"}')
     assert post(ways, "stripe", sent).status == 200
-    assert [way.host.seen for way in ways] == [[("", "evt_1")]] * 5
+    assert [way.host.seen for way in ways] == [[("", "evt_1")]] * len(ways)
     again = post(ways, "stripe", sent)
     assert (again.status, json.loads(again.body)["code"], effects(ways)) == (200, "replayed", 1)
 
@@ -259,7 +306,11 @@ def test_a_body_over_the_cap_is_not_read(ways: list[Way]) -> None:
     assert post(ways, "github", PARTIES["github"].sign(b"x" * 100)).status == 200
     statuses = {}
     for way in ways:  # a length that is not declared, as ASGI's are here anyway
-        given = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True} if way.name in ("flask", "django-wsgi") else {}
+        given = (
+            {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
+            if way.name in ("flask", "wsgi", "django-wsgi")
+            else {}
+        )
         statuses[way.name] = way.ask("POST", "/in/github", sent.headers.items(), sent.body, **given).status
     assert statuses.pop("django-wsgi") == 401  # Django takes a request without length for an empty one
     assert set(statuses.values()) == {413}
@@ -287,7 +338,7 @@ def test_an_error_of_the_host_passes_and_gives_the_event_up(ways: list[Way]) -> 
         try:
             assert way.ask("POST", "/in/stripe", sent.headers.items(), sent.body).status == 500
         except ZeroDivisionError:
-            assert way.name in ("starlette", "fastapi")  # they answer, then raise for the server's log
+            assert way.name in ("starlette", "fastapi", "asgi")  # they answer, then raise for the server's log
         way.host.outcome = None
     assert (post(ways, "stripe", sent).status, effects(ways)) == (200, 2)
 
@@ -337,7 +388,7 @@ def test_what_a_handshake_brings_is_handed_over_or_refused(ways: list[Way]) -> N
     secret = "b537207f20cbfa02357cf448134da559"
     answer = everywhere(ways, "handed", [("X-Hook-Secret", secret)], b"")
     assert (answer.status, answer.header("x-hook-secret")) == (200, secret)
-    assert [way.host.handed for way in ways] == [[secret]] * 5
+    assert [way.host.handed for way in ways] == [[secret]] * len(ways)
     assert code(everywhere(ways, "asana", [("X-Hook-Secret", secret)], b"")) == "internal_error"
 
 

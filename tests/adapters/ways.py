@@ -1,4 +1,4 @@
-"""Four ways to one host: Flask, FastAPI, Django under WSGI and Django under ASGI, driven by raw requests.
+"""Many ways to one host: each framework, under WSGI or ASGI, and neither of them, driven by raw requests.
 
 No test client stands between: header lines are sent apart or joined exactly as real servers do, raw bytes included.
 """
@@ -144,16 +144,42 @@ def flask_way(folder: Path) -> Way:
     return Way("flask", host, lambda *request: call_wsgi(app, *request), drive)
 
 
+def wsgi_way(folder: Path) -> Way:
+    from hosts import wsgi_app
+
+    from wellstreak_trust.core import drive
+
+    host = _blocking_host(folder)
+    app = wsgi_app(host)
+    return Way("wsgi", host, lambda *request: call_wsgi(app, *request), drive)
+
+
+def starlette_way(folder: Path) -> Way:
+    from hosts import starlette_app
+
+    return _suspending("starlette", folder, starlette_app)
+
+
 def fastapi_way(folder: Path) -> Way:
     from wellstreak_trust.demo.fastapi_app import make_app
 
+    return _suspending("fastapi", folder, make_app)
+
+
+def asgi_way(folder: Path) -> Way:
+    from hosts import asgi_app
+
+    return _suspending("asgi", folder, asgi_app)
+
+
+def _suspending(name: str, folder: Path, make_app: Callable[[Host], Any]) -> Way:
     paths = Paths(folder)
     prepare(paths)
     engine = create_async_engine(f"sqlite+aiosqlite:///{paths.database}", poolclass=NullPool)
     host = Host(paths, AsyncDatabase(engine), OUTSIDE)
     app = make_app(host)
     runner = asyncio.Runner()
-    return Way("fastapi", host, lambda *request: runner.run(call_asgi(app, *request)), runner.run, runner.close)
+    return Way(name, host, lambda *request: runner.run(call_asgi(app, *request)), runner.run, runner.close)
 
 
 @contextmanager

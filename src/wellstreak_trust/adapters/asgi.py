@@ -1,170 +1,236 @@
-"""Any ASGI application: ``TrustMiddleware(app, trust=trust)``. No framework, so that context variables and streams
-survive; Starlette and FastAPI add it by ``app.add_middleware(TrustMiddleware, trust=trust)``.
+"""Any ASGI application: ``TrustMiddleware(app, trust=trust)`` around it, ``guarded(operation)`` around each of its
+parts.
+
+A part is an application itself, ``async def app(scope, receive, send)``, for requests and sockets: one's own, or a
+framework's that is mounted. No framework is imported, so that context variables and streams survive; Starlette and
+FastAPI build on this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from contextvars import ContextVar
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import update_wrapper
+from types import TracebackType
+from typing import Any
 
-from ..core.errors import ConfigurationError, RequestError, TrustError
+from ..core.errors import InvalidRequest
+from ..core.event import Outcome
 from ..core.http import RequestFacts
-from ..core.problem import ProblemResponse
-from ..trust import Trust
-from .shared import Edge
+from ..guard import Grant, Operation, outcome_of, refuse_generators
+from ..webhooks import Delivery, Incoming, Receiver, aread_body
+from .asgi_middleware import (
+    CONNECTIONS,
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    TrustMiddleware,
+    answer,
+    edge_of,
+    routed,
+    visit_of,
+)
+from .hooks import areceived
+from .shared import Declaration, asked_of, declaration_of, declare, refuse_undeclared
+from .visit import Visit
 
 __all__ = [
-    "CURRENT_SCOPE",
-    "INTERNAL_ERROR",
-    "POLICY_VIOLATION",
     "App",
     "Message",
     "Receive",
     "Scope",
     "Send",
     "TrustMiddleware",
-    "Visit",
+    "assert_all_routes_declared",
+    "csp_nonce",
+    "current_grant",
     "edge_of",
-    "routed",
-    "visit_of",
+    "entered",
+    "facts_of",
+    "guarded",
+    "public",
+    "webhook",
 ]
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_KEY: Final = "wellstreak_trust"
-CURRENT_SCOPE: Final[ContextVar[Scope | None]] = ContextVar("wellstreak_trust_asgi_scope", default=None)
-POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1
-INTERNAL_ERROR: Final = 1011
+def facts_of(scope: Scope) -> RequestFacts:
+    """The facts of a connection."""
+    return routed(scope)
 
 
-class Visit:
-    """One connection: copies of the scope share it."""
-
-    __slots__ = ("edge", "facts", "nonce", "status")
-
-    def __init__(self, edge: Edge, scope: Scope) -> None:
-        self.edge: Edge = edge
-        self.facts: RequestFacts = edge.facts.asgi(scope)
-        self.status: int = 0  # of the answer, once it has started
-        self.nonce: str | None = None  # of its content security policy, once a page asked for one
+def csp_nonce(scope: Scope) -> str:
+    """The nonce of this response's content security policy, for its ``<script nonce=...>``; the same at every call."""
+    return visit_of(scope).csp_nonce()
 
 
-class TrustMiddleware:
-    """Puts the `Trust` into the scope, answers preflights, decorates every response, renders refusals.
-
-    WebSocket handshakes from foreign pages are refused before they are accepted.
-
-    Args:
-        scheme_is_trusted: False where TLS ends at a proxy that is not in ``Trust(client_address=...)``.
-        forwarded_host: take ``X-Forwarded-Host`` from the proxies that are.
-    """
-
-    def __init__(self, app: App, trust: Trust, *, scheme_is_trusted: bool = True, forwarded_host: bool = False) -> None:
-        self.app: App = app
-        self.edge: Edge = Edge(trust, scheme_is_trusted=scheme_is_trusted, forwarded_host=forwarded_host)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One ASGI connection."""
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
-        visit = scope[_KEY] = Visit(self.edge, scope)
-        token = CURRENT_SCOPE.set(scope)
-        try:
-            await (self._http if scope["type"] == "http" else self._websocket)(visit, scope, receive, send)
-        finally:
-            CURRENT_SCOPE.reset(token)
-
-    async def _http(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
-        async def decorated(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                visit.status = message["status"]
-                pairs = [(_text(name), _text(value)) for name, value in message.get("headers", ())]
-                message["headers"] = _encoded(self.edge.decorate(visit.facts, pairs, visit.nonce))
-            await send(message)
-
-        preflight = self.edge.preflight(visit.facts)
-        if preflight is not None:
-            await _send(send, ProblemResponse(204, tuple(preflight), b""))
-            return
-        try:
-            await self.app(scope, receive, decorated)
-        except TrustError as error:
-            if visit.status:
-                raise  # half an answer is out: the server cuts the connection
-            await _send(decorated, self.edge.problem(error))
-
-    async def _websocket(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
-        last = ""
-
-        async def watched(message: Message) -> None:
-            nonlocal last
-            last = message["type"]
-            await send(message)
-
-        try:
-            self.edge.guard.require_origin(visit.facts)
-            await self.app(scope, receive, watched)
-        except TrustError as error:
-            problem = self.edge.problem(error)
-            if not last and "websocket.http.response" in (scope.get("extensions") or {}):
-                await _send(send, problem, prefix="websocket.")
-            elif last in ("", "websocket.accept", "websocket.send"):
-                # Before the handshake is accepted, servers answer a close with 403 (ASGI WebSocket, 2.5).
-                theirs = isinstance(error, RequestError)
-                await send({"type": "websocket.close", "code": POLICY_VIOLATION if theirs else INTERNAL_ERROR})
-
-
-def _text(value: bytes) -> str:
-    return value.decode("latin-1")
-
-
-def _encoded(pairs: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
-
-
-async def _send(send: Send, problem: ProblemResponse, prefix: str = "") -> None:
-    headers = _encoded([*problem.headers, ("Content-Length", str(len(problem.body)))])
-    await send({"type": f"{prefix}http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": f"{prefix}http.response.body", "body": problem.body})
-
-
-def edge_of(scope: Mapping[str, Any]) -> Edge:
-    """The edge that the middleware put into the scope.
+def current_grant(scope: Scope) -> Grant:
+    """The grant of a connection.
 
     Raises:
-        ConfigurationError: the middleware is missing.
+        ConfigurationError: outside a guarded part.
     """
-    return visit_of(scope).edge
+    return visit_of(scope).granted()
 
 
-def visit_of(scope: Mapping[str, Any]) -> Visit:
-    """The visit of a connection; raises as `edge_of`."""
-    found = scope.get(_KEY)
-    if not isinstance(found, Visit):
-        raise ConfigurationError(
-            "no Trust in this app", hint="app.add_middleware(TrustMiddleware, trust=trust)", reason="no_trust"
-        )
-    return found
+class entered:
+    """``async with entered(scope, operation) as grant:``: through the guard, into the tenant's scope, onto the record.
+
+    Args:
+        asked: resource and arguments, as `Guard.aenter` takes them.
+        judge: how an exception of the host's framework is recorded.
+        shield: keeps a cancellation away from the end's record.
+    """
+
+    __slots__ = ("_asked", "_judge", "_operation", "_scope", "_shield", "grant", "handed_over", "visit")
+
+    def __init__(
+        self,
+        scope: Scope,
+        operation: Operation,
+        asked: Sequence[Any] = (),
+        *,
+        judge: Callable[[BaseException], Outcome] = outcome_of,
+        shield: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._scope: Scope = scope
+        self._operation: Operation = operation
+        self._asked: Sequence[Any] = asked
+        self._judge: Callable[[BaseException], Outcome] = judge
+        self._shield: Callable[[], AbstractContextManager[object]] = shield
+        self.visit: Visit = visit_of(scope)
+        self.grant: Grant | None = None
+        self.handed_over: bool = False  # to whoever sends the answer and calls `aended`
+
+    async def __aenter__(self) -> Grant:
+        guard = self.visit.edge.guard
+        grant = await guard.aenter(routed(self._scope), self._operation, *self._asked)
+        self.grant = self.visit.grant = grant
+        try:
+            grant.enter_scope()
+        except BaseException as error:
+            await self.aended(error)
+            raise
+        return grant
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        assert self.grant is not None
+        self.grant.leave_scope()
+        if error is not None or not self.handed_over:
+            await self.aended(error)
+
+    async def aended(self, error: BaseException | None = None) -> None:
+        """Records how it ended: once, however often it is said."""
+        assert self.grant is not None
+        if error is None:
+            await self.grant.afinish(self.visit.outcome())
+            return
+        with self._shield():  # a client that hangs up must not keep its end out of the trail
+            await self.grant.afinish(self.visit.outcome(error, self._judge))
 
 
-def routed(scope: Mapping[str, Any]) -> RequestFacts:
-    """The facts of a connection, with the matched route's name."""
-    visit = visit_of(scope)
-    route = getattr(scope.get("route"), "name", None) or getattr(scope.get("endpoint"), "__name__", None)
-    if visit.facts.route != route:
-        held = visit.facts
-        visit.facts = RequestFacts(
-            held.method,
-            held.url,
-            held.headers,
-            peer=held.peer,
-            route=route,
-            scheme_is_trusted=held.scheme_is_trusted,
-        )
-    return visit.facts
+def guarded(operation: Operation, *, resource: Any = None, arguments: Any = None) -> Callable[[App], App]:
+    """Guards an application; `current_grant(scope)` is its grant. What it sends is sent in the tenant's scope.
+
+    Args:
+        resource: what is acted upon, or a callable (or coroutine function) of the scope, run once the tenant is known.
+        arguments: what an approval binds besides the resource: a mapping, or such a callable.
+    """
+
+    def decorate(app: App) -> App:
+        refuse_generators(app)
+
+        async def guarded_app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] not in CONNECTIONS:
+                await app(scope, receive, send)
+                return
+            async with entered(scope, operation, asked_of(scope, resource, arguments)):
+                await app(scope, receive, send)
+
+        return declare(_named(guarded_app, app), Declaration(operation=operation), of=app)
+
+    return decorate
+
+
+def public(reason: str) -> Callable[[App], App]:
+    """Declares an application open, with the reason; origin and the limits per client still apply."""
+
+    def decorate(app: App) -> App:
+        refuse_generators(app)
+
+        async def open_app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] in CONNECTIONS:
+                await edge_of(scope).guard.aadmit(routed(scope))
+            await app(scope, receive, send)
+
+        return declare(_named(open_app, app), Declaration(reason=reason), of=app)
+
+    return decorate
+
+
+def webhook(
+    receiver: Receiver, *, token: Callable[[Scope], str] | None = None
+) -> Callable[[Callable[[Delivery], Awaitable[App | None]]], App]:
+    """Makes an application of a handler ``async def handler(delivery)``: the raw body is read once, verified, and
+    processed once.
+
+    What the handler returns answers, an application itself (such as a response of Starlette's); without one, it is what
+    the provider wants to read.
+
+    Args:
+        token: the endpoint's, out of the scope, for receivers with a registry.
+    """
+
+    def decorate(handler: Callable[[Delivery], Awaitable[App | None]]) -> App:
+        async def hook(scope: Scope, receive: Receive, send: Send) -> None:
+            lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+            declared = next((value for name, value in lines if name.lower() == "content-length"), None)
+
+            async def read(limit: int) -> bytes:
+                return await aread_body(_chunks(receive), declared, limit=limit)
+
+            query = scope.get("query_string", b"").decode("latin-1")
+            incoming = Incoming(scope["method"], query, lines, read, token(scope) if token is not None else "")
+            found = await areceived(receiver, incoming, handler)
+            await (found(scope, receive, send) if callable(found) else answer(send, found))
+
+        return update_wrapper(hook, handler, updated=())
+
+    return decorate
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest("the client left in the middle of its body")
+        yield message.get("body", b"")
+        if not message.get("more_body"):
+            return
+
+
+def _named(wrapper: App, app: App) -> App:
+    """Not its attributes: an application of a framework has many, and none of them is the wrapper's."""
+    return update_wrapper(wrapper, app, updated=())
+
+
+def assert_all_routes_declared(
+    app: TrustMiddleware, routes: Mapping[str, App], *, public: Mapping[str, str] | None = None
+) -> tuple[Operation, ...]:
+    """Refuses an application in which a route is neither guarded nor public.
+
+    Args:
+        routes: path to application, of every route of the host's own router.
+        public: path to reason, for routes that cannot say it themselves.
+
+    Returns:
+        The registered operations that no route serves.
+
+    Raises:
+        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
+            not know.
+    """
+    return refuse_undeclared([(path, declaration_of(part)) for path, part in routes.items()], public or {}, app.edge)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ..core.address import UNIX, ClientAddress
 from ..core.http import Headers, RequestFacts
 
-__all__ = ["FactsReader"]
+__all__ = ["FactsReader", "lines_of"]
 
 _PATH_SAFE: Final = "/:@!$&'()*+,;=-._~"
 _AUTHORITY: Final = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
@@ -47,7 +47,7 @@ class FactsReader:
         path = raw.decode("latin-1") if raw else quote(scope.get("path", ""), safe=_PATH_SAFE, errors="replace")
         return self._facts(
             scope.get("method", "GET"),
-            (scope.get("scheme", "http"), path, scope.get("query_string", b"").decode("latin-1")),
+            (scope.get("scheme", "http"), path, _query(scope.get("query_string", b""))),
             Headers(scope.get("headers", ())),
             _asgi_peer(scope),
             route,
@@ -55,12 +55,6 @@ class FactsReader:
 
     def wsgi(self, environ: Mapping[str, Any], *, route: str | None = None) -> RequestFacts:
         """Facts of a WSGI environment; servers have joined repeated lines by commas already (PEP 3333)."""
-        lines = [(key[5:].replace("_", "-").title(), value) for key, value in environ.items() if key[:5] == "HTTP_"]
-        lines += [
-            (name, environ[key])
-            for key, name in (("CONTENT_TYPE", "Content-Type"), ("CONTENT_LENGTH", "Content-Length"))
-            if environ.get(key)
-        ]
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         peer = environ.get("REMOTE_ADDR")
         return self._facts(
@@ -70,7 +64,7 @@ class FactsReader:
                 quote(path.encode("latin-1", "replace"), safe=_PATH_SAFE),
                 environ.get("QUERY_STRING", ""),
             ),
-            Headers(lines),
+            Headers(lines_of(environ)),
             UNIX if peer == "" else peer,  # servers on a Unix socket have no address to give
             route,
         )
@@ -91,6 +85,21 @@ class FactsReader:
             route=route,
             scheme_is_trusted=self._scheme_is_trusted,
         )
+
+
+def lines_of(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The header lines of a WSGI environment."""
+    lines = [(key[5:].replace("_", "-").title(), value) for key, value in environ.items() if key[:5] == "HTTP_"]
+    lines += [
+        (name, environ[key])
+        for key, name in (("CONTENT_TYPE", "Content-Type"), ("CONTENT_LENGTH", "Content-Length"))
+        if environ.get(key)
+    ]
+    return lines
+
+
+def _query(raw: bytes | str) -> str:
+    return raw if isinstance(raw, str) else raw.decode("latin-1")  # text from Django's AsyncClient alone
 
 
 def _asgi_peer(scope: Mapping[str, Any]) -> str | None:

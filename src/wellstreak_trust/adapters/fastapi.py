@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from ..core.errors import InvalidRequest, MissingExtra
+from ..core.errors import ConfigurationError, InvalidRequest, MissingExtra
+from ..core.event import Outcome
 from ..core.problem import respond
+from ..core.tenant import TenantContext
 from ..guard import Grant, Operation
-from .asgi import POLICY_VIOLATION, TrustMiddleware, edge_of
+from .asgi_middleware import POLICY_VIOLATION, TrustMiddleware, edge_of, visit_of
 from .shared import Declaration, refuse_undeclared, undeclared_among
-from .starlette import declared_routes, entered, facts_of, public, trust_in, webhook
+from .starlette import csp_nonce, entered, facts_of, outcome_of_exception, public, webhook
+from .starlette_routes import declared_routes, trust_in
 
 try:
-    from fastapi import FastAPI
+    from fastapi import Depends, FastAPI
     from fastapi.dependencies.models import Dependant
     from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
     from fastapi.routing import iter_route_contexts
@@ -26,9 +29,14 @@ except ImportError:
     ) from None
 
 __all__ = [
+    "CurrentGrant",
+    "CurrentTenant",
     "Guarded",
     "TrustMiddleware",
     "assert_all_routes_declared",
+    "csp_nonce",
+    "current_grant",
+    "current_tenant",
     "edge_of",
     "facts_of",
     "problems",
@@ -55,8 +63,40 @@ class Guarded:
 
     async def __call__(self, connection: HTTPConnection) -> AsyncIterator[Grant]:
         """Entered by FastAPI before the endpoint, left after it."""
-        async with entered(connection, self.operation, self.resource, self.arguments) as grant:
+        async with entered(connection, self.operation, self.resource, self.arguments, judge=_outcome) as grant:
             yield grant
+
+
+def _outcome(error: BaseException) -> Outcome:
+    malformed = isinstance(error, RequestValidationError | WebSocketRequestValidationError)
+    return "failure" if malformed else outcome_of_exception(error)
+
+
+def current_grant(connection: HTTPConnection) -> Grant:
+    """The grant of a request; see `CurrentGrant`.
+
+    Raises:
+        ConfigurationError: outside a guarded route.
+    """
+    return visit_of(connection.scope).granted()
+
+
+def current_tenant(connection: HTTPConnection) -> TenantContext:
+    """The tenant of a request; see `CurrentTenant`.
+
+    Raises:
+        ConfigurationError: outside a guarded route, or in one of the platform.
+    """
+    tenant = current_grant(connection).tenant
+    if tenant is None:
+        raise ConfigurationError("this operation is the platform's", hint="CurrentGrant alone", reason="no_tenant")
+    return tenant
+
+
+CurrentGrant = Annotated[Grant, Depends(current_grant)]
+"""A parameter's type: the grant of a route whose router, or app, is guarded. It guards nothing itself."""
+CurrentTenant = Annotated[TenantContext, Depends(current_tenant)]
+"""A parameter's type: the tenant of such a route."""
 
 
 def problems(app: FastAPI) -> None:

@@ -8,13 +8,11 @@ from inspect import signature
 from typing import Any, Final, ParamSpec, TypeVar
 
 from ..core.errors import ConfigurationError, MissingExtra, TrustError
+from ..core.event import Outcome
 from ..core.http import RequestFacts
 from ..core.sansio import require_blocking
-from ..guard import Grant, Operation
-from ..origin import new_nonce
+from ..guard import Grant, Operation, outcome_of
 from ..trust import Trust
-from ..webhooks import Delivery, Incoming, Receiver, read_body
-from .hooks import received
 from .shared import (
     Declaration,
     Edge,
@@ -25,11 +23,15 @@ from .shared import (
     refuse_undeclared,
     undeclared_among,
 )
-from .streams import scoped
+from .streams import Scoped, inside
+from .visit import Visit
 
 try:
     from flask import Flask, Response, current_app, make_response, request
     from werkzeug.exceptions import HTTPException
+
+    from .flask_cli import commands
+    from .flask_hooks import webhook
 except ImportError:
     raise MissingExtra(
         "the Flask adapter needs Flask", hint="pip install 'wellstreak-trust[flask]'", reason="extra"
@@ -51,6 +53,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _NAME: Final = "wellstreak_trust"
+_VISIT: Final = "_wellstreak_trust_visit"
 
 
 class TrustExtension:
@@ -71,6 +74,7 @@ class TrustExtension:
         forwarded_host: bool = False,
     ) -> None:
         self.edge: Edge = Edge(trust, scheme_is_trusted=scheme_is_trusted, forwarded_host=forwarded_host)
+        self.opened: dict[str, str] = {}  # path to reason, of what the host opened from outside
         require_blocking(self.edge.guard, "Flask", "this Trust")
         if app is not None:
             self.init_app(app)
@@ -88,6 +92,7 @@ class TrustExtension:
         app.before_request(self._preflight)
         app.after_request(self._decorate)
         app.context_processor(lambda: {"csp_nonce": csp_nonce})
+        app.cli.add_command(commands(_rules, self.opened))
 
     def _render(self, error: TrustError) -> Response:
         problem = self.edge.problem(error)
@@ -100,7 +105,7 @@ class TrustExtension:
     def _decorate(self, response: Response) -> Response:
         if request.method == "OPTIONS" and self.edge.preflight(facts_of()) is not None:
             return response
-        pairs = self.edge.decorate(facts_of(), list(response.headers), _held("nonce"))
+        pairs = self.edge.decorate(facts_of(), list(response.headers), _visit().nonce)
         response.headers.clear()
         response.headers.extend(pairs)
         return response
@@ -108,20 +113,12 @@ class TrustExtension:
 
 def facts_of() -> RequestFacts:
     """The facts of the current request, read once."""
-    found: RequestFacts | None = _held("facts")
-    if found is None:
-        found = _edge().facts.wsgi(request.environ, route=request.endpoint)
-        _hold("facts", found)
-    return found
+    return _visit().facts
 
 
 def csp_nonce() -> str:
     """The nonce of this response's content security policy; templates have it as ``{{ csp_nonce() }}``."""
-    found: str | None = _held("nonce")
-    if found is None:
-        found = new_nonce()
-        _hold("nonce", found)
-    return found
+    return _visit().csp_nonce()
 
 
 def current_grant() -> Grant:
@@ -130,19 +127,17 @@ def current_grant() -> Grant:
     Raises:
         ConfigurationError: outside a guarded view.
     """
-    found: Grant | None = _held("grant")
+    return _visit().granted()
+
+
+def _visit() -> Visit:
+    # On the request, not on `g`: an application context that somebody keeps open serves several requests with one `g`.
+    found: Visit | None = getattr(request, _VISIT, None)
     if found is None:
-        raise ConfigurationError("no grant here", hint="put @guarded(operation) below the route", reason="no_grant")
+        edge = _edge()
+        found = Visit(edge, edge.facts.wsgi(request.environ, route=request.endpoint))
+        setattr(request, _VISIT, found)
     return found
-
-
-# On the request, not on `g`: an application context that somebody keeps open serves several requests with one `g`.
-def _held(name: str) -> Any:
-    return getattr(request, f"_{_NAME}_{name}", None)
-
-
-def _hold(name: str, value: object) -> None:
-    setattr(request, f"_{_NAME}_{name}", value)
 
 
 def _edge() -> Edge:
@@ -167,21 +162,23 @@ def guarded(
 
         @wraps(view)
         def guarded_view(*args: P.args, **kwargs: P.kwargs) -> Response:
-            asked = asked_of(request, resource, arguments)
-            with _edge().guard.enter(facts_of(), operation, *asked) as grant:
-                _hold("grant", grant)
-                if wants_grant:
-                    kwargs["grant"] = grant
-                try:
-                    response = make_response(current_app.ensure_sync(view)(*args, **kwargs))
-                except HTTPException as error:
-                    grant.finish(outcome_of_status(_status_of(error)))
-                    raise
-                if response.is_streamed:
-                    body: Any = response.response
-                    response.response = scoped(grant.tenant, body)
-                grant.finish(outcome_of_status(response.status_code))
-                return response
+            visit = _visit()
+            grant = visit.edge.guard.enter(visit.facts, operation, *asked_of(request, resource, arguments))
+            visit.grant = grant
+            if wants_grant:
+                kwargs["grant"] = grant
+
+            def done(error: BaseException | None) -> None:
+                grant.finish(visit.outcome(error, _outcome))
+
+            response = inside(grant, lambda: make_response(current_app.ensure_sync(view)(*args, **kwargs)), done)
+            visit.status = response.status_code
+            if response.is_streamed:
+                body: Any = response.response
+                response.response = Scoped(grant.tenant, body, done)
+            else:
+                done(None)
+            return response
 
         return declare(guarded_view, Declaration(operation=operation), of=view)
 
@@ -194,7 +191,7 @@ def public(reason: str) -> Callable[[Callable[P, T]], Callable[P, Response]]:
     def decorate(view: Callable[P, T]) -> Callable[P, Response]:
         @wraps(view)
         def open_view(*args: P.args, **kwargs: P.kwargs) -> Response:
-            _edge().guard.admit(facts_of())
+            _visit().edge.guard.admit(facts_of())
             return make_response(current_app.ensure_sync(view)(*args, **kwargs))
 
         return declare(open_view, Declaration(reason=reason), of=view)
@@ -202,42 +199,11 @@ def public(reason: str) -> Callable[[Callable[P, T]], Callable[P, Response]]:
     return decorate
 
 
-def webhook(
-    receiver: Receiver, *, parameter: str = "token"
-) -> Callable[[Callable[[Delivery], Any]], Callable[..., Response]]:
-    """Makes a view of a handler ``handler(delivery)``: the raw body is read once, verified, and processed once.
-
-    The handler's answer is the view's; without one, it is what the provider wants to read. Register the view for
-    POST, and for GET and HEAD too where the provider opens with a handshake by these.
-
-    Args:
-        parameter: of the route, which holds the endpoint's token, for receivers with a registry.
-    """
-    require_blocking(receiver, "Flask", "this receiver")
-
-    def decorate(handler: Callable[[Delivery], Any]) -> Callable[..., Response]:
-        @wraps(handler)
-        def view(**path: Any) -> Response:
-            async def read(limit: int) -> bytes:
-                return read_body(request.stream, request.content_length, limit=limit)
-
-            async def handle(delivery: Delivery) -> Response | None:
-                answer = current_app.ensure_sync(handler)(delivery)
-                return None if answer is None else make_response(answer)
-
-            query, lines = request.query_string.decode("latin-1"), list(request.headers.items())
-            incoming = Incoming(request.method, query, lines, read, str(path.get(parameter, "")))
-            found = received(receiver, incoming, handle)
-            return found if isinstance(found, Response) else Response(found.body, found.status, list(found.headers))
-
-        return view
-
-    return decorate
-
-
-def _status_of(error: HTTPException) -> int:
+def _outcome(error: BaseException) -> Outcome:
     """``abort(response)`` carries a whole response instead of a code."""
-    return error.response.status_code if error.response is not None else error.code or 500
+    if not isinstance(error, HTTPException):
+        return outcome_of(error)
+    return outcome_of_status(error.response.status_code if error.response is not None else error.code or 500)
 
 
 def assert_all_routes_declared(app: Flask, *, public: Mapping[str, str] | None = None) -> tuple[Operation, ...]:
@@ -251,6 +217,8 @@ def assert_all_routes_declared(app: Flask, *, public: Mapping[str, str] | None =
             not know.
     """
     held: TrustExtension | None = app.extensions.get(_NAME)
+    if held is not None:
+        held.opened.update(public or {})
     return refuse_undeclared(_declared(app), public or {}, held.edge if held is not None else None)
 
 
@@ -260,4 +228,11 @@ def undeclared_routes(app: Flask, *, public: Mapping[str, str] | None = None) ->
 
 
 def _declared(app: Flask) -> list[tuple[str, Declaration | None]]:
-    return [(str(rule), declaration_of(app.view_functions.get(rule.endpoint))) for rule in app.url_map.iter_rules()]
+    return [(path, declared) for path, _, declared in _rules(app)]
+
+
+def _rules(app: Flask) -> list[tuple[str, set[str] | None, Declaration | None]]:
+    return [
+        (str(rule), rule.methods, declaration_of(app.view_functions.get(rule.endpoint)))
+        for rule in app.url_map.iter_rules()
+    ]

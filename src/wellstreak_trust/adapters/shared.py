@@ -1,7 +1,7 @@
 """What all adapters share: declaring a route, decorating and rendering an answer.
 
 An adapter answers five questions only: where the `Trust` lives, when a grant closes, how facts are read, how a refusal
-is rendered, and which routes are declared. Everything else is here or below, so that three frameworks cannot differ.
+is rendered, and which routes are declared. Everything else is here or below, so that no two of them can differ.
 """
 
 from __future__ import annotations

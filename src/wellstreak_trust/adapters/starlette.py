@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any
@@ -13,21 +12,23 @@ from ..core.event import Outcome
 from ..core.http import RequestFacts
 from ..core.tenant import TenantContext
 from ..guard import Grant, Operation, outcome_of, refuse_generators
-from ..origin import new_nonce
-from ..tenancy import tenant_scope
 from ..webhooks import Delivery, Incoming, Receiver, aread_body
-from .asgi import CURRENT_SCOPE, INTERNAL_ERROR, Receive, Scope, Send, TrustMiddleware, edge_of, routed, visit_of
-from .hooks import areceived
-from .shared import (
-    Declaration,
-    Edge,
-    asked_of,
-    declaration_of,
-    declare,
-    outcome_of_status,
-    refuse_undeclared,
-    undeclared_among,
+from . import asgi
+from .asgi_middleware import (
+    CURRENT_SCOPE,
+    INTERNAL_ERROR,
+    Receive,
+    Scope,
+    Send,
+    TrustMiddleware,
+    edge_of,
+    routed,
+    visit_of,
 )
+from .hooks import areceived
+from .shared import Declaration, asked_of, declare, outcome_of_status
+from .starlette_routes import assert_all_routes_declared, declared_routes, trust_in, undeclared_routes
+from .streams import scope_of
 
 try:
     from anyio import CancelScope
@@ -35,7 +36,6 @@ try:
     from starlette.exceptions import HTTPException, WebSocketException
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
-    from starlette.routing import BaseRoute
     from starlette.websockets import WebSocketDisconnect
 except ImportError:
     raise MissingExtra(
@@ -46,6 +46,7 @@ __all__ = [
     "TrustMiddleware",
     "assert_all_routes_declared",
     "csp_nonce",
+    "current_grant",
     "declared_routes",
     "edge_of",
     "entered",
@@ -58,7 +59,7 @@ __all__ = [
 ]
 
 Endpoint = Callable[..., Any]
-Declared = tuple[str, Declaration | None]
+GuardedEndpoint = Callable[[Request, Grant], Any]
 
 
 def facts_of(connection: HTTPConnection) -> RequestFacts:
@@ -68,31 +69,40 @@ def facts_of(connection: HTTPConnection) -> RequestFacts:
 
 def csp_nonce(connection: HTTPConnection) -> str:
     """The nonce of this response's content security policy, for its ``<script nonce=...>``; the same at every call."""
-    visit = visit_of(connection.scope)
-    visit.nonce = visit.nonce or new_nonce()
-    return visit.nonce
+    return visit_of(connection.scope).csp_nonce()
 
 
-@asynccontextmanager
-async def entered(
-    connection: HTTPConnection, operation: Operation, resource: Any = None, arguments: Any = None
-) -> AsyncIterator[Grant]:
+def current_grant(connection: HTTPConnection) -> Grant:
+    """The grant of a request.
+
+    Raises:
+        ConfigurationError: outside a guarded endpoint.
+    """
+    return visit_of(connection.scope).granted()
+
+
+def entered(
+    connection: HTTPConnection,
+    operation: Operation,
+    resource: Any = None,
+    arguments: Any = None,
+    *,
+    judge: Callable[[BaseException], Outcome] | None = None,
+) -> asgi.entered:
     """Takes a request through the guard and into its tenant's scope.
 
-    `resource` and `arguments` may be callables of the request.
+    `resource` and `arguments` may be callables of the request; `judge` says how an exception is recorded.
     """
-    visit, asked = visit_of(connection.scope), asked_of(connection, resource, arguments)
-    async with await visit.edge.guard.aenter(routed(connection.scope), operation, *asked) as grant:
-        try:
-            yield grant
-        except BaseException as error:
-            with CancelScope(shield=True):  # a client that hangs up must not keep its end out of the trail
-                await grant.afinish(_outcome(error))
-            raise
-        await grant.afinish(outcome_of_status(visit.status))
+    asked = asked_of(connection, resource, arguments)
+    return asgi.entered(connection.scope, operation, asked, judge=judge or outcome_of_exception, shield=_shield)
 
 
-def _outcome(error: BaseException) -> Outcome:
+def _shield() -> CancelScope:
+    return CancelScope(shield=True)
+
+
+def outcome_of_exception(error: BaseException) -> Outcome:
+    """How Starlette answers an exception, in the words of the trail."""
     if isinstance(error, HTTPException):
         return outcome_of_status(error.status_code)
     if isinstance(error, WebSocketException):
@@ -100,20 +110,25 @@ def _outcome(error: BaseException) -> Outcome:
     return "success" if isinstance(error, WebSocketDisconnect) else outcome_of(error)
 
 
-def guarded(operation: Operation, *, resource: Any = None, arguments: Any = None) -> Callable[[Endpoint], Endpoint]:
+def guarded(
+    operation: Operation, *, resource: Any = None, arguments: Any = None
+) -> Callable[[GuardedEndpoint], Callable[[Request], Coroutine[Any, Any, Any]]]:
     """Guards a plain Starlette endpoint ``endpoint(request, grant)``; a streamed answer and its background tasks run
     in the tenant's scope too.
     """
 
-    def decorate(endpoint: Endpoint) -> Endpoint:
+    def decorate(endpoint: GuardedEndpoint) -> Callable[[Request], Coroutine[Any, Any, Any]]:
         refuse_generators(endpoint)
 
         @wraps(endpoint)
         async def guarded_endpoint(request: Request) -> Any:
-            async with entered(request, operation, resource, arguments) as grant:
+            way = entered(request, operation, resource, arguments)
+            async with way as grant:
                 response = await _call(endpoint, request, grant)
-                await grant.afinish(outcome_of_status(response.status_code))
-                return response if grant.tenant is None else _Sent(response, grant.tenant)
+                if hasattr(response, "body"):
+                    await grant.afinish(outcome_of_status(response.status_code))
+                way.handed_over = True
+                return _Sent(response, way, grant.tenant)
 
         return declare(guarded_endpoint, Declaration(operation=operation), of=endpoint)
 
@@ -121,15 +136,31 @@ def guarded(operation: Operation, *, resource: Any = None, arguments: Any = None
 
 
 class _Sent:
-    """A response that is sent in the tenant's scope."""
+    """A response that is sent in the tenant's scope, and whose end, if it is a stream, is the operation's."""
 
-    def __init__(self, response: Any, tenant: TenantContext) -> None:
+    def __init__(self, response: Any, way: asgi.entered, tenant: TenantContext | None) -> None:
         self._response: Any = response
-        self._tenant: TenantContext = tenant
+        self._way: asgi.entered = way
+        self._tenant: TenantContext | None = tenant
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with tenant_scope(self._tenant):
-            await self._response(scope, receive, send)
+        try:
+            with scope_of(self._tenant):
+                try:
+                    await self._response(scope, receive, send)
+                finally:
+                    await self._close()
+        except BaseException as error:
+            await self._way.aended(error)
+            raise
+        await self._way.aended()
+
+    async def _close(self) -> None:
+        """A generator that its client left is closed here, not wherever Python happens to collect it."""
+        close = getattr(getattr(self._response, "body_iterator", None), "aclose", None)
+        if close is not None:
+            with CancelScope(shield=True):
+                await close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._response, name)
@@ -190,52 +221,3 @@ async def _call(endpoint: Endpoint, *args: Any, **kwargs: Any) -> Any:
     if iscoroutinefunction(endpoint):
         return await endpoint(*args, **kwargs)
     return await run_in_threadpool(endpoint, *args, **kwargs)
-
-
-def assert_all_routes_declared(app: Any, *, public: Mapping[str, str] | None = None) -> tuple[Operation, ...]:
-    """Refuses an app in which a route, mounts and websockets included, is neither guarded nor public.
-
-    Returns:
-        The registered operations that no route serves.
-
-    Raises:
-        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
-            not know.
-    """
-    return refuse_undeclared(declared_routes(app.routes), public or {}, trust_in(app))
-
-
-def undeclared_routes(app: Any, *, public: Mapping[str, str] | None = None) -> list[str]:
-    """The paths that `assert_all_routes_declared` would refuse, for a service under adoption; it refuses nothing."""
-    return undeclared_among(declared_routes(app.routes), public or {})
-
-
-def declared_routes(
-    routes: Iterable[BaseRoute],
-    prefix: str = "",
-    *,
-    opened: Callable[[Iterable[Any]], Iterable[Any]] = iter,
-    look: Callable[[Any], Declaration | None] = lambda route: None,
-) -> Iterator[Declared]:
-    """(path, declaration) of every route, mounted applications included.
-
-    Args:
-        opened: lists what a framework nests in one entry.
-        look: finds declarations that are not on the endpoint.
-    """
-    for route in opened(routes):
-        path = prefix + (getattr(route, "path", None) or "")
-        below = getattr(route, "routes", None)
-        if below:
-            yield from declared_routes(below, path, opened=opened, look=look)
-            continue
-        endpoint = getattr(route, "endpoint", None) or getattr(route, "app", None)
-        yield path or repr(endpoint), declaration_of(endpoint) or look(route)
-
-
-def trust_in(app: Any) -> Edge | None:
-    """The edge of the `TrustMiddleware` that an application was given, made anew for checks at start-up."""
-    for entry in getattr(app, "user_middleware", ()):
-        if entry.cls is TrustMiddleware:
-            return Edge(*entry.args, **entry.kwargs)
-    return None

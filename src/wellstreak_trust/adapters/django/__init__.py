@@ -14,7 +14,7 @@ except ImportError:
     ) from None
 
 from .hooks import webhook
-from .middleware import TrustMiddleware, csp, csp_nonce, edge, facts_of
+from .middleware import TrustMiddleware, csp, csp_nonce, current_grant, edge, facts_of
 from .routes import assert_all_routes_declared, undeclared_routes
 from .views import guarded, public
 
@@ -23,6 +23,7 @@ __all__ = [
     "assert_all_routes_declared",
     "csp",
     "csp_nonce",
+    "current_grant",
     "edge",
     "facts_of",
     "guarded",

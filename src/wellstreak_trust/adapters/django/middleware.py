@@ -16,14 +16,14 @@ from django.utils.module_loading import import_string
 
 from ...core.errors import ConfigurationError, TrustError
 from ...core.http import RequestFacts
-from ...origin import new_nonce
+from ...guard import Grant
 from ...trust import Trust
 from ..shared import Edge
+from ..visit import Visit
 
-__all__ = ["TrustMiddleware", "csp", "csp_nonce", "edge", "facts_of"]
+__all__ = ["TrustMiddleware", "csp", "csp_nonce", "current_grant", "edge", "facts_of", "hold", "visit_of"]
 
-_FACTS: Final = "_wellstreak_trust_facts"
-_NONCE: Final = "_wellstreak_trust_nonce"
+_VISIT: Final = "_wellstreak_trust_visit"
 _REFUSAL: Final = "_wellstreak_trust_refusal"
 
 
@@ -67,26 +67,45 @@ def _no_trust(detail: str) -> ConfigurationError:
     return ConfigurationError(detail, hint="WELLSTREAK_TRUST = 'project.security.trust'", reason="no_trust")
 
 
-def facts_of(request: HttpRequest) -> RequestFacts:
-    """The facts of a request; the route is the matched view's name."""
+def visit_of(request: HttpRequest) -> Visit:
+    """What is known of a request; its facts name the matched view."""
     match = request.resolver_match
     route = (match.view_name or None) if match is not None else None
-    held: RequestFacts | None = getattr(request, _FACTS, None)
-    if held is None or held.route != route:
-        scope: Any = getattr(request, "scope", None)
-        reader = edge().facts
-        held = reader.asgi(scope, route=route) if scope is not None else reader.wsgi(request.META, route=route)
-        setattr(request, _FACTS, held)
+    held: Visit | None = getattr(request, _VISIT, None)
+    if held is None or held.facts.route != route:
+        found, scope = edge(), getattr(request, "scope", None)
+        reader = found.facts
+        facts = reader.asgi(scope, route=route) if scope is not None else reader.wsgi(request.META, route=route)
+        if held is None:
+            held = Visit(found, facts)
+            setattr(request, _VISIT, held)
+        held.facts = facts
     return held
+
+
+def facts_of(request: HttpRequest) -> RequestFacts:
+    """The facts of a request; the route is the matched view's name."""
+    return visit_of(request).facts
+
+
+def hold(request: HttpRequest, grant: Grant) -> None:
+    """Keeps the grant of a request."""
+    visit_of(request).grant = grant
+    request.grant = grant  # type: ignore[attr-defined]  # a documented attribute of guarded requests
+
+
+def current_grant(request: HttpRequest) -> Grant:
+    """The grant of a request; `request.grant`, for those who want its type.
+
+    Raises:
+        ConfigurationError: outside a guarded view.
+    """
+    return visit_of(request).granted()
 
 
 def csp_nonce(request: HttpRequest) -> str:
     """The nonce of this response's content security policy; the same at every call of one request."""
-    found: str | None = getattr(request, _NONCE, None)
-    if found is None:
-        found = new_nonce()
-        setattr(request, _NONCE, found)
-    return found
+    return visit_of(request).csp_nonce()
 
 
 def csp(request: HttpRequest) -> dict[str, Any]:
@@ -156,7 +175,7 @@ class TrustMiddleware:
         refusal: TrustError | None = getattr(request, _REFUSAL, None)
         if refusal is not None and response.status_code == 500:
             response = self._render(refusal)
-        pairs = self.edge.decorate(facts_of(request), list(response.items()), getattr(request, _NONCE, None))
+        pairs = self.edge.decorate(facts_of(request), list(response.items()), visit_of(request).nonce)
         kept = {name.lower() for name, _ in pairs}
         for name in [name for name, _ in response.items() if name.lower() not in kept]:
             del response[name]

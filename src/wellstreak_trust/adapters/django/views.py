@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar
 
-from asgiref.sync import async_to_sync, iscoroutinefunction
+from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest
 from django.http.multipartparser import MultiPartParserError
-from django.http.response import HttpResponseBase, StreamingHttpResponse
 
 from ...core.errors import ConfigurationError
 from ...core.event import Outcome
-from ...core.sansio import drive
 from ...guard import Grant, Operation, outcome_of
 from ..shared import Declaration, Edge, asked_of, declare, outcome_of_status
-from ..streams import ascoped, scoped
-from .middleware import edge, facts_of
+from ..streams import inside
+from .bodies import Ending, settled
+from .middleware import edge, facts_of, hold, visit_of
 
 __all__ = ["guarded", "public"]
 
@@ -66,7 +65,7 @@ class _Guarded:
 
     async def aenter(self, found: Edge, request: HttpRequest) -> Grant | None:
         grant = await found.guard.aenter(facts_of(request), self._operation, *asked_of(request, *self._asked))
-        request.grant = grant  # type: ignore[attr-defined]  # a documented attribute of guarded requests
+        hold(request, grant)
         return grant
 
 
@@ -87,17 +86,22 @@ def _wrapped(view: Any, way: _Open | _Guarded) -> Any:
 
     @wraps(view)
     async def later(*args: Any, **kwargs: Any) -> Any:
-        grant = await way.aenter(edge(), _request(args))
+        request = _request(args)
+        grant = await way.aenter(edge(), request)
         if grant is None:
             return await view(*args, **kwargs)
-        async with grant:
-            try:
-                response = _streamed(grant, await view(*args, **kwargs, **extra(grant)))
-            except BaseException as error:
-                await grant.afinish(_outcome(error))
-                raise
-            await grant.afinish(outcome_of_status(response.status_code))
-            return response
+        ending = Ending(visit_of(request), grant, outcome_of_exception)
+        try:
+            grant.enter_scope()
+            response = await view(*args, **kwargs, **extra(grant))
+        except BaseException as error:
+            grant.leave_scope()
+            await ending.adone(error)
+            raise
+        grant.leave_scope()
+        if not ending.outlives(response):
+            await ending.adone()
+        return response
 
     if iscoroutinefunction(view):
         return later
@@ -106,22 +110,23 @@ def _wrapped(view: Any, way: _Open | _Guarded) -> Any:
     def now(*args: Any, **kwargs: Any) -> Any:
         if _is_async_class(view, args):
             return later(*args, **kwargs)
+        request = _request(args)
         found = edge()
-        grant = _settled(found, way.aenter(found, _request(args)))
+        grant = settled(found, way.aenter(found, request))
         if grant is None:
             return view(*args, **kwargs)
-        try:
-            grant.enter_scope()
-            response = _streamed(grant, view(*args, **kwargs, **extra(grant)))
-        except BaseException as error:
-            grant.leave_scope()
-            _settled(found, grant.afinish(_outcome(error)))
-            raise
-        grant.leave_scope()
-        _settled(found, grant.afinish(outcome_of_status(response.status_code)))
-        return response
+        return concluded(request, grant, lambda: view(*args, **kwargs, **extra(grant)))
 
     return now
+
+
+def concluded(request: HttpRequest, grant: Grant, view: Callable[[], Any]) -> Any:
+    """Runs a plain view inside its grant; what it returns, or raises, ends the operation."""
+    ending = Ending(visit_of(request), grant, outcome_of_exception)
+    response = inside(grant, view, ending.done)
+    if not ending.outlives(response):
+        ending.done()
+    return response
 
 
 def _is_async_class(view: Any, args: tuple[Any, ...]) -> bool:
@@ -135,20 +140,10 @@ def _is_async_class(view: Any, args: tuple[Any, ...]) -> bool:
     return getattr(view, "__name__", "") == "dispatch" and bool(getattr(owner, "view_is_async", False))
 
 
-def _outcome(error: BaseException) -> Outcome:
+def outcome_of_exception(error: BaseException) -> Outcome:
+    """How Django answers an exception, in the words of the trail."""
     status = next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), None)
     return outcome_of(error) if status is None else outcome_of_status(status)
-
-
-def _settled(found: Edge, operation: Coroutine[Any, Any, T]) -> T:
-    """Runs one operation from a sync view, over blocking stores or suspending ones."""
-    if not found.guard.suspends:
-        return drive(operation)
-
-    async def awaited() -> T:
-        return await operation
-
-    return async_to_sync(awaited)()
 
 
 def _request(args: tuple[Any, ...]) -> HttpRequest:
@@ -156,10 +151,3 @@ def _request(args: tuple[Any, ...]) -> HttpRequest:
         if isinstance(arg, HttpRequest):
             return arg
     raise ConfigurationError("a guarded view was called without its request", hint="view(request, ...)", reason="view")
-
-
-def _streamed(grant: Grant, response: HttpResponseBase) -> HttpResponseBase:
-    if isinstance(response, StreamingHttpResponse):
-        body: Any = response.streaming_content
-        response.streaming_content = ascoped(grant.tenant, body) if response.is_async else scoped(grant.tenant, body)
-    return response

@@ -1,0 +1,1 @@
+"""``trust_routes``, ``trust_doctor`` and ``trust_verify``."""
