@@ -137,12 +137,17 @@ def undeclared_routes(app: FastAPI, *, public: Mapping[str, str] | None = None) 
 
 
 def _declared(app: FastAPI) -> Iterable[tuple[str, Declaration | None]]:
-    return declared_routes(app.routes, opened=_opened, look=lambda route: _guard_in(getattr(route, "dependant", None)))
+    return declared_routes(app.routes, opened=unfolded, look=guard_of)
 
 
-def _opened(routes: Iterable[Any]) -> Iterable[Any]:
-    """Included routers are one nested entry without a path (FastAPI 0.165)."""
+def unfolded(routes: Iterable[Any]) -> Iterable[Any]:
+    """Every route by itself: included routers are one nested entry without a path (FastAPI 0.165)."""
     return iter_route_contexts(list(routes))
+
+
+def guard_of(route: Any) -> Declaration | None:
+    """What a route's dependencies declare; None for one that has no guard among them."""
+    return _guard_in(getattr(route, "dependant", None))
 
 
 def _guard_in(dependant: Dependant | None) -> Declaration | None:

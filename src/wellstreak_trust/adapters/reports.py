@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from typing import Any, Literal
 
-from ..core.errors import ConfigurationError
+from ..doctor import run
 from .shared import Declaration
 
 __all__ = ["DeclaredRoute", "declared", "examined", "in_columns", "in_json"]
@@ -83,15 +82,6 @@ def examined(
     Args:
         target: a `Trust`, or an application that has one.
         app: the framework's application or settings, where the target is neither.
-
-    Raises:
-        ConfigurationError: this installation has no doctor.
     """
-    try:
-        doctor: Any = import_module("wellstreak_trust.doctor")
-    except ModuleNotFoundError:
-        raise ConfigurationError(
-            "this installation has no doctor", hint="install a release that has one", reason="no_doctor"
-        ) from None
-    report = doctor.run(target, app=app)
+    report = run(target, app=app)
     return report.to_json() if as_json else report.to_text(), report.fails(fail_on)

@@ -47,11 +47,13 @@ def _walk(patterns: list[Any], prefix: str) -> Iterator[tuple[str, Declaration |
         if isinstance(pattern, URLResolver):
             yield from _walk(pattern.url_patterns, path)
         elif isinstance(pattern, URLPattern):
-            yield from ((path, declared) for declared in _declared(pattern.callback))
+            yield from ((path, declared) for declared in declarations_of(pattern.callback))
 
 
-def _declared(callback: Any) -> list[Declaration | None]:
-    """A class-based view carries its mark on `dispatch`, which `as_view` copies, on each of its handlers, or, in Django
+def declarations_of(callback: Any) -> list[Declaration | None]:
+    """What a view says, once for each operation behind it; None where it says nothing.
+
+    A class-based view carries its mark on `dispatch`, which `as_view` copies, on each of its handlers, or, in Django
     REST framework, among its permissions. A view of the admin is its site's.
 
     Never on the class: a subclass with a `dispatch` of its own would look guarded and not be.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any, Final
 
 from ...adapters.shared import Declaration, declaration_of
@@ -84,10 +85,9 @@ def _starlette(app: Any) -> Iterator[Route]:
 
 
 def _fastapi(app: Any) -> Iterator[Route]:
-    # The walker's own parts: what counts as guarded must not be said twice.
-    from ...adapters.fastapi import _guard_in, _opened
+    from ...adapters.fastapi import guard_of, unfolded
 
-    yield from _nested(app.routes, "", _opened, lambda route: _guard_in(getattr(route, "dependant", None)))
+    yield from _nested(app.routes, "", unfolded, guard_of)
 
 
 _Open = Callable[[Iterable[Any]], Iterable[Any]]
@@ -122,19 +122,25 @@ def _django(app: Any) -> Iterator[Route]:
 def _patterns(patterns: Iterable[Any], prefix: str) -> Iterator[Route]:
     from django.urls import URLResolver
 
-    from ...adapters.django.routes import _declared
+    from ...adapters.django.routes import declarations_of
 
     for pattern in patterns:
         path = prefix + _template(str(pattern.pattern))
         if isinstance(pattern, URLResolver):
             yield from _patterns(pattern.url_patterns, path)
             continue
-        for method in _methods(pattern.callback):
-            yield _route(method, path, _declared(pattern.callback))
+        methods, said = _methods(pattern.callback), declarations_of(pattern.callback)
+        # One that speaks for the whole view, or one for each method; else each could be behind each.
+        pairs = zip(methods, said, strict=True) if len(methods) == len(said) else product(methods, said)
+        yield from (_route(method, path, declaration) for method, declaration in pairs)
 
 
-def _methods(callback: Any) -> Iterable[str]:
-    view = getattr(callback, "view_class", None)
-    if view is not None:
-        return [name.upper() for name in view.http_method_names if name != "options" and hasattr(view, name)]
-    return _METHODS
+def _methods(callback: Any) -> Sequence[str]:
+    """Those of a view class or of a viewset's route; a plain function does not tell."""
+    actions = getattr(callback, "actions", None)  # Django REST framework
+    if actions:
+        return [name.upper() for name in actions if name != "head"]
+    view = getattr(callback, "view_class", None) or getattr(callback, "cls", None)
+    if view is None:
+        return _METHODS
+    return [name.upper() for name in view.http_method_names if name not in ("head", "options") and hasattr(view, name)]
