@@ -324,3 +324,30 @@ def test_generators_and_second_declarations_are_refused() -> None:
     assert caught.value.reason == "declared_twice"
     with pytest.raises(ConfigurationError, match="/a"):
         asgi.assert_all_routes_declared(asgi.TrustMiddleware(app, Small().trust), {"/a": app})
+
+
+@pytest.mark.parametrize(
+    ("messages", "outcome"),
+    [
+        ([{"type": "websocket.close", "code": 1000}], "denied"),  # which servers answer with 403
+        ([{"type": "websocket.http.response.start", "status": 404, "headers": []}], "failure"),
+        ([{"type": "websocket.accept"}, {"type": "websocket.close"}], "success"),
+    ],
+)
+def test_a_handshake_that_the_application_refuses_is_recorded_so(
+    small: Small, messages: list[dict[str, Any]], outcome: str
+) -> None:
+    @asgi.guarded(WRITE)
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for message in messages:
+            await send(message)
+
+    async def send(message: Any) -> None: ...
+
+    lines = [("Host", HOST), small.cookie("ada"), ("Origin", f"https://{HOST}")]
+    scope = {
+        "type": "websocket", "scheme": "wss", "path": "/w/acme/ws", "query_string": b"",
+        "client": ("203.0.113.9", 5), "headers": [(name.lower().encode(), value.encode()) for name, value in lines],
+    }  # fmt: skip
+    asyncio.run(asgi.TrustMiddleware(app, small.trust)(scope, None, send))  # type: ignore[arg-type]  # not asked
+    assert small.trail() == ["notes.written attempted", f"notes.written {outcome}"]
