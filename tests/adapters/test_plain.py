@@ -33,12 +33,13 @@ def small() -> Small:
 class Server:
     """Keeps what a WSGI server is told, and refuses what it must refuse."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, lax: bool = False) -> None:
+        self.lax: bool = lax  # as servers must not be
         self.starts: list[tuple[str, list[tuple[str, str]]]] = []
         self.sent: list[bytes] = []
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        if exc_info is not None and self.sent:
+        if exc_info is not None and self.sent and not self.lax:
             raise exc_info[1]
         assert exc_info is not None or not self.starts, "started twice"
         self.starts.append((status, headers))
@@ -102,21 +103,23 @@ def test_a_refusal_before_the_first_byte_takes_the_answers_place(small: Small, b
     assert small.trail() == ["notes.read attempted", "notes.read failure"]
 
 
-def test_a_refusal_after_it_cuts_the_connection(small: Small) -> None:
-    server, body = Server(), Steps(b"half", InvalidRequest("too late"))
+@pytest.mark.parametrize("lax", [False, True])
+def test_a_refusal_after_it_cuts_the_connection(small: Small, lax: bool) -> None:
+    server, body = Server(lax=lax), Steps(b"half", InvalidRequest("too late"))
     with pytest.raises(InvalidRequest):
         server.run(wsgi.TrustMiddleware(wsgi.guarded(READ)(answering(body)), small.trust), small)
     assert (len(server.starts), server.sent, body.closed) == (1, [b"half"], "acme")
     assert small.trail() == ["notes.read attempted", "notes.read failure"]
 
 
-def test_what_was_written_the_old_way_counts_as_begun(small: Small) -> None:
+@pytest.mark.parametrize("lax", [False, True])
+def test_what_was_written_the_old_way_counts_as_begun(small: Small, lax: bool) -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
         write = start_response("200 OK", [])
         write(b"half")
         raise InvalidRequest("too late")
 
-    server = Server()
+    server = Server(lax=lax)
     with pytest.raises(InvalidRequest):
         server.run(wsgi.TrustMiddleware(wsgi.public("a test")(app), small.trust), small)
     assert server.sent == [b"half"]
@@ -321,3 +324,30 @@ def test_generators_and_second_declarations_are_refused() -> None:
     assert caught.value.reason == "declared_twice"
     with pytest.raises(ConfigurationError, match="/a"):
         asgi.assert_all_routes_declared(asgi.TrustMiddleware(app, Small().trust), {"/a": app})
+
+
+@pytest.mark.parametrize(
+    ("messages", "outcome"),
+    [
+        ([{"type": "websocket.close", "code": 1000}], "denied"),  # which servers answer with 403
+        ([{"type": "websocket.http.response.start", "status": 404, "headers": []}], "failure"),
+        ([{"type": "websocket.accept"}, {"type": "websocket.close"}], "success"),
+    ],
+)
+def test_a_handshake_that_the_application_refuses_is_recorded_so(
+    small: Small, messages: list[dict[str, Any]], outcome: str
+) -> None:
+    @asgi.guarded(WRITE)
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for message in messages:
+            await send(message)
+
+    async def send(message: Any) -> None: ...
+
+    lines = [("Host", HOST), small.cookie("ada"), ("Origin", f"https://{HOST}")]
+    scope = {
+        "type": "websocket", "scheme": "wss", "path": "/w/acme/ws", "query_string": b"",
+        "client": ("203.0.113.9", 5), "headers": [(name.lower().encode(), value.encode()) for name, value in lines],
+    }  # fmt: skip
+    asyncio.run(asgi.TrustMiddleware(app, small.trust)(scope, None, send))  # type: ignore[arg-type]  # not asked
+    assert small.trail() == ["notes.written attempted", f"notes.written {outcome}"]

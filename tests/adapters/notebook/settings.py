@@ -1,5 +1,3 @@
-import os
-
 SECRET_KEY = "x" * 50
 ALLOWED_HOSTS = ["*"]
 DEBUG = False
@@ -7,7 +5,7 @@ ROOT_URLCONF = "notebook.urls"
 APPEND_SLASH = False
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("NOTEBOOK_DB", ":memory:")}}
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "notebook.db"}}
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
