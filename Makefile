@@ -8,7 +8,7 @@ REF       ?= HEAD
 BIN       := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench docs lock sbom dist reproducible verify clean
+.PHONY: help demo test test-all follow lint bench docs lock sbom dist reproducible verify clean
 .NOTPARALLEL: # one environment, filled by one installer at a time
 
 help: ## what there is
@@ -40,6 +40,9 @@ test: $(VENV)/.test ## the whole test suite; ARGS="-k webhooks" for a part of it
 
 test-all: ## the suite on every Python from 3.11 to 3.13 that is installed
 	@tools/test-all
+
+follow: ## the tutorial word by word, in a new folder and a new environment
+	@$(PYTHON) tools/follow.py
 
 lint: $(VENV)/.test ## the static gates
 	@tools/gates $(BIN)
