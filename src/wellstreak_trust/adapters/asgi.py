@@ -8,7 +8,7 @@ FastAPI build on this.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import update_wrapper
 from types import TracebackType
@@ -33,7 +33,7 @@ from .asgi_middleware import (
     visit_of,
 )
 from .hooks import areceived
-from .shared import Declaration, asked_of, declaration_of, declare, refuse_undeclared
+from .shared import Declaration, asked_of, assert_all_routes_declared, declare
 from .visit import Visit
 
 __all__ = [
@@ -215,22 +215,3 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
 def _named(wrapper: App, app: App) -> App:
     """Not its attributes: an application of a framework has many, and none of them is the wrapper's."""
     return update_wrapper(wrapper, app, updated=())
-
-
-def assert_all_routes_declared(
-    app: TrustMiddleware, routes: Mapping[str, App], *, public: Mapping[str, str] | None = None
-) -> tuple[Operation, ...]:
-    """Refuses an application in which a route is neither guarded nor public.
-
-    Args:
-        routes: path to application, of every route of the host's own router.
-        public: path to reason, for routes that cannot say it themselves.
-
-    Returns:
-        The registered operations that no route serves.
-
-    Raises:
-        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
-            not know.
-    """
-    return refuse_undeclared([(path, declaration_of(part)) for path, part in routes.items()], public or {}, app.edge)

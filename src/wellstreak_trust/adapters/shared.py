@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from ..core.address import ClientAddress
 from ..core.errors import ConfigurationError, TrustError
@@ -24,7 +24,9 @@ from .facts import FactsReader
 __all__ = [
     "Declaration",
     "Edge",
+    "Edged",
     "asked_of",
+    "assert_all_routes_declared",
     "declaration_of",
     "declare",
     "outcome_of_status",
@@ -135,6 +137,34 @@ def _undeclared(
             "framework routes by assert_all_routes_declared(..., public={path: reason})",
             reason="undeclared_route",
         )
+
+
+class Edged(Protocol):
+    """An application under a middleware of ours."""
+
+    @property
+    def edge(self) -> Edge:
+        """Its edge."""
+        ...
+
+
+def assert_all_routes_declared(
+    app: Edged, routes: Mapping[str, Any], *, public: Mapping[str, str] | None = None
+) -> tuple[Operation, ...]:
+    """Refuses an application in which a route is neither guarded nor public.
+
+    Args:
+        routes: path to application, of every route of the host's own router.
+        public: path to reason, for routes that cannot say it themselves.
+
+    Returns:
+        The registered operations that no route serves.
+
+    Raises:
+        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
+            not know.
+    """
+    return refuse_undeclared([(path, declaration_of(part)) for path, part in routes.items()], public or {}, app.edge)
 
 
 def outcome_of_status(status: int) -> Outcome:

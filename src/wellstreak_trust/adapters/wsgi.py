@@ -7,7 +7,7 @@ mounted. A body that is a generator is asked for step by step, in the tenant's s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import update_wrapper
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..guard import Grant, Operation
 from ..webhooks import Delivery, Incoming, Receiver, read_body
 from .facts import lines_of
 from .hooks import received
-from .shared import Declaration, asked_of, declaration_of, declare, refuse_undeclared
+from .shared import Declaration, asked_of, assert_all_routes_declared, declare
 from .streams import Scoped, inside
 from .wsgi_middleware import App, Environ, StartResponse, TrustMiddleware, answer, visit_of
 
@@ -153,22 +153,3 @@ def webhook(
         return update_wrapper(hook, handler, updated=())
 
     return decorate
-
-
-def assert_all_routes_declared(
-    app: TrustMiddleware, routes: Mapping[str, App], *, public: Mapping[str, str] | None = None
-) -> tuple[Operation, ...]:
-    """Refuses an application in which a route is neither guarded nor public.
-
-    Args:
-        routes: path to application, of every route of the host's own router.
-        public: path to reason, for routes that cannot say it themselves.
-
-    Returns:
-        The registered operations that no route serves.
-
-    Raises:
-        ConfigurationError: names every such path, and every operation that the app's `Trust` cannot serve or does
-            not know.
-    """
-    return refuse_undeclared([(path, declaration_of(part)) for path, part in routes.items()], public or {}, app.edge)
