@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import report
@@ -24,14 +26,54 @@ from wellstreak_trust import Guard, Operation, Principal, RequestFacts, Trust
 from wellstreak_trust.adapters.starlette import TrustMiddleware, guarded
 from wellstreak_trust.audit import AuditLog, MemoryAuditStore
 from wellstreak_trust.authz import Policy
+from wellstreak_trust.connections import Connections, MemoryConnectionStore, ProbeResult
+from wellstreak_trust.core.principal import StepUp
 from wellstreak_trust.identity import Authenticator, MemorySessionStore, SessionManager
 from wellstreak_trust.origin import OriginPolicy, SecurityHeaders
 from wellstreak_trust.ratelimit import LimitRule, MemoryLimitStore, RateLimiter
-from wellstreak_trust.tenancy import Memberships, MemoryMembershipStore, PathSource, TenantResolver
+from wellstreak_trust.secrets import KeyChain, LocalKeyProvider, MemorySecretBackend, SecretStore
+from wellstreak_trust.tenancy import (
+    Entitlements,
+    Feature,
+    Memberships,
+    MemoryMembershipStore,
+    PathSource,
+    Plan,
+    StaticPlans,
+    TenantResolver,
+)
 
 ROUNDS, CALLS = report.rounds(31), 200
 READ = Operation("billing.read", "billing:read")
 AUDITED = Operation("billing.update", "billing:update", audit="billing.updated")
+EVERY = Operation(
+    "messages.send",
+    "messages:send",
+    feature="messaging",
+    limits=(LimitRule("messages", 10**7, timedelta(minutes=1), by=("tenant",)),),
+    connection="chat",
+    audit="messages.sent",
+    step_up=StepUp(max_age=86_400),
+)
+
+
+class WhoAmI:
+    name, kind, required, timeout = "whoami", "auth", True, timedelta(seconds=1)
+
+    async def run(self, context: Any) -> ProbeResult:
+        return ProbeResult("ok")
+
+
+def connected() -> Connections:
+    """A gate whose one connection was proved just now."""
+    with tempfile.TemporaryDirectory() as folder:
+        keys = KeyChain([LocalKeyProvider.generate(Path(folder, "kek.json"))])
+    secrets = SecretStore(MemorySecretBackend(), keys)
+    secrets.put("acme", "bot", "token")
+    made = Connections(MemoryConnectionStore(), secrets, {"chat": [WhoAmI()]})
+    made.define("acme", "chat", config={}, secret="bot")
+    made.test("acme", "chat")
+    return made
 
 
 def build() -> tuple[Trust, dict[str, str]]:
@@ -39,15 +81,16 @@ def build() -> tuple[Trust, dict[str, str]]:
     memberships = Memberships(MemoryMembershipStore())
     memberships.create_workspace(Principal("ada"), tenant_id="acme")
     opened = sessions.open("ada")
+    plans = StaticPlans([Plan("team", {"messaging": Feature()})], {"acme": "team"})
     trust = Trust(
         profile="test",
         authenticator=Authenticator([sessions]),
-        tenants=TenantResolver([PathSource("/w/{tenant}/")], memberships),
+        tenants=TenantResolver([PathSource("/w/{tenant}/")], memberships, entitlements=Entitlements(plans)),
         policy=Policy.from_dict(
             {
                 "schema": 1,
-                "permissions": {"billing:read": {}, "billing:update": {}},
-                "roles": {"owner": {"allow": ["billing:*"]}},
+                "permissions": {"billing:read": {}, "billing:update": {}, "messages:send": {}},
+                "roles": {"owner": {"allow": ["billing:*", "messages:*"]}},
             }
         ),
         limiter=RateLimiter(
@@ -60,6 +103,7 @@ def build() -> tuple[Trust, dict[str, str]]:
         origin=OriginPolicy(),
         audit=AuditLog(MemoryAuditStore()),
         security_headers=SecurityHeaders.api(),
+        connections=connected(),
     )
     headers = {
         "host": "app.example",
@@ -124,6 +168,7 @@ async def main() -> None:
         "bare ASGI app": asgi(Starlette(routes=routes(plain)), headers),
         "guarded ASGI app": asgi(app(READ), headers),
         "guarded and audited ASGI app": asgi(app(AUDITED), headers),
+        "guarded by every stage": asgi(app(EVERY), headers),
         "guard alone": alone,
     }
     taken: dict[str, list[float]] = {name: [] for name in ways}
@@ -143,7 +188,9 @@ async def main() -> None:
     adds = statistics.median(taken["guarded ASGI app"]) - bare
     report.measured("guard", "whole guard on ASGI, over the bare app", adds, "µs", target=150)
     audited = statistics.median(taken["guarded and audited ASGI app"]) - bare
-    report.measured("guard", "the same with an audited operation, two events", audited, "µs")
+    report.measured("guard", "the same with an audited operation, two events", audited, "µs", target=150)
+    every = statistics.median(taken["guarded by every stage"]) - bare
+    report.measured("guard", "every stage: plan, step-up, own limit, connection, audit", every, "µs", target=150)
 
 
 asyncio.run(main())

@@ -6,6 +6,7 @@ A missing server skips the test on a developer's machine and fails it where `CI`
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -34,6 +35,16 @@ sys.path.append(str(HERE))  # test helpers are plain modules; last, so that a ro
 import servers  # noqa: E402  the line above makes it importable
 
 _NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loggers_as_they_were() -> Iterator[None]:
+    """Workers of task queues that run in this process set the level of the root logger for everybody."""
+    root = logging.getLogger()
+    level, handlers = root.level, [*root.handlers]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

@@ -37,8 +37,8 @@ def test_the_same_page_everywhere(ways: list[Way], target: str, status: int) -> 
         assert answer.header("content-security-policy") == POLICY
         assert answer.header("cache-control") == "no-store"
         assert answer.header("x-content-type-options") == "nosniff"
-        told = re.sub(r"before=[0-9]+", "before=N", answer.body.decode())  # each host has a trail of its own
-        seen.add(tuple(re.findall(r"<h1>.*?</h1>|<nav.*?</nav>", told)))
+        told = re.findall(r"<h1>.*?</h1>|<nav.*?</nav>", answer.body.decode())
+        seen.add(tuple(part for part in told if 'class="pager"' not in part))  # each host has a trail of its own
     assert len(seen) == 1
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "undeclared_among",
 ]
 
+A = TypeVar("A")
 E = TypeVar("E")
 
 _LOG: Final = logging.getLogger("wellstreak_trust.adapters")
@@ -139,17 +140,15 @@ def _undeclared(
         )
 
 
-class Edged(Protocol):
-    """An application under a middleware of ours."""
+class Edged(Protocol[A]):
+    """A middleware of ours, around an application of kind `A`."""
 
-    @property
-    def edge(self) -> Edge:
-        """Its edge."""
-        ...
+    app: A
+    edge: Edge
 
 
 def assert_all_routes_declared(
-    app: Edged, routes: Mapping[str, Any], *, public: Mapping[str, str] | None = None
+    app: Edged[A], routes: Mapping[str, A], *, public: Mapping[str, str] | None = None
 ) -> tuple[Operation, ...]:
     """Refuses an application in which a route is neither guarded nor public.
 

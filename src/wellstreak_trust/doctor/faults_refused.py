@@ -79,6 +79,12 @@ REFUSED: Final[Mapping[str, tuple[str, str, str, str]]] = {
         "its body would run after the grant has ended, outside of the tenant",
         "return the iterator from a plain function",
     ),
+    "no_tenant": (
+        "E468",
+        "The tenant of an operation was asked for that has none",
+        "what belongs to one workspace would be done for the platform",
+        "CurrentGrant alone, or a tenant-scoped permission",
+    ),
     "no_grant": (
         "E012",
         "A grant was asked for outside of a guarded view",
