@@ -120,3 +120,18 @@ def test_facts_are_immutable() -> None:
         facts.method = "POST"
     with pytest.raises(AttributeError):
         del facts.method
+
+
+def test_a_route_that_becomes_known_changes_nothing_else():
+    facts = RequestFacts(
+        "POST", "https://h/x?y=1", {"Cookie": "a=b"}, peer="203.0.113.9", body=b"z", scheme_is_trusted=False
+    )
+    target, cookies = facts.target, facts.cookies
+    routed = facts.routed("notes")
+    assert (facts.route, routed.route) == (None, "notes")
+    for name in ("method", "url", "headers", "peer", "body", "scheme_is_trusted"):
+        assert getattr(routed, name) == getattr(facts, name)
+    assert routed.target is target
+    assert routed.cookies is cookies
+    with pytest.raises(AttributeError):
+        routed.route = "other"

@@ -180,13 +180,5 @@ def routed(scope: Mapping[str, Any]) -> RequestFacts:
     visit = visit_of(scope)
     route = getattr(scope.get("route"), "name", None) or getattr(scope.get("endpoint"), "__name__", None)
     if visit.facts.route != route:
-        held = visit.facts
-        visit.facts = RequestFacts(
-            held.method,
-            held.url,
-            held.headers,
-            peer=held.peer,
-            route=route,
-            scheme_is_trusted=held.scheme_is_trusted,
-        )
+        visit.facts = visit.facts.routed(route)
     return visit.facts

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from functools import wraps
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -119,12 +119,13 @@ def guarded(
 
     def decorate(endpoint: GuardedEndpoint) -> Callable[[Request], Coroutine[Any, Any, Any]]:
         refuse_generators(endpoint)
+        call = _caller(endpoint)
 
         @wraps(endpoint)
         async def guarded_endpoint(request: Request) -> Any:
             way = entered(request, operation, resource, arguments)
             async with way as grant:
-                response = await _call(endpoint, request, grant)
+                response = await call(request, grant)
                 if hasattr(response, "body"):
                     await grant.afinish(outcome_of_status(response.status_code))
                 way.handed_over = True
@@ -171,12 +172,13 @@ def public(reason: str) -> Callable[[Endpoint], Endpoint]:
 
     def decorate(endpoint: Endpoint) -> Endpoint:
         refuse_generators(endpoint)
+        call = _caller(endpoint)
 
         @wraps(endpoint)
         async def open_endpoint(*args: Any, **kwargs: Any) -> Any:
             scope = CURRENT_SCOPE.get() or {}
             await edge_of(scope).guard.aadmit(routed(scope))
-            return await _call(endpoint, *args, **kwargs)
+            return await call(*args, **kwargs)
 
         return declare(open_endpoint, Declaration(reason=reason), of=endpoint)
 
@@ -196,12 +198,14 @@ def webhook(
     """
 
     def decorate(handler: Callable[[Delivery], Any]) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        call = _caller(handler)
+
         async def endpoint(request: Request) -> Response:
             async def read(limit: int) -> bytes:
                 return await aread_body(request.stream(), request.headers.get("content-length"), limit=limit)
 
             async def handle(delivery: Delivery) -> Response | None:
-                answer: Response | None = await _call(handler, delivery)
+                answer: Response | None = await call(delivery)
                 return answer
 
             lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
@@ -217,7 +221,6 @@ def webhook(
     return decorate
 
 
-async def _call(endpoint: Endpoint, *args: Any, **kwargs: Any) -> Any:
-    if iscoroutinefunction(endpoint):
-        return await endpoint(*args, **kwargs)
-    return await run_in_threadpool(endpoint, *args, **kwargs)
+def _caller(endpoint: Endpoint) -> Callable[..., Awaitable[Any]]:
+    """The endpoint itself, or a way to run it in a worker thread."""
+    return endpoint if iscoroutinefunction(endpoint) else partial(run_in_threadpool, endpoint)

@@ -168,6 +168,14 @@ class RequestFacts:
         put(self, "_target", None)
         put(self, "_cookies", None)
 
+    def routed(self, route: str | None) -> RequestFacts:
+        """The same request, once its route is known; what was parsed of it is not parsed again."""
+        found, put = object.__new__(RequestFacts), object.__setattr__
+        for name in RequestFacts.__slots__:
+            put(found, name, getattr(self, name))
+        put(found, "route", route)
+        return found
+
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("RequestFacts is immutable")
 

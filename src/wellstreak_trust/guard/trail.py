@@ -93,7 +93,8 @@ class Trail:
 
 def _plain(text: str, most: int) -> str:
     """Text of a client as an event may hold it: a lone surrogate in a header must not stop a critical action."""
-    return text[:most].encode("ascii", "backslashreplace").decode("ascii")
+    short = text[:most]
+    return short if short.isascii() else short.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _reason(refusal: TrustError) -> str:
