@@ -389,7 +389,7 @@ FOUND: Final[Mapping[str, tuple[str, str, str, str]]] = {
         "E180",
         "The audit trail is not signed",
         "whoever can write the database rewrites history, and nobody can prove that it was otherwise",
-        "WELLSTREAK_TRUST_AUDIT_KEY_FILE=/run/secrets/audit.pem, or AuditLog(signer=Ed25519Signer.from_pem(...))",
+        "wellstreak-trust audit new-key audit.pem, and WELLSTREAK_TRUST_AUDIT_KEY_FILE=audit.pem or AuditLog(signer=...)",
     ),
     "audit_origin_default": (
         "E181",
@@ -401,7 +401,7 @@ FOUND: Final[Mapping[str, tuple[str, str, str, str]]] = {
         "W182",
         "Personal values in the trail can be read with the database alone",
         "a stolen backup shows whom each event concerns, and a guessed address can be tried",
-        "WELLSTREAK_TRUST_AUDIT_PERSONAL_KEY_FILE=..., or AuditLog(personal_key=...)",
+        "wellstreak-trust audit new-key people.key --personal, and WELLSTREAK_TRUST_AUDIT_PERSONAL_KEY_FILE=people.key",
     ),
     "audit_not_strict": (
         "W183",
