@@ -389,7 +389,7 @@ FOUND: Final[Mapping[str, tuple[str, str, str, str]]] = {
         "E180",
         "The audit trail is not signed",
         "whoever can write the database rewrites history, and nobody can prove that it was otherwise",
-        "wellstreak-trust audit new-key audit.pem, and WELLSTREAK_TRUST_AUDIT_KEY_FILE=audit.pem or AuditLog(signer=...)",
+        "wellstreak-trust audit new-key audit.pem, then WELLSTREAK_TRUST_AUDIT_KEY_FILE=audit.pem or signer=...",
     ),
     "audit_origin_default": (
         "E181",
