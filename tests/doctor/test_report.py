@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -159,3 +161,34 @@ def test_the_threshold(report: Report) -> None:
     mild = Report((), [each for each in report.findings if each.severity == "warning"])
     assert (mild.fails("error"), mild.fails("warning"), Report((), []).fails("warning")) == (False, True, False)
     assert "0 errors, 1 warning\n" in mild.to_text()
+
+
+BARE = """
+import sys
+for name in ("redis", "sqlalchemy", "flask", "fastapi", "starlette", "django", "pydantic_settings", "httpx", "psycopg"):
+    sys.modules[name] = None
+from wellstreak_trust import Trust
+from wellstreak_trust.audit import AuditLog, MemoryAuditStore
+from wellstreak_trust.authz import Policy
+from wellstreak_trust.doctor import run
+from wellstreak_trust.identity import Authenticator, MemorySessionStore, SessionManager
+from wellstreak_trust.origin import OriginPolicy
+from wellstreak_trust.tenancy import Memberships, MemoryMembershipStore, PathSource, TenantResolver
+
+trust = Trust(
+    profile="development",
+    authenticator=Authenticator([SessionManager(MemorySessionStore())]),
+    tenants=TenantResolver([PathSource("/w/{tenant}/")], Memberships(MemoryMembershipStore())),
+    policy=Policy.preset("wellstreak"),
+    origin=OriginPolicy(),
+    audit=AuditLog(MemoryAuditStore()),
+)
+print(sorted({finding.code for finding in run(trust, deploying=True).findings}))
+"""
+
+
+def test_it_needs_none_of_what_the_host_does_not_use():
+    done = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "'memory_store'" in done.stdout
+    assert "'no_limiter'" in done.stdout

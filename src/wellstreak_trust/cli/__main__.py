@@ -31,7 +31,12 @@ from .console import ERR, OUT
 
 __all__ = ["app", "main"]
 
-app: Final = typer.Typer(no_args_is_help=True, add_completion=False, help="Security primitives of a multi-tenant SaaS.")
+app: Final = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # they hold keys and URLs with passwords
+    help="Security primitives of a multi-tenant SaaS.",
+)
 audit_app: Final = typer.Typer(no_args_is_help=True, help="The audit trail.")
 security_txt_app: Final = typer.Typer(no_args_is_help=True, help="security.txt (RFC 9116).")
 audit_trail.add(audit_app)

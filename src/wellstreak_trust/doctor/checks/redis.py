@@ -47,11 +47,12 @@ def _no_password(case: Case) -> Iterator[Hit]:
 
 def _configured(case: Case, name: str) -> Iterator[tuple[str, Any]]:
     """What each server says of one of its settings, or the error; nothing from one that does not tell its settings."""
-    if not case.reach:
-        return
+    ports = [*_ports(case)] if case.reach else []
+    if not ports:
+        return  # and perhaps no driver either
     from redis import Redis, RedisError, ResponseError
 
-    for place, kind, options in _ports(case):
+    for place, kind, options in ports:
         told = {key: value for key, value in options.items() if key in _OPTIONS or key.startswith("ssl_")}
         if "path" in options:
             told = {"unix_socket_path": options["path"], "password": options.get("password")}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,13 +90,14 @@ def _is_local(url: Any) -> bool:
 
 def _asked(case: Case) -> Iterator[tuple[str, Any]]:
     """The engines that may be asked, as blocking ones without a pool."""
-    if not case.reach:
-        return
+    held = [*engines(case)] if case.reach else []
+    if not held:
+        return  # and perhaps no SQLAlchemy either
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
     in_memory = {hit.place for hit in _in_memory(case)}
-    for place, engine in engines(case):
+    for place, engine in held:
         backend = engine.url.get_backend_name()
         if place in in_memory or backend not in _BLOCKING:
             continue
@@ -103,7 +105,8 @@ def _asked(case: Case) -> Iterator[tuple[str, Any]]:
         patience: dict[str, Any] = {"connect_timeout": _SECONDS} if backend == "postgresql" else {}
         if backend == "postgresql" and engine.url.get_driver_name() != "psycopg":
             url = url.set(query={})  # another driver's options
-        yield place, create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=patience)
+        with suppress(ImportError):  # the host's own driver is another one
+            yield place, create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=patience)
 
 
 def _ask(engine: Any, question: Callable[[Any], Any]) -> Any:
