@@ -23,6 +23,7 @@ from throttled import RateLimiterType, Throttled, rate_limiter
 from throttled import store as throttled_store
 
 from wellstreak_trust.adapters.asgi import TrustMiddleware
+from wellstreak_trust.adapters.asgi_middleware import visit_of
 from wellstreak_trust.audit import AuditLog, MemoryAuditStore
 from wellstreak_trust.origin import CorsPolicy, OriginPolicy, SecurityHeaders
 from wellstreak_trust.ratelimit import AttemptGuard, LimitRule, LoadShedder, MemoryLimitStore, RateLimiter
@@ -152,7 +153,7 @@ def edge() -> None:
         await send({"type": "http.response.body", "body": b"ok"})
 
     async def admitted(scope: Any, receive: Any, send: Any) -> None:
-        visit = scope["wellstreak_trust"]
+        visit = visit_of(scope)
         await visit.edge.guard.aadmit(visit.facts)
         await bare(scope, receive, send)
 
