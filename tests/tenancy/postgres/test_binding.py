@@ -32,7 +32,12 @@ def app_url(lab_url: str) -> str:
     """The application's role, on tables that it does not own."""
     with psycopg.connect(lab_url, autocommit=True) as connection:
         lab = Lab(connection)
-        lab.run("CREATE SCHEMA bound", "GRANT USAGE ON SCHEMA bound TO {app}")
+        # A worker that takes tests over from another may come here twice.
+        lab.run(
+            "DROP SCHEMA IF EXISTS bound, wst_seal CASCADE",
+            "CREATE SCHEMA bound",
+            "GRANT USAGE ON SCHEMA bound TO {app}",
+        )
         for table, sealed in (("note", False), ("sealed", True)):
             lab.run(f"CREATE TABLE bound.{table} (tenant_id text, company_id text, secret text)")
             lab.run(
