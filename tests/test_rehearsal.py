@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from test_guard import READ, UPDATE, World
-from wellstreak_trust import Guard, Operation, RequestFacts
+from wellstreak_trust import Guard, Operation, Operations, RequestFacts
 from wellstreak_trust.authz import Policy, Shadow
 from wellstreak_trust.core import UsageError
 from wellstreak_trust.core.errors import AccessDenied
@@ -118,3 +119,12 @@ async def test_the_async_face() -> None:
     world = World()
     facts: RequestFacts = world.facts()
     assert await Rehearsal(world.guard.trust).arehearse(facts, READ) == Rehearsed("would_admit")
+
+
+def test_a_registered_operation_is_rehearsed_and_another_is_not() -> None:
+    """What is asked is the operation without its effects; it is the operation itself that must be registered."""
+    world = World()
+    rehearsal = Rehearsal(replace(world.guard.trust, operations=Operations([UPDATE])))
+    assert rehearsal.rehearse(world.facts(), UPDATE) == Rehearsed("would_admit")
+    stranger = rehearsal.rehearse(world.facts(), READ)
+    assert (stranger.outcome, stranger.reason) == ("failed", "unregistered_operation")

@@ -28,7 +28,7 @@ from .faults import Dependency
 from .grant import Grant, Operation
 from .limits import Limits
 from .trail import Trail
-from .vetting import gathered, ungated, unknown_permission, unmeetable, unregistered, unsubscribed
+from .vetting import gathered, refuse, ungated, unknown_permission, unmeetable, unregistered, unsubscribed
 
 if TYPE_CHECKING:
     from ..core.http import RequestFacts
@@ -158,7 +158,7 @@ class Guard:
         """
         trust, operation = self.trust, grant.operation
         self.require_origin(grant.facts)
-        _refuse(unregistered(operation, trust.operations))
+        refuse(unregistered(operation, trust.operations))
         keys = self._limits.keys(grant.facts, operation.name, operation.limits)
         await self._limits.afirst(keys)
         await self._identify(grant)
@@ -217,7 +217,7 @@ class Guard:
 
     async def _require_connection(self, grant: Grant, provider: str) -> Any:
         gate, tenant = self.trust.connections, grant.tenant
-        _refuse(ungated(grant.operation, gate, platform=tenant is None))
+        refuse(ungated(grant.operation, gate, platform=tenant is None))
         assert gate is not None
         assert tenant is not None
         with _CONNECTIONS:
@@ -233,7 +233,7 @@ class Guard:
         Raises:
             ConfigurationError: an operation that is not registered.
         """
-        _refuse(unregistered(operation, self.trust.operations))
+        refuse(unregistered(operation, self.trust.operations))
 
         def decorate(function: Callable[Concatenate[Grant, P], T]) -> Callable[Concatenate[RequestFacts, P], T]:
             refuse_generators(function)
@@ -282,15 +282,10 @@ def _require_verbs(trust: Trust) -> None:
             )
 
 
-def _refuse(fault: ConfigurationError | None) -> None:
-    if fault is not None:
-        raise fault
-
-
 async def _require_feature(operation: Operation, tenant: TenantContext) -> None:
     if operation.feature is None:
         return
-    _refuse(unsubscribed(operation, tenant, platform=False))
+    refuse(unsubscribed(operation, tenant, platform=False))
     with _TENANTS:
         answer = await tenant.entitlements.acheck(tenant, operation.feature)
         allowed = answer.allowed is True

@@ -19,10 +19,12 @@ from ..core.errors import HostError, TrustError, UsageError
 from ..core.sansio import synced
 from .grant import Grant, Operation
 from .guard import Guard
+from .vetting import refuse, unregistered
 
 if TYPE_CHECKING:
     from ..core.http import RequestFacts
     from ..trust import Counting, Trust
+    from .registry import Operations
 
 __all__ = ["Rehearsal", "Rehearsed"]
 
@@ -56,7 +58,9 @@ class Rehearsal:
     """
 
     def __init__(self, trust: Trust) -> None:
-        self._guard: Guard = Guard(replace(trust, limiter=None, approvals=None, counters=None))
+        # Without the registry: what is asked is the operation without its effects, which nobody has registered.
+        self._guard: Guard = Guard(replace(trust, limiter=None, approvals=None, counters=None, operations=None))
+        self._operations: Operations | None = trust.operations
         self._counters: Counting | None = trust.counters
         self.suspends: bool = self._guard.suspends
         self._lock: Lock = Lock()
@@ -70,6 +74,7 @@ class Rehearsal:
         """
         quiet = replace(operation, limits=(), audit=None)  # what has effects
         try:
+            refuse(unregistered(operation, self._operations))
             await self._guard.apass(Grant(facts, quiet, self._guard.trail, suspends=self.suspends), resource)
             seen = Rehearsed("would_admit")
         except HostError as error:

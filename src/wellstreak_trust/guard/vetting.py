@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "gathered",
+    "refuse",
     "ungated",
     "unknown_permission",
     "unmeetable",
@@ -30,6 +31,12 @@ __all__ = [
 
 _UNSAID: Final = object()
 _STRONGEST: Final = 3  # NIST SP 800-63B knows three assurance levels
+
+
+def refuse(fault: ConfigurationError | None) -> None:
+    """Raises the fault, if there is one."""
+    if fault is not None:
+        raise fault
 
 
 def gathered(faults: Sequence[ConfigurationError]) -> ConfigurationError:
